@@ -1,0 +1,1 @@
+"""What happened, append-only and hash-chained (security.md section 4)."""

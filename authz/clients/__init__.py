@@ -1,0 +1,1 @@
+"""Registered apps and how they prove who they are."""

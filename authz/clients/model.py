@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from authz.storage.database import Base, UtcDateTime
+
+
+class ClientRow(Base):
+    """A registered app: RFC 7591 metadata, SMART's additions, and what the hospital decided about it."""
+
+    __tablename__ = "client"
+
+    client_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_name: Mapped[str] = mapped_column(String(255))
+    secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # see keyring.secrets.StoredSecret
+    token_endpoint_auth_method: Mapped[str] = mapped_column(String(32))
+    application_type: Mapped[str] = mapped_column(String(16))  # "web" or "native"
+    grant_types: Mapped[list[str]] = mapped_column(JSON)
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    launch_uris: Mapped[list[str]] = mapped_column(JSON)  # SMART REG-01
+    allowed_origins: Mapped[list[str]] = mapped_column(JSON)  # CORS-03; empty = origins of redirect_uris
+    scope: Mapped[str] = mapped_column(Text)
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    jwks_uri: Mapped[str | None] = mapped_column(String(2048))
+    about: Mapped[dict[str, Any]] = mapped_column(JSON)  # client_uri, logo_uri, policy_uri, tos_uri, contacts
+    fhir_servers: Mapped[list[str]] = mapped_column(JSON)  # names; empty = every FHIR server
+    skip_consent_in_ehr_launch: Mapped[bool] = mapped_column(Boolean)  # vetted provider app
+    any_loopback_port: Mapped[bool] = mapped_column(Boolean)  # RFC 8252 §7.3, native apps only
+    enabled: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

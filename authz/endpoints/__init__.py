@@ -1,0 +1,1 @@
+"""One file per URL: parse, call, render; no rule lives here."""

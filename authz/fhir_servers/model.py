@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from authz.storage.database import Base, UtcDateTime
+
+
+class FhirServerRow(Base):
+    """A FHIR server this server protects: the values ``aud`` may have, and who may introspect for it."""
+
+    __tablename__ = "fhir_server"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    base_url: Mapped[str] = mapped_column(String(2048), unique=True)
+    aliases: Mapped[list[str]] = mapped_column(JSON)  # further spellings of base_url that apps send as aud
+    fhir_versions: Mapped[list[str]] = mapped_column(JSON)  # "4.0.1", "4.3.0", "5.0.0"
+    ehr_origins: Mapped[list[str]] = mapped_column(JSON)  # serialised origins that may frame an EHR launch's pages
+    introspection_client_id: Mapped[str] = mapped_column(String(64), unique=True)
+    introspection_secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # see keyring.secrets.StoredSecret
+    scope_ceilings: Mapped[dict[str, str]] = mapped_column(JSON)  # user type -> scopes such a user may delegate
+    reauthenticate: Mapped[bool] = mapped_column(Boolean)  # an EHR launch must be confirmed by signing in
+    vouched_users: Mapped[bool] = mapped_column(Boolean)  # people first seen through a launch are created
+    redis_launches: Mapped[bool] = mapped_column(Boolean)  # its EHRs may write launches straight into Redis
+    enabled: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EhrRow(Base):
+    """An EHR's credential: may create launches, end sessions and check handles at its FHIR servers."""
+
+    __tablename__ = "ehr"
+
+    client_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    enabled: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class EhrFhirServerRow(Base):
+    """Which FHIR servers an EHR's credential is good for."""
+
+    __tablename__ = "ehr_fhir_server"
+
+    ehr: Mapped[str] = mapped_column(ForeignKey("ehr.client_id", ondelete="CASCADE"), primary_key=True)
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)

@@ -1,0 +1,1 @@
+"""Authlib's dispatch of the token endpoint; each grant returns one Authorization."""

@@ -1,0 +1,1 @@
+"""Keys and secrets of this server: signing keys (next, active, retired) and the HMAC secrets of decision 6."""

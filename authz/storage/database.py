@@ -1,0 +1,174 @@
+"""The truth: engine and sessions of Flask-SQLAlchemy, handed out as units of work."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import DateTime, Engine, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.types import TypeDecorator
+
+from authz.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from sqlalchemy import Connection, CursorResult, Dialect, Executable
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy.orm import Session
+
+BUSY_TIMEOUT_MS = 10_000
+STATEMENT_TIMEOUT_MS = 2_000
+CONNECT_TIMEOUT_SECONDS = 2
+WRITE = "authz_write"
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime, stored in UTC; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored time must be aware")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002  the base class's signature
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class Database:
+    """Units of work on the engine that Flask-SQLAlchemy keeps for the app; needs its app context.
+
+    Raises Unavailable when the database does not answer, is locked or read-only.
+    """
+
+    def __init__(self) -> None:
+        self.extension = SQLAlchemy(model_class=Base)
+
+    def init_app(self, app: Flask, url: str) -> None:
+        parsed = make_url(url)
+        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+        if parsed.get_backend_name() == "sqlite":
+            if parsed.database and parsed.database != ":memory:":
+                path = Path(parsed.database).resolve()  # Flask-SQLAlchemy would look below its instance folder
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                parsed = parsed.set(database=str(path))
+            options["connect_args"] = {"timeout": BUSY_TIMEOUT_MS / 1000}
+        else:
+            options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
+            options["connect_args"] = {
+                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={STATEMENT_TIMEOUT_MS}"
+                " -c timezone=UTC",
+            }
+        app.config["SQLALCHEMY_DATABASE_URI"] = parsed
+        app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
+        self.extension.init_app(app)
+        with app.app_context():
+            prepare(self.engine)
+
+    @property
+    def engine(self) -> Engine:
+        engine: Engine = self.extension.engine
+        return engine
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: commits at the end, rolls back if anything is raised."""
+        with self._session({WRITE: True}) as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One consistent look; nothing is kept."""
+        with self._session({}) as session:
+            yield session
+
+    @contextmanager
+    def _session(self, options: dict[str, bool]) -> Iterator[Session]:
+        session: Session = self.extension.session.session_factory(expire_on_commit=False)
+        try:
+            with unavailable_if_gone():
+                session.connection(execution_options=options)
+                yield session
+        finally:
+            session.close()
+
+
+@contextmanager
+def unavailable_if_gone() -> Iterator[None]:
+    """Turn what drivers raise when a database is gone, locked or read-only into Unavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable("the database does not answer") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable("the database went away") from error
+        raise
+
+
+def prepare(engine: Engine) -> None:
+    """SQLite: WAL, full durability, and BEGIN IMMEDIATE for writers, so that two of them queue instead of failing."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: DBAPIConnection, _record: object) -> None:
+        assert isinstance(connection, sqlite3.Connection)
+        connection.isolation_level = None  # the driver must not begin on its own
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get(WRITE)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def insert_once(session: Session, table: type[Base], **values: object) -> bool:
+    """Insert a row whose key is the single-use gate; False if that key is already there.
+
+    A concurrent insert of the same key is waited for, so of two racing transactions at most one gets True.
+    """
+    insert = INSERTS[session.get_bind().dialect.name]
+    return changed(session, insert(table).values(**values).on_conflict_do_nothing()) == 1
+
+
+def changed(session: Session, statement: Executable) -> int:
+    """Run an INSERT, UPDATE or DELETE and say how many rows it changed: the gate of everything single-use."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount

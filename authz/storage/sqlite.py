@@ -1,0 +1,139 @@
+"""The short-lived store in one SQLite file: the default on one machine, with nothing to start."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import threading
+import time
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from authz.storage.short_lived import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+BUSY_SECONDS = 1.5  # a locked file is a 503 within two seconds
+RECHECK_SECONDS = 1.0
+SHORTEST_SECONDS = 0.001
+SWEEP_BATCH = 1_000  # writers wait for one batch at most
+OWNER_ONLY = 0o600
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value NOT NULL, expires_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS entries_expires_at ON entries (expires_at);
+"""
+PUT = "INSERT INTO entries VALUES {rows} ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
+GET = "SELECT key, CAST(value AS BLOB) FROM entries WHERE expires_at > ? AND key IN ({marks})"
+CLAIM = PUT.format(rows="(?, ?, ?)") + " WHERE entries.expires_at <= ? RETURNING 1"
+TAKE = "DELETE FROM entries WHERE key = ? RETURNING CAST(value AS BLOB), expires_at"
+COUNT = """
+INSERT INTO entries VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET
+  value = CASE WHEN expires_at > :now THEN value + 1 ELSE 1 END,
+  expires_at = CASE WHEN expires_at > :now THEN expires_at ELSE :ends END
+RETURNING value
+"""
+DELETE = "DELETE FROM entries WHERE key IN ({marks})"
+SWEEP = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?)"
+
+left_by_the_parent: list[OpenFile] = []
+
+
+@dataclass(slots=True)
+class OpenFile:
+    """One opening of the file by one process. Connections are lent to one thread at a time."""
+
+    pid: int
+    identity: tuple[int, int]  # device and inode: a file put in its place has others
+    checked_at: float
+    name: str = field(default_factory=lambda: secrets.token_hex(16))
+    idle: deque[sqlite3.Connection] = field(default_factory=deque)
+
+
+class SQLiteBackend:
+    """Backend on a file in WAL mode; each verb is one statement on the raw driver, so none needs a transaction.
+
+    The file is made with mode 0600 in a folder that must exist. When it is deleted or replaced, every process notices
+    within a second and goes on with the new one.
+    """
+
+    def __init__(self, path: str | Path, now: Callable[[], float] = time.time) -> None:
+        self._path = Path(path)
+        self._now = now
+        self._lock = threading.Lock()
+        self._file: OpenFile | None = None
+
+    def get(self, *keys: str) -> list[bytes | None]:
+        if not keys:
+            return []
+        rows = self._run(GET.format(marks=marks(keys)), (self._now(), *keys))
+        found: dict[str, bytes] = dict(rows)
+        return [found.get(key) for key in keys]
+
+    def put(self, entries: Mapping[str, bytes], ttl_seconds: float) -> None:
+        if not entries:
+            return
+        ends = self._ends(ttl_seconds)
+        rows = ", ".join(["(?, ?, ?)"] * len(entries))
+        self._run(PUT.format(rows=rows), [part for key, value in entries.items() for part in (key, value, ends)])
+
+    def take(self, key: str) -> bytes | None:
+        for value, expires_at in self._run(TAKE, (key,)):
+            taken: bytes = value
+            return taken if expires_at > self._now() else None
+        return None
+
+    def claim(self, key: str, value: bytes, ttl_seconds: float) -> bytes | None:
+        while True:  # again only if the holder vanished between the two statements
+            if self._run(CLAIM, (key, value, self._ends(ttl_seconds), self._now())):
+                return None
+            if (holder := self.get(key)[0]) is not None:
+                return holder
+
+    def count(self, key: str, window_seconds: int) -> int:
+        now = self._now()
+        ((count,),) = self._run(COUNT, {"key": key, "now": now, "ends": now + window_seconds})
+        return int(count)
+
+    def delete(self, *keys: str) -> None:
+        if keys:
+            self._run(DELETE.format(marks=marks(keys)), keys)
+
+    def sweep(self) -> int:
+        gone = 0
+        while True:
+            swept = len(self._run(SWEEP + " RETURNING 1", (self._now(), SWEEP_BATCH)))
+            gone += swept
+            if swept < SWEEP_BATCH:
+                return gone
+
+    def incarnation(self) -> str:
+        return self._opened().name
+
+    def problems(self) -> list[str]:
+        return []
+
+    def ping(self) -> None:
+        self._run("SELECT 1 FROM entries LIMIT 1", ())
+
+    def close(self) -> None:
+        with self._lock:
+            self._let_go()
+
+    def _ends(self, ttl_seconds: float) -> float:
+        return self._now() + max(ttl_seconds, SHORTEST_SECONDS)
+
+    def _run(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        file = self._opened()
+        with unavailable(self._path):
+            connection = file.idle.pop() if file.idle else connect(self._path)
+            try:
+                # all rows at once: a RETURNING statement commits only when it has been read to its end
+                return connection.execute(statement, values).fetchall()
+            finally:
+                self._give_back(file, connection)

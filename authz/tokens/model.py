@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from authz.storage.database import Base, UtcDateTime
+
+
+class GrantRow(Base):
+    """What one authorization allows; everything issued from it dies with it."""
+
+    __tablename__ = "grant_record"
+    __table_args__ = (Index("ix_grant_record_session", "fhir_server", "session_digest"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(64), index=True)
+    sub: Mapped[str | None] = mapped_column(String(64), index=True)
+    fhir_server: Mapped[str] = mapped_column(String(64))
+    scope: Mapped[str] = mapped_column(Text)  # single spaces, spelled as granted
+    context: Mapped[dict[str, Any]] = mapped_column(JSON)  # launch context as in the token response
+    fhir_user: Mapped[str | None] = mapped_column(String(2048))  # absolute URL
+    auth_time: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    amr: Mapped[list[str]] = mapped_column(JSON)
+    acr: Mapped[str | None] = mapped_column(String(255))
+    nonce: Mapped[str | None] = mapped_column(String(512))
+    sid: Mapped[str | None] = mapped_column(String(64))  # id_token's sid
+    session_digest: Mapped[str | None] = mapped_column(String(64))  # EHR session or browser session it came from
+    has_ehr_session: Mapped[bool]  # the EHR named its session, so it can end it (decision 10)
+    launch_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    consent_id: Mapped[str | None] = mapped_column(String(32), index=True)
+    verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # one for each requested scope
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_reason: Mapped[str | None] = mapped_column(String(64))
+
+
+class CodeRow(Base):
+    __tablename__ = "authorization_code"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    grant_id: Mapped[str] = mapped_column(ForeignKey("grant_record.id", ondelete="CASCADE"), index=True)
+    client_id: Mapped[str] = mapped_column(String(64))
+    redirect_uri: Mapped[str] = mapped_column(String(2048))
+    code_challenge: Mapped[str] = mapped_column(String(43))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    failures: Mapped[int] = mapped_column(Integer)  # wrong verifiers
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AccessTokenRow(Base):
+    __tablename__ = "access_token"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    jti: Mapped[str] = mapped_column(String(32), unique=True)
+    grant_id: Mapped[str] = mapped_column(ForeignKey("grant_record.id", ondelete="CASCADE"), index=True)
+    scope: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)  # the ready introspection answer, JSON
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RefreshTokenRow(Base):
+    """One generation of a grant's refresh token; a used one stays, so that its reuse is seen."""
+
+    __tablename__ = "refresh_token"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    grant_id: Mapped[str] = mapped_column(ForeignKey("grant_record.id", ondelete="CASCADE"), index=True)
+    client_id: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))  # "online" or "offline"
+    issued_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    grace_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    successor_digest: Mapped[str | None] = mapped_column(String(64))  # the refresh token it was exchanged for
+    successor_access_digest: Mapped[str | None] = mapped_column(String(64))  # and the access token beside it
+
+
+class HotEpochRow(Base):
+    """One row: hot copies of another epoch are not believed (decision 2)."""
+
+    __tablename__ = "hot_epoch"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # always 1
+    epoch: Mapped[int] = mapped_column(Integer)
+    incarnation: Mapped[str] = mapped_column(String(128))  # of the short-lived store the epoch belongs to

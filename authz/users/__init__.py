@@ -1,0 +1,1 @@
+"""People, and which FHIR resource each of them is."""

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
+
+from sqlalchemy import Boolean, ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from authz.storage.database import Base, UtcDateTime
+
+
+class UserRow(Base):
+    """A person; ``sub`` is random and never given to anybody else (decision 19)."""
+
+    __tablename__ = "user_account"
+
+    sub: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str | None] = mapped_column(String(255), unique=True)  # login name, casefolded NFKC
+    display_name: Mapped[str] = mapped_column(String(255))
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    enabled: Mapped[bool] = mapped_column(Boolean)
+    sessions_valid_from: Mapped[datetime] = mapped_column(UtcDateTime)  # sign-ins before this count no more
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FhirIdentityRow(Base):
+    """Which FHIR resource a person is at a FHIR server (decisions 15, 19)."""
+
+    __tablename__ = "fhir_identity"
+    __table_args__ = (UniqueConstraint("fhir_server", "sub"),)
+
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(128), primary_key=True)  # "Practitioner/prac-1"
+    sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), index=True)
+
+
+class RepresentationRow(Base):
+    """A patient somebody may act for."""
+
+    __tablename__ = "representation"
+
+    sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), primary_key=True)
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    patient: Mapped[str] = mapped_column(String(64), primary_key=True)  # logical id
+    relationship: Mapped[str] = mapped_column(String(64))
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
