@@ -33,3 +33,12 @@ class ClientRow(Base):
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SeenAssertionRow(Base):
+    """A client assertion that was accepted once; its ``jti`` is single-use per issuer (SMART ASY-10)."""
+
+    __tablename__ = "seen_assertion"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 over issuer and jti, hex
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # after exp and leeway it may be forgotten

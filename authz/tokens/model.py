@@ -88,4 +88,3 @@ class HotEpochRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # always 1
     epoch: Mapped[int] = mapped_column(Integer)
-    incarnation: Mapped[str] = mapped_column(String(128))  # of the short-lived store the epoch belongs to
