@@ -1,0 +1,103 @@
+"""What stands behind the ``?`` of a resource scope: FHIR search parameters that limit it.
+
+SMART 2.2 "Finer-grained resource constraints using search parameters": all parameters must match (a repeated name too),
+and the commas of a value are alternatives.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING, TypeAlias
+
+from authz.scopes.encoding import decode, encode
+from authz.scopes.reason import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Constraint: TypeAlias = tuple[str, frozenset[str]]  # a parameter and its alternative values
+Query: TypeAlias = frozenset[Constraint]
+Case: TypeAlias = frozenset[tuple[str, str]]  # one value for each constraint
+
+NAME = re.compile(r"[A-Za-z0-9_-]+(?:[:.][A-Za-z0-9_-]+)*")
+VALUE = re.compile(r"(?:[^,\\]|\\[,$|\\])+")  # a backslash escapes, as FHIR search has it
+VALUES = re.compile(rf"{VALUE.pattern}(?:,{VALUE.pattern})*")
+
+RESULT_PARAMETERS = (
+    *("_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total"),
+    *("_contained", "_containedType", "_format", "_pretty"),
+)
+
+MAX_CASES = 256  # alternatives multiply: above this, only a plain comparison is made
+
+
+class ConstraintError(ValueError):
+    """A constraint that cannot be granted; the message is for the app's developer."""
+
+    def __init__(self, message: str, code: Reason = Reason.MALFORMED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def parse_query(text: str) -> Query:
+    """Raises ConstraintError: a constraint is granted whole or its scope is not granted, never without it."""
+    # the railroad diagram of SMART 2.0 drew an ampersand after each parameter
+    return simplest(_constraint(pair) for pair in text.removesuffix("&").split("&"))
+
+
+def _constraint(pair: str) -> Constraint:
+    raw_name, equals, raw_value = pair.partition("=")
+    try:
+        name, value = decode(raw_name), decode(raw_value)
+    except ValueError as cause:
+        raise ConstraintError(str(cause)) from cause
+    if not equals or not NAME.fullmatch(name):
+        raise ConstraintError("after ? stand search parameters as name=value, joined by &")
+    if not value:
+        raise ConstraintError("a search parameter without a value would not limit anything")
+    if name.partition(":")[0] in RESULT_PARAMETERS:
+        raise ConstraintError(
+            f"{name} shapes a search result, it does not limit what may be read", Reason.RESULT_PARAMETER
+        )
+    if ":" in name or "." in name or name in ("_filter", "_has"):
+        raise ConstraintError("modifiers, chaining, _has and _filter are experimental", Reason.EXPERIMENTAL)
+    if not VALUES.fullmatch(value):
+        raise ConstraintError("between commas stands a value, and a backslash only before one of , $ | and itself")
+    return name, frozenset(VALUE.findall(value))
+
+
+def print_query(query: Query) -> str:
+    pairs = sorted(f"{name}={','.join(sorted(map(encode, values)))}" for name, values in query)
+    return "&".join(pairs)
+
+
+def simplest(constraints: Iterable[Constraint]) -> Query:
+    """Leave out what another constraint already says: ``a=1&a=1,2`` is ``a=1``. Equal queries become equal sets."""
+    query = frozenset(constraints)
+    return frozenset(c for c in query if not any(_implies(other, c) for other in query if other != c))
+
+
+def implies(query: Query, other: Query) -> bool:
+    """Whether everything that matches ``query`` matches ``other``, seen constraint by constraint."""
+    return all(any(_implies(mine, theirs) for mine in query) for theirs in other)
+
+
+def _implies(mine: Constraint, theirs: Constraint) -> bool:
+    return mine[0] == theirs[0] and mine[1] <= theirs[1]
+
+
+def cases(query: Query) -> Iterator[Case] | None:
+    """The ways to match ``query``, one value for each constraint, or None if they are too many to go through.
+
+    ``a=1,2`` lies within ``a=1`` and ``a=2`` together, though within neither alone; that shows case by case.
+    """
+    if prod(len(values) for _, values in query) > MAX_CASES:
+        return None
+    names = [name for name, _ in query]
+    return (frozenset(zip(names, choice, strict=True)) for choice in product(*(values for _, values in query)))
+
+
+def matches(case: Case, query: Query) -> bool:
+    return all(any((name, value) in case for value in values) for name, values in query)

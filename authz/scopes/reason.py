@@ -1,0 +1,22 @@
+"""Why a scope is not granted as it was asked for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A code for programs; the sentence for people stands beside it in the verdict."""
+
+    MALFORMED = "malformed"  # the spelling breaks the grammar
+    UNSUPPORTED = "unsupported"  # understood or not, this server has nothing of the kind
+    EXPERIMENTAL = "experimental"  # search modifiers, chaining, _filter, _has
+    RESULT_PARAMETER = "result_parameter"  # _count, _include: shapes an answer, limits no access
+    LEVEL_NOT_ALLOWED = "level_not_allowed"  # such as system/ where a user is present
+    NOT_REGISTERED = "not_registered"  # the client's registration does not include it
+    USER_RIGHTS = "user_rights"  # the user cannot delegate what the user may not do
+    NO_LAUNCH = "no_launch"
+    NO_PATIENT_CONTEXT = "no_patient_context"
+    POLICY = "policy"
+    NOT_CONSENTED = "not_consented"
+    SUPERSEDED = "superseded"  # another granted scope stands for it

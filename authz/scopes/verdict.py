@@ -1,0 +1,108 @@
+"""Why each requested scope was granted, narrowed or dropped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from authz.scopes.reason import Reason
+from authz.scopes.resource import ResourceScope
+from authz.scopes.scope_set import ScopeSet
+from authz.scopes.unknown import UnknownScope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from authz.scopes.scope import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound on what may be granted: a set to stay within, or a test that each scope passes or fails."""
+
+    reason: Reason
+    allowed: ScopeSet | Callable[[Scope], bool]
+    detail: str  # a sentence for the app's developer
+
+    def apply(self, scopes: ScopeSet) -> ScopeSet:
+        if isinstance(self.allowed, ScopeSet):
+            return scopes.narrow_to(self.allowed)
+        return ScopeSet(tuple(filter(self.allowed, scopes)))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one requested scope, and the first limit that changed it."""
+
+    requested: str  # unchecked: may hold any character if it is no scope
+    granted: tuple[str, ...]
+    reason: Reason | None = None
+    detail: str = ""
+
+    @property
+    def outcome(self) -> Literal["granted", "narrowed", "dropped"]:
+        if not self.granted:
+            return "dropped"
+        return "granted" if self.granted == (self.requested,) else "narrowed"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "requested": self.requested,
+            "outcome": self.outcome,
+            "granted": list(self.granted),
+            "reason": self.reason.value if self.reason else None,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is left of a request, and a verdict for each scope in the order asked."""
+
+    granted: ScopeSet
+    verdicts: tuple[Verdict, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"granted": str(self.granted), "verdicts": [verdict.as_dict() for verdict in self.verdicts]}
+
+
+def judge(requested: ScopeSet, limits: Sequence[Limit]) -> Judgement:
+    """Apply ``limits`` one after the other; never grants more than was asked (SMART 2.2 would permit it, we do not).
+
+    Raises InvalidScope if what is left takes too many scopes to say.
+    """
+    granted = ScopeSet()
+    verdicts = []
+    for scope in requested:
+        left, verdict = _judge_one(scope, limits)
+        granted |= left
+        verdicts.append(verdict)
+    return Judgement(granted, tuple(verdicts))
+
+
+def _judge_one(scope: Scope, limits: Sequence[Limit]) -> tuple[ScopeSet, Verdict]:
+    if isinstance(scope, UnknownScope):
+        return ScopeSet(), Verdict(str(scope), (), scope.code, scope.reason)
+    left = ScopeSet((scope,))
+    first: Limit | None = None
+    for limit in limits:
+        before, left = left, limit.apply(left)
+        if first is None and str(left) != str(before):
+            first = limit
+    spellings = tuple(map(str, left))
+    if first:
+        return left, Verdict(str(scope), spellings, first.reason, first.detail)
+    hint = scope.hint if isinstance(scope, ResourceScope) else ""
+    return left, Verdict(str(scope), spellings, None, hint)
+
+
+def keep_one_refresh_scope(judgement: Judgement) -> Judgement:
+    """Of ``offline_access`` and ``online_access`` grant one (SMART digest SCP-34): offline, if it got this far.
+
+    The last step of a grant: only then is it known whether offline access remains.
+    """
+    if not {"offline_access", "online_access"} <= set(map(str, judgement.granted)):
+        return judgement
+    dropped = Verdict("online_access", (), Reason.SUPERSEDED, "offline_access is granted, which outlasts it")
+    verdicts = (dropped if v.requested == dropped.requested else v for v in judgement.verdicts)
+    return replace(judgement, granted=judgement.granted.without("online_access"), verdicts=tuple(verdicts))
