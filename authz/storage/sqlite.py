@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import secrets
-import sqlite3
-import stat
-import threading
 import time
-from collections import deque
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
-from authz.storage.short_lived import StoreUnavailable
+from authz.storage.sqlite_file import SharedFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-BUSY_SECONDS = 1.5  # a locked file is a 503 within two seconds
-RECHECK_SECONDS = 1.0
 SHORTEST_SECONDS = 0.001
 SWEEP_BATCH = 1_000  # writers wait for one batch at most
-OWNER_ONLY = 0o600
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value NOT NULL, expires_at REAL NOT NULL);
-CREATE INDEX IF NOT EXISTS entries_expires_at ON entries (expires_at);
+PUT = """
+INSERT INTO entries VALUES {rows}
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at
 """
-PUT = "INSERT INTO entries VALUES {rows} ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
 GET = "SELECT key, CAST(value AS BLOB) FROM entries WHERE expires_at > ? AND key IN ({marks})"
-CLAIM = PUT.format(rows="(?, ?, ?)") + " WHERE entries.expires_at <= ? RETURNING 1"
+CLAIM = PUT.format(rows="(?, ?, ?)") + "WHERE entries.expires_at <= ? RETURNING 1"
 TAKE = "DELETE FROM entries WHERE key = ? RETURNING CAST(value AS BLOB), expires_at"
 COUNT = """
 INSERT INTO entries VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET
@@ -42,17 +28,7 @@ INSERT INTO entries VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET
 RETURNING value
 """
 DELETE = "DELETE FROM entries WHERE key IN ({marks})"
-SWEEP = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?)"
-
-
-@dataclass(slots=True)
-class OpenFile:
-    """One opening of the file by this process; its connections are lent to one thread at a time."""
-
-    identity: tuple[int, int]  # device and inode: a file put in its place has others
-    checked_at: float
-    name: str = field(default_factory=lambda: secrets.token_hex(16))
-    idle: deque[sqlite3.Connection] = field(default_factory=deque)
+SWEEP = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?) RETURNING 1"
 
 
 class SQLiteBackend:
@@ -63,11 +39,8 @@ class SQLiteBackend:
     """
 
     def __init__(self, path: str | Path, now: Callable[[], float] = time.time) -> None:
-        self._path = Path(path)
         self._now = now
-        self._lock = threading.Lock()
-        self._file: OpenFile | None = None
-        live.add(self)
+        self._file = SharedFile(Path(path), now)
 
     def get(self, *keys: str) -> list[bytes | None]:
         if not keys:
@@ -108,13 +81,13 @@ class SQLiteBackend:
     def sweep(self) -> int:
         gone = 0
         while True:
-            swept = len(self._run(SWEEP + " RETURNING 1", (self._now(), SWEEP_BATCH)))
+            swept = len(self._run(SWEEP, (self._now(), SWEEP_BATCH)))
             gone += swept
             if swept < SWEEP_BATCH:
                 return gone
 
     def incarnation(self) -> str:
-        return self._opened().name
+        return self._file.name()
 
     def problems(self) -> list[str]:
         return []
@@ -123,141 +96,16 @@ class SQLiteBackend:
         self._run("SELECT 1 FROM entries LIMIT 1", ())
 
     def close(self) -> None:
-        with self._lock:
-            self._let_go()
+        self._file.close()
 
     def _ends(self, ttl_seconds: float) -> float:
         return self._now() + max(ttl_seconds, SHORTEST_SECONDS)
 
     def _run(self, statement: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        file = self._opened()
-        with unavailable(self._path):
-            connection = self._borrow(file)
-            done = False
-            try:
-                # all rows at once: a RETURNING statement commits only when it has been read to its end
-                rows = connection.execute(statement, values).fetchall()
-                done = True
-            finally:
-                if done and file is self._file:
-                    file.idle.append(connection)
-                else:
-                    connection.close()
-            return rows
-
-    def _borrow(self, file: OpenFile) -> sqlite3.Connection:
-        try:
-            return file.idle.pop()
-        except IndexError:
-            connection = connect(self._path)
-        if identity(self._path) != file.identity:
-            connection.close()
-            file.checked_at = -RECHECK_SECONDS  # the next call looks again
-            raise StoreUnavailable(f"{self._path} has just been replaced")
-        return connection
-
-    def _opened(self) -> OpenFile:
-        now = self._now()
-        file = self._file
-        if file is not None and abs(now - file.checked_at) < RECHECK_SECONDS:
-            return file
-        with self._lock, unavailable(self._path):
-            file = self._file
-            if file is None or identity(self._path) != file.identity:
-                self._let_go()
-                file = self._file = open_file(self._path, now)
-            file.checked_at = now
-            return file
-
-    def _let_go(self) -> None:
-        file, self._file = self._file, None
-        while file is not None and file.idle:
-            file.idle.pop().close()
-
-    def _start_anew(self) -> None:
-        """In a child process: SQLite forbids to use, and even to close, what the parent had open."""
-        self._lock = threading.Lock()
-        self._file = None
+        with self._file.connection() as connection:
+            # all rows at once: a RETURNING statement commits only when it has been read to its end
+            return connection.execute(statement, values).fetchall()
 
 
 def marks(keys: Sequence[str]) -> str:
     return ", ".join("?" * len(keys))
-
-
-def identity(path: Path) -> tuple[int, int] | None:
-    """Which file stands there; None if there is none, or one that was emptied."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return None
-    if stat.S_ISREG(found.st_mode) and not found.st_size:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def open_file(path: Path, now: float) -> OpenFile:
-    with folder_locked(path.parent):
-        if identity(path) is None:
-            create(path)
-        path.chmod(OWNER_ONLY)
-        connection = connect(path)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.executescript(SCHEMA)
-        found = identity(path)
-        assert found is not None
-        return OpenFile(found, now, idle=deque([connection]))
-
-
-def create(path: Path) -> None:
-    """Make an empty file; a log left by a deleted one would be taken for the log of this one."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER_ONLY))
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a file that is there. No transactions of the driver's own: each statement commits by itself."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,  # lent to one thread at a time
-    )
-    connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-@contextmanager
-def folder_locked(folder: Path) -> Iterator[None]:
-    """One process at a time creates the file or its tables."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def unavailable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (sqlite3.Error, OSError) as cause:
-        raise StoreUnavailable(f"the short-lived store {path} can't be used") from cause
-
-
-live: WeakSet[SQLiteBackend] = WeakSet()
-
-
-def close_before_fork() -> None:
-    for backend in list(live):
-        backend.close()
-
-
-def start_anew_in_child() -> None:
-    for backend in list(live):
-        backend._start_anew()
-
-
-os.register_at_fork(before=close_before_fork, after_in_child=start_anew_in_child)
