@@ -1,0 +1,29 @@
+"""Who can sign in. The password of each is the user name: this is a demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person who can sign in; ``patients`` are the records of a portal user, empty for staff who see all."""
+
+    name: str
+    display: str
+    fhir_user: str
+    patients: tuple[str, ...] = ()
+
+    @property
+    def is_staff(self) -> bool:
+        return self.fhir_user.startswith("Practitioner/")
+
+
+ACCOUNTS = {
+    account.name: account
+    for account in (
+        Account("clinician", "Dr. Helen Marsh", "Practitioner/prac-1"),
+        Account("patient", "Amara Okafor", "Patient/pat-1", ("pat-1",)),
+        Account("parent", "Katharina Brandt", "RelatedPerson/rel-1", ("child-1", "child-2")),
+    )
+}
