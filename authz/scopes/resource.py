@@ -155,7 +155,7 @@ def _complaint(level: str, type_: str, word: str, *, constrained: bool) -> str:
         (not well_formed and (lower in V1 or IN_ORDER.fullmatch(lower)), "what may be done is written in lower case"),
         (
             not well_formed,
-            "only letters of cruds (create, read, update, delete, search) are defined, and read, write, *",
+            "only letters of cruds (create, read, update, delete, search) are defined, or read, write, *",
         ),
     )
     return next((sentence for wrong, sentence in problems if wrong), "")

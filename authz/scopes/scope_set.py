@@ -73,7 +73,7 @@ class ScopeSet:
 
     @classmethod
     def of(cls, *scopes: Scope) -> ScopeSet:
-        return cls(tuple({str(scope): scope for scope in reversed(scopes)}.values())[::-1])
+        return cls(tuple({str(scope): scope for scope in scopes}.values()))
 
     def __str__(self) -> str:
         return " ".join(map(str, self.scopes))

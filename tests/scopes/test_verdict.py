@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+
+from authz.scopes import Judgement, Limit, NamedScope, Reason, Scope, ScopeSet, Verdict, judge
+
+REGISTERED = Limit(
+    Reason.NOT_REGISTERED, ScopeSet.parse("launch openid patient/*.rs offline_access"), "not registered for this client"
+)
+CONSENTED = Limit(Reason.NOT_CONSENTED, ScopeSet.parse("launch openid patient/Patient.rs"), "the user did not agree")
+
+
+def test_each_requested_scope_gets_a_verdict_with_the_first_limit_that_changed_it() -> None:
+    """Digest 12.6 and Q-11: when dropping scopes, show why; requirements D12: never more than asked."""
+    requested = ScopeSet.parse("openid patient/*.* offline_access user/*.rs patient/Patient.rd fhiruser")
+    assert judge(requested, [REGISTERED, CONSENTED]) == Judgement(
+        ScopeSet.parse("openid patient/Patient.read patient/Patient.r"),
+        (
+            Verdict("openid", ("openid",)),
+            Verdict("patient/*.*", ("patient/Patient.read",), Reason.NOT_REGISTERED, "not registered for this client"),
+            Verdict("offline_access", (), Reason.NOT_CONSENTED, "the user did not agree"),
+            Verdict("user/*.rs", (), Reason.NOT_REGISTERED, "not registered for this client"),
+            Verdict(
+                "patient/Patient.rd", ("patient/Patient.r",), Reason.NOT_REGISTERED, "not registered for this client"
+            ),
+            Verdict("fhiruser", (), Reason.MALFORMED, "did you mean fhirUser? Scopes are case-sensitive"),
+        ),
+    )
+
+
+def test_a_verdict_is_granted_narrowed_or_dropped() -> None:
+    """Digest SCP-16: the granted set may be equal or narrower, and the client must inspect it."""
+    judgement = judge(ScopeSet.parse("launch patient/*.rs user/*.rs"), [CONSENTED])
+    assert [verdict.outcome for verdict in judgement.verdicts] == ["granted", "narrowed", "dropped"]
+
+
+def test_without_limits_everything_understood_is_granted() -> None:
+    """Digest N13: unknown scopes are ignored (RFC 6749 §3.3)."""
+    judgement = judge(ScopeSet.parse("openid foo system/*.rs?_count=1 patient/Patient.rs?name:exact=x"), [])
+    assert str(judgement.granted) == "openid"
+    assert [verdict.reason for verdict in judgement.verdicts] == [
+        None,
+        Reason.UNSUPPORTED,
+        Reason.RESULT_PARAMETER,
+        Reason.EXPERIMENTAL,
+    ]
+
+
+def test_a_limit_may_be_a_test_of_each_scope() -> None:
+    """House law 3: policy stands to the right of scopes and brings its own rules."""
+
+    def is_a_name(scope: Scope) -> bool:
+        return isinstance(scope, NamedScope)
+
+    judgement = judge(ScopeSet.parse("openid launch"), [Limit(Reason.NO_LAUNCH, is_a_name, "no launch parameter")])
+    assert judgement.verdicts == (
+        Verdict("openid", ("openid",)),
+        Verdict("launch", (), Reason.NO_LAUNCH, "no launch parameter"),
+    )
+
+
+def test_a_valid_trap_is_granted_with_a_warning() -> None:
+    """Digest S78: one scope whose second alternative is patient/Patient.rs; nothing for Patient."""
+    text = "patient/Observation.rs?category=a,patient/Patient.rs"
+    assert judge(ScopeSet.parse(text), []).verdicts == (
+        Verdict(text, (text,), None, "a value looks like a scope: scopes are separated by spaces, not by commas"),
+    )
+
+
+def test_a_judgement_is_json() -> None:
+    """House 6: what an administrator and a developer read, and what the audit trail keeps."""
+    judgement = judge(ScopeSet.parse("patient/*.read offline_access openid"), [CONSENTED])
+    assert json.loads(json.dumps(judgement.as_dict())) == {
+        "granted": "patient/Patient.read openid",
+        "verdicts": [
+            {
+                "requested": "patient/*.read",
+                "outcome": "narrowed",
+                "granted": ["patient/Patient.read"],
+                "reason": "not_consented",
+                "detail": "the user did not agree",
+            },
+            {
+                "requested": "offline_access",
+                "outcome": "dropped",
+                "granted": [],
+                "reason": "not_consented",
+                "detail": "the user did not agree",
+            },
+            {"requested": "openid", "outcome": "granted", "granted": ["openid"], "reason": None, "detail": ""},
+        ],
+    }
