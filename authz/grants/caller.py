@@ -1,0 +1,97 @@
+"""Who calls a back-channel endpoint: a client at /token and /revoke, a resource server at /introspect."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from authz.errors import InsufficientScope, InvalidClient, InvalidRequest, InvalidToken, NoToken
+from authz.tokens.introspection import Caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authz.audit.event import Peer
+    from authz.fhir_servers.registry import FhirServers
+    from authz.tokens.introspection import Introspection
+
+INTROSPECT_SCOPE = "__introspect"
+REMEMBER_SECONDS = 1.0
+REMEMBER_AT_MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BackChannelRequest:
+    """A form post as the gate has let it through, and the credentials of its headers."""
+
+    form: dict[str, str]
+    peer: Peer
+    basic: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # every reading of the Basic header (SYM-04)
+    bearer: str | None = field(default=None, repr=False)
+
+    def credentials(self) -> list[str]:
+        """The kinds of credentials sent; two at once are refused (RFC 6749 §2.3)."""
+        kinds = {
+            "basic": bool(self.basic),
+            "post": "client_secret" in self.form,
+            "assertion": "client_assertion" in self.form or "client_assertion_type" in self.form,
+            "bearer": self.bearer is not None,
+        }
+        return [kind for kind, sent in kinds.items() if sent]
+
+    def check_one_credential(self) -> None:
+        if len(self.credentials()) > 1:
+            raise InvalidRequest("use one way of client authentication, not several")
+
+
+class Callers:
+    """Authenticates resource servers; a good credential is remembered for a second, so that SQL is left in peace."""
+
+    def __init__(
+        self,
+        fhir_servers: FhirServers,
+        introspection: Introspection,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.fhir_servers = fhir_servers
+        self.introspection = introspection
+        self.monotonic = monotonic
+        self.remembered: dict[bytes, tuple[float, Caller]] = {}
+
+    def authenticate(self, request: BackChannelRequest) -> Caller:
+        """The FHIR server's credential by Basic, or a token with ``__introspect`` (SMART INT-07).
+
+        Raises InvalidClient, InvalidToken, InsufficientScope, NoToken.
+        """
+        request.check_one_credential()
+        if request.basic:
+            return self.by_credential(request.basic)
+        if request.bearer is not None:
+            return self.by_token(request.bearer)
+        raise NoToken("say who you are: HTTP Basic of the FHIR server, or a token with scope __introspect")
+
+    def by_credential(self, readings: tuple[tuple[str, str], ...]) -> Caller:
+        key = sha256("\0".join(part for reading in readings for part in reading).encode()).digest()
+        known = self.remembered.get(key)
+        now = self.monotonic()
+        if known is not None and now - known[0] < REMEMBER_SECONDS:
+            return known[1]
+        for client_id, secret in readings:
+            server = self.fhir_servers.authenticate(client_id, secret)
+            if server is not None:
+                if len(self.remembered) >= REMEMBER_AT_MOST:
+                    self.remembered.clear()
+                caller = Caller(client_id, server.name)
+                self.remembered[key] = (now, caller)
+                return caller
+        raise InvalidClient
+
+    def by_token(self, token: str) -> Caller:
+        facts = self.introspection.token_facts(token)
+        if facts is None:
+            raise InvalidToken("the access token is unknown, expired or revoked")
+        if INTROSPECT_SCOPE not in facts.scope:
+            raise InsufficientScope("this token may not introspect", INTROSPECT_SCOPE)
+        return Caller(facts.client_id, facts.fhir_server)

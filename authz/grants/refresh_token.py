@@ -1,0 +1,72 @@
+"""``grant_type=refresh_token`` (RFC 6749 §6, SMART REF-01..14)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from authz.audit.event import Event, EventName
+from authz.errors import InvalidGrant, InvalidScope
+from authz.grants.base import Grant
+from authz.scopes import ScopeSet
+from authz.tokens.authorization import Authorization, RefreshKind
+from authz.tokens.refresh import RefreshReplayed
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.clients.registry import Client
+    from authz.tokens.model import GrantRow
+
+
+class RefreshToken(Grant):
+    GRANT_TYPE = "refresh_token"
+
+    def validate_token_request(self) -> None:
+        """A public app may leave ``client_id`` out: its refresh token says whose it is (SMART REF-06)."""
+        sent = self.sent
+        if not sent.credentials() and "client_id" not in sent.form and sent.form.get("refresh_token"):
+            with self.services.db.read() as session:
+                owner = self.services.refresh_tokens.client_of(session, sent.form["refresh_token"])
+            if owner is None:
+                raise InvalidGrant("the refresh token is unknown, expired, revoked or already used")
+            sent.form["client_id"] = owner  # a confidential client still fails: its method is not "none"
+        super().validate_token_request()
+
+    def authorize(self, session: Session, client: Client) -> Authorization:
+        services = self.services
+        spent = services.refresh_tokens.spend(session, client.client_id, self.sent.form.get("refresh_token"))
+        self.superseded = spent.superseded
+        return Authorization(
+            grant=spent.grant,
+            scope=self.scope_of(spent.grant, client),
+            access_token_seconds=services.settings.access_token_seconds,
+            refresh=RefreshKind(spent.row.kind),
+            event=EventName.TOKEN_REFRESHED,
+            replaces=spent.row,
+        )
+
+    def scope_of(self, grant: GrantRow, client: Client) -> ScopeSet:
+        """What was asked within the grant, and what the access policy still allows (REF-04, decision 20)."""
+        granted = ScopeSet.parse(grant.scope)
+        wanted = ScopeSet.parse(self.sent.form.get("scope", "")) or granted
+        if not granted.covers(wanted):
+            raise InvalidScope("scope must be within what was granted")
+        return wanted
+
+    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+        services = self.services
+        try:
+            answer = super().create_token_response()
+        except RefreshReplayed as replay:
+            event = Event(
+                event=EventName.REFRESH_REPLAYED,
+                outcome="refused",
+                client_id=self.request.client.client_id,
+                grant_id=replay.grant_id,
+                peer=self.sent.peer,
+            )
+            services.trail.refused(event)
+            services.revocation.revoke_grant(replay.grant_id, "refresh_replayed", peer=self.sent.peer)
+            raise
+        services.revocation.settle(self.superseded)
+        return answer

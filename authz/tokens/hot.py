@@ -1,0 +1,132 @@
+"""Ready introspection answers in the short-lived store; a copy is believed only while nothing speaks against it.
+
+A copy names the epoch it was made in. The epoch is a row in SQL, re-read at least once a second; a process raises it
+when its store was restarted, emptied or replaced, and a revocation raises it when it can't leave tombstones. Whatever
+is missing, doubtful or unreachable makes the answer None: SQL decides (decision 2).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from authz.storage.short_lived import StoreUnavailable
+from authz.tokens.model import HotEpochRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.storage.database import Database
+    from authz.storage.short_lived import Backend
+    from authz.tokens.response import HotCopy
+
+EPOCH_SECONDS = 1.0
+MARKER = "hot-epoch"
+MARKER_SECONDS = 10 * 365 * 86400
+TOMBSTONE = b"revoked"
+
+
+class HotAnswers:
+    def __init__(
+        self,
+        db: Database,
+        backend: Backend,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.db = db
+        self.backend = backend
+        self.now = now
+        self.monotonic = monotonic
+        self.epoch = 0  # of no copy: the first look reads SQL
+        self.read_at = float("-inf")
+        self.incarnation = ""
+        self.renewing = threading.Lock()
+
+    def find(self, digest: str) -> tuple[str, bytes] | None:
+        """The FHIR server's name and the answer of a live token, in one store round trip; None: ask SQL.
+
+        Raises Unavailable if the epoch can't be read.
+        """
+        epoch = self.current_epoch()
+        try:
+            copy, tombstone, marker = self.backend.get(f"hot:{digest}", f"dead:{digest}", MARKER)
+            incarnation = self.backend.incarnation()
+        except StoreUnavailable:
+            return None
+        if not self.is_current(incarnation, marker, epoch) or copy is None or tombstone is not None:
+            return None
+        made_in, expires, fhir_server, answer = copy.split(b"\n", 3)
+        if int(made_in) != epoch or int(expires) <= self.now().timestamp():
+            return None
+        return fhir_server.decode(), answer
+
+    def keep(self, copy: HotCopy, epoch: int) -> None:
+        """Leave a copy after the commit; ``epoch`` is the one read before the transaction began."""
+        seconds = (copy.expires_at - self.now()).total_seconds()
+        if seconds <= 0:
+            return
+        header = f"{epoch}\n{int(copy.expires_at.timestamp())}\n{copy.fhir_server}\n"
+        try:
+            self.backend.put({f"hot:{copy.digest}": header.encode() + copy.answer}, seconds)
+        except StoreUnavailable:
+            return  # without a copy SQL answers
+
+    def bury(self, tokens: Mapping[str, datetime]) -> bool:
+        """Leave a tombstone for each access token (digest -> expiry); False if the store did not take them."""
+        if not tokens:
+            return True
+        seconds = (max(tokens.values()) - self.now()).total_seconds()
+        try:
+            if seconds > 0:
+                self.backend.put({f"dead:{digest}": TOMBSTONE for digest in tokens}, seconds)
+        except StoreUnavailable:
+            return False
+        return True
+
+    def raise_epoch(self, session: Session) -> None:
+        """Make every copy stale, in the transaction that needs it."""
+        session.execute(update(HotEpochRow).values(epoch=HotEpochRow.epoch + 1))
+
+    def forget(self) -> None:
+        """The next look reads the epoch anew: after this process raised it itself."""
+        self.read_at = float("-inf")
+
+    def current_epoch(self) -> int:
+        if self.monotonic() - self.read_at >= EPOCH_SECONDS:
+            asked_at = self.monotonic()
+            with self.db.read() as session:
+                self.epoch = session.execute(select(HotEpochRow.epoch)).scalar_one()
+            self.read_at = asked_at
+        return self.epoch
+
+    def is_current(self, incarnation: str, marker: bytes | None, epoch: int) -> bool:
+        """Whether the store is the one this process knows; if not, the epoch is raised for everybody."""
+        if incarnation == self.incarnation and marker == str(epoch).encode():
+            return True
+        if incarnation == self.incarnation and marker is not None and int(marker) > epoch:
+            self.forget()  # another process has raised it within the last second
+        elif self.renewing.acquire(blocking=False):
+            try:
+                self.renew(incarnation, raising=incarnation != self.incarnation or marker is None)
+            finally:
+                self.renewing.release()
+        return False
+
+    def renew(self, incarnation: str, *, raising: bool) -> None:
+        if raising:
+            with self.db.write() as session:
+                self.raise_epoch(session)
+        self.forget()
+        marker = str(self.current_epoch()).encode()
+        try:
+            self.backend.put({MARKER: marker}, MARKER_SECONDS)
+        except StoreUnavailable:
+            return
+        self.incarnation = incarnation

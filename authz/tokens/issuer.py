@@ -1,0 +1,130 @@
+"""An Authorization becomes tokens: one place for every grant, in the transaction that spends what was paid with."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from authz.audit.event import Event, Peer
+from authz.fhir_servers.model import FhirServerRow
+from authz.storage.records import digest
+from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
+from authz.tokens.refresh import deadline
+from authz.tokens.response import HotCopy, Issued, TokenResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.audit.trail import Trail
+    from authz.settings import Settings
+    from authz.tokens.authorization import Authorization
+    from authz.tokens.id_token import IdTokens
+
+TOKEN_BYTES = 32
+
+
+class Issuer:
+    """Writes the access token, the refresh token, the ready introspection answer and the audit event."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime], id_tokens: IdTokens, trail: Trail) -> None:
+        self.settings = settings
+        self.now = now
+        self.id_tokens = id_tokens
+        self.trail = trail
+
+    def issue(self, session: Session, paid: Authorization, peer: Peer) -> Issued:
+        """Issue what was paid for, in the caller's transaction; after its commit hand the copy to the hot store."""
+        now = self.now()
+        grant = paid.grant
+        access_token = secrets.token_urlsafe(TOKEN_BYTES)
+        jti = secrets.token_hex(16)
+        expires_at = now.replace(microsecond=0) + timedelta(seconds=paid.access_token_seconds)
+        answer = self.introspection_answer(session, paid, jti, now, expires_at)
+        row = AccessTokenRow(
+            digest=digest(access_token),
+            jti=jti,
+            grant_id=grant.id,
+            scope=str(paid.scope),
+            answer=answer,
+            issued_at=now,
+            expires_at=expires_at,
+        )
+        session.add(row)
+        refresh_token = self.refresh_token(session, paid, row.digest, now)
+        id_token = None
+        if "openid" in paid.scope and grant.sub is not None:
+            id_token = self.id_tokens.issue(grant, paid.scope, access_token, paid.nonce, now)
+        self.trail.record(session, issued_event(paid, jti, peer))
+        response = TokenResponse(
+            access_token=access_token,
+            expires_in=paid.access_token_seconds,
+            scope=str(paid.scope),
+            context=grant.context,
+            refresh_token=refresh_token,
+            id_token=id_token,
+        )
+        return Issued(response, HotCopy(row.digest, answer.encode(), grant.fhir_server, expires_at))
+
+    def refresh_token(self, session: Session, paid: Authorization, access_digest: str, now: datetime) -> str | None:
+        if paid.refresh is None:
+            return None
+        refresh_token = secrets.token_urlsafe(TOKEN_BYTES)
+        row = RefreshTokenRow(
+            digest=digest(refresh_token),
+            grant_id=paid.grant.id,
+            client_id=paid.grant.client_id,
+            kind=paid.refresh.value,
+            issued_at=now,
+            expires_at=deadline(self.settings, paid.grant, paid.refresh, now),
+        )
+        session.add(row)
+        if paid.replaces is not None:
+            paid.replaces.successor_digest = row.digest
+            paid.replaces.successor_access_digest = access_digest
+        return refresh_token
+
+    def introspection_answer(
+        self, session: Session, paid: Authorization, jti: str, now: datetime, expires_at: datetime
+    ) -> str:
+        """The whole answer of RFC 7662 §2.2 and SMART INT-02..10, made once, so that introspection only reads bytes."""
+        grant = paid.grant
+        server = session.get(FhirServerRow, grant.fhir_server)
+        assert server is not None  # checked when the grant was spent; the session has the row
+        members: dict[str, Any] = {
+            "active": True,
+            "scope": str(paid.scope),
+            "client_id": grant.client_id,
+            "token_type": "Bearer",
+            "exp": int(expires_at.timestamp()),
+            "iat": int(now.timestamp()),
+            "jti": jti,
+            "iss": self.settings.issuer,
+            "aud": server.base_url,
+        }
+        if grant.sub is not None:
+            members["sub"] = grant.sub
+        if grant.fhir_user is not None:
+            members["fhirUser"] = grant.fhir_user
+        return json.dumps({**grant.context, **members}, separators=(",", ":"))
+
+
+def issued_event(paid: Authorization, jti: str, peer: Peer) -> Event:
+    grant: GrantRow = paid.grant
+    return Event(
+        event=paid.event,
+        sub=grant.sub,
+        client_id=grant.client_id,
+        fhir_server=grant.fhir_server,
+        patient=grant.context.get("patient"),
+        encounter=grant.context.get("encounter"),
+        scope=str(paid.scope),
+        grant_id=grant.id,
+        token_id=jti,
+        launch_id=grant.launch_id,
+        peer=peer,
+    )

@@ -1,0 +1,130 @@
+"""Refresh tokens: rotated at each use; a repeated one within the grace is a lost answer, after it a theft."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from authz.errors import InvalidGrant, InvalidRequest
+from authz.launch.ehr_session import EhrSessions
+from authz.storage.database import changed
+from authz.storage.records import digest
+from authz.tokens.authorization import RefreshKind
+from authz.tokens.model import AccessTokenRow, RefreshTokenRow
+from authz.tokens.store import check_usable, lock_grant
+from authz.users.model import UserRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.settings import Settings
+    from authz.tokens.model import GrantRow
+
+UNUSABLE = "the refresh token is unknown, expired, revoked or already used"
+
+
+class RefreshReplayed(InvalidGrant):
+    """A used refresh token came back after the grace: the whole family must be revoked (decision 9)."""
+
+    def __init__(self, grant_id: str) -> None:
+        super().__init__(UNUSABLE)
+        self.grant_id = grant_id
+
+
+@dataclass(frozen=True, slots=True)
+class SpentRefreshToken:
+    grant: GrantRow
+    row: RefreshTokenRow
+    superseded: dict[str, datetime] = field(default_factory=dict)  # access token whose answer got lost -> its expiry
+
+
+def deadline(settings: Settings, grant: GrantRow, kind: RefreshKind, since: datetime) -> datetime:
+    """When a refresh token issued, or an EHR session touched, at ``since`` ends (decision 10)."""
+    if kind is RefreshKind.OFFLINE:
+        idle, total = settings.offline_idle_seconds, settings.offline_total_seconds
+    else:
+        idle = settings.online_refresh_seconds
+        total = settings.online_total_seconds if grant.has_ehr_session else settings.online_refresh_seconds
+    return min(since + timedelta(seconds=idle), grant.created_at + timedelta(seconds=total))
+
+
+class RefreshTokens:
+    """Spends refresh tokens."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime], ehr_sessions: EhrSessions) -> None:
+        self.settings = settings
+        self.now = now
+        self.ehr_sessions = ehr_sessions
+
+    def client_of(self, session: Session, token: str) -> str | None:
+        """Whose token this is: a public app may refresh without saying who it is (SMART REF-06)."""
+        row = session.get(RefreshTokenRow, digest(token))
+        return None if row is None else row.client_id
+
+    def spend(self, session: Session, client_id: str, token: str | None) -> SpentRefreshToken:
+        """Use a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
+
+        Raises InvalidRequest if it is missing, InvalidGrant if it is no use, RefreshReplayed if it was used longer ago
+        than the grace.
+        """
+        if not token:
+            raise InvalidRequest("refresh_token is missing")
+        row = session.get(RefreshTokenRow, digest(token))
+        if row is None or row.client_id != client_id:
+            raise InvalidGrant(UNUSABLE)
+        grant = lock_grant(session, row.grant_id)
+        session.refresh(row)
+        self.check_alive(session, grant, row)
+        now = self.now()
+        unused = update(RefreshTokenRow).where(RefreshTokenRow.digest == row.digest, RefreshTokenRow.used_at.is_(None))
+        if changed(session, unused.values(used_at=now)):
+            return SpentRefreshToken(grant, row)
+        return SpentRefreshToken(grant, row, self.spend_grace(session, row, now))
+
+    def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow) -> None:
+        """Raise InvalidGrant for a token whose time, grant, user or session is over."""
+        now = self.now()
+        kind = RefreshKind(row.kind)
+        if row.revoked_at is not None:
+            raise InvalidGrant(UNUSABLE)
+        ends = row.expires_at
+        if kind is RefreshKind.ONLINE and grant.has_ehr_session and grant.session_digest is not None:
+            if self.ehr_sessions.is_ended(session, grant.fhir_server, grant.session_digest):
+                raise InvalidGrant("the EHR session this app was opened from has ended")
+            touched = self.ehr_sessions.touched_at(session, grant.fhir_server, grant.session_digest)
+            if touched is not None:
+                ends = max(ends, deadline(self.settings, grant, kind, touched))
+        if ends <= now:
+            raise InvalidGrant(UNUSABLE)
+        check_usable(session, grant)
+        user = session.get(UserRow, grant.sub) if grant.sub else None
+        signed_out = user is not None and grant.auth_time is not None and grant.auth_time < user.sessions_valid_from
+        if signed_out and kind is RefreshKind.ONLINE:
+            raise InvalidGrant("the user has signed out")
+
+    def spend_grace(self, session: Session, row: RefreshTokenRow, now: datetime) -> dict[str, datetime]:
+        """A repeat: once within the grace it replaces the pair whose answer got lost; later it is a theft."""
+        session.refresh(row)
+        assert row.used_at is not None
+        if now - row.used_at > timedelta(seconds=self.settings.refresh_grace_seconds):
+            raise RefreshReplayed(row.grant_id)
+        successor = session.get(RefreshTokenRow, row.successor_digest, populate_existing=True)
+        if successor is None or successor.used_at is not None:
+            raise InvalidGrant(UNUSABLE)
+        repeat = update(RefreshTokenRow).where(
+            RefreshTokenRow.digest == row.digest, RefreshTokenRow.grace_used_at.is_(None)
+        )
+        if not changed(session, repeat.values(grace_used_at=now)):
+            raise InvalidGrant(UNUSABLE)
+        successor.revoked_at = now
+        lost = session.get(AccessTokenRow, row.successor_access_digest)
+        if lost is None:
+            return {}
+        lost.revoked_at = now
+        return {lost.digest: lost.expires_at}

@@ -1,0 +1,149 @@
+"""Rows of grants and tokens: written, locked, looked up by digest; no secret is stored in clear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from authz.clients.model import ClientRow
+from authz.errors import InvalidGrant
+from authz.fhir_servers.model import FhirServerRow
+from authz.scopes import ScopeSet
+from authz.storage.records import digest
+from authz.tokens.model import AccessTokenRow, GrantRow
+from authz.users.model import UserRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy import Row, Select
+    from sqlalchemy.orm import Session
+
+
+@dataclass(frozen=True, slots=True)
+class NewGrant:
+    """What the front channel or a backend service's policy decided."""
+
+    client_id: str
+    fhir_server: str
+    scope: ScopeSet
+    sub: str | None = None
+    context: dict[str, Any] = field(default_factory=dict)  # launch context as in the token response
+    fhir_user: str | None = None  # absolute URL
+    auth_time: datetime | None = None
+    amr: tuple[str, ...] = ()
+    acr: str | None = None
+    nonce: str | None = None
+    sid: str | None = None
+    session_digest: str | None = None
+    has_ehr_session: bool = False
+    launch_id: str | None = None
+    consent_id: str | None = None
+    verdicts: tuple[dict[str, Any], ...] = ()
+
+    def as_row(self, grant_id: str, now: datetime) -> GrantRow:
+        return GrantRow(
+            id=grant_id,
+            client_id=self.client_id,
+            sub=self.sub,
+            fhir_server=self.fhir_server,
+            scope=str(self.scope),
+            context=self.context,
+            fhir_user=self.fhir_user,
+            auth_time=self.auth_time,
+            amr=list(self.amr),
+            acr=self.acr,
+            nonce=self.nonce,
+            sid=self.sid,
+            session_digest=self.session_digest,
+            has_ehr_session=self.has_ehr_session,
+            launch_id=self.launch_id,
+            consent_id=self.consent_id,
+            verdicts=list(self.verdicts),
+            created_at=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a live access token stands for."""
+
+    digest: str
+    jti: str
+    grant_id: str
+    client_id: str
+    fhir_server: str
+    scope: ScopeSet
+    sub: str | None
+    fhir_user: str | None
+    expires_at: datetime
+    answer: str  # the ready introspection answer, JSON
+
+
+def lock_grant(session: Session, grant_id: str) -> GrantRow:
+    """Lock a grant before its codes or tokens change; every writer locks in this order, so none waits in a circle."""
+    grant = session.get(GrantRow, grant_id, with_for_update=True, populate_existing=True)
+    assert grant is not None  # rows of a grant refer to it by foreign key
+    return grant
+
+
+def check_usable(session: Session, grant: GrantRow) -> None:
+    """Raise InvalidGrant if the grant was revoked, or its user or FHIR server is gone or switched off."""
+    if grant.revoked_at is not None:
+        raise InvalidGrant("what this was issued for has been revoked")
+    server = session.get(FhirServerRow, grant.fhir_server)
+    if server is None or not server.enabled:
+        raise InvalidGrant("the FHIR server is not available for apps")
+    user = session.get(UserRow, grant.sub) if grant.sub else None
+    if grant.sub is not None and (user is None or not user.enabled):
+        raise InvalidGrant("the user may no longer use this server")
+
+
+def live_tokens(now: datetime) -> Select[tuple[AccessTokenRow, GrantRow]]:
+    """Access tokens that are valid now: in time, not revoked, and nobody they depend on is switched off."""
+    return (
+        select(AccessTokenRow, GrantRow)
+        .join(GrantRow, GrantRow.id == AccessTokenRow.grant_id)
+        .join(ClientRow, ClientRow.client_id == GrantRow.client_id)
+        .join(FhirServerRow, FhirServerRow.name == GrantRow.fhir_server)
+        .outerjoin(UserRow, UserRow.sub == GrantRow.sub)
+        .where(
+            AccessTokenRow.expires_at > now,
+            AccessTokenRow.revoked_at.is_(None),
+            GrantRow.revoked_at.is_(None),
+            ClientRow.enabled,
+            FhirServerRow.enabled,
+            GrantRow.sub.is_(None) | UserRow.enabled,
+        )
+    )
+
+
+class AccessTokens:
+    """Look-up of access tokens in SQL: the truth behind the hot copies."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+
+    def find(self, session: Session, token: str) -> TokenFacts | None:
+        """The facts of a live token; None if it is unknown, expired or revoked, never which."""
+        found = session.execute(live_tokens(self.now()).where(AccessTokenRow.digest == digest(token))).one_or_none()
+        return None if found is None else facts(found)
+
+
+def facts(found: Row[tuple[AccessTokenRow, GrantRow]]) -> TokenFacts:
+    token, grant = found.tuple()
+    return TokenFacts(
+        digest=token.digest,
+        jti=token.jti,
+        grant_id=grant.id,
+        client_id=grant.client_id,
+        fhir_server=grant.fhir_server,
+        scope=ScopeSet.parse(token.scope),
+        sub=grant.sub,
+        fhir_user=grant.fhir_user,
+        expires_at=token.expires_at,
+        answer=token.answer,
+    )
