@@ -1,0 +1,67 @@
+# The two commands of a fresh machine are `make run` and `make test`; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := authz demo tests migrations config/gunicorn.conf.py wsgi.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all check format lint types imports docs lock node clean
+
+help:  ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: $(VENV)/run.done  ## serve the demo hospital at http://localhost:9001/ (PORT_BASE moves it)
+	$(BIN)/python -m demo.run
+
+test: $(VENV)/dev.done  ## what this machine can run, in at most ten minutes
+	$(BIN)/python -m tests.run
+
+test-all: $(VENV)/dev.done test node  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx; nothing is skipped
+	$(BIN)/python -m tests.run --all
+
+check: format lint types imports  ## format, lint, types, order of imports: zero warnings
+
+format: $(VENV)/dev.done
+	$(BIN)/ruff format --check .
+
+lint: $(VENV)/dev.done
+	$(BIN)/ruff check .
+
+types: $(VENV)/dev.done
+	$(BIN)/mypy
+
+imports: $(VENV)/dev.done
+	$(BIN)/lint-imports
+
+docs: $(VENV)/dev.done  ## write the reference pages that are generated from the code
+	$(BIN)/python -m docs.generate
+
+node: tests/clients/node_modules/.done
+tests/clients/node_modules/.done: tests/clients/package-lock.json
+	cd tests/clients && npm ci --omit=optional --omit=peer --ignore-scripts --no-audit --no-fund
+	touch $@
+
+lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  --extra postgres pyproject.toml requirements/build.in -o requirements/run.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+	  --extra postgres --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
+
+$(VENV)/pip.done:
+	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 or newer is missing ($(PYTHON))"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: the venv module is missing (Debian: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/run.done: requirements/run.txt pyproject.toml | $(VENV)/pip.done
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.done: requirements/dev.txt $(VENV)/run.done
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+clean:  ## remove what was made, but no data
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/clients/node_modules
