@@ -192,3 +192,17 @@ class InsufficientScope(BearerError):
     def headers(self) -> dict[str, str]:
         challenge = super().headers()["WWW-Authenticate"]
         return {"WWW-Authenticate": f'{challenge}, scope="{printable(self.scope)}"'}
+
+
+class NotFound(OAuthError):
+    code, status = "not_found", 404
+
+
+class AlreadyExists(OAuthError):
+    code, status = "already_exists", 409
+
+
+class InvalidValue(OAuthError):
+    """An administrator's value that can't be; ``description`` names it and says why."""
+
+    code = "invalid_value"

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+from flask import Flask
+
+from authz.cli.output import json_option, show
+from authz.settings import Settings
+from authz.storage import migrations
+from authz.storage.database import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+
+@contextmanager
+def engine() -> Iterator[Engine]:
+    """The database of the settings; nothing else of the server needs to be there yet, such as keys or Redis."""
+    app = Flask("authz")
+    database = Database()
+    database.init_app(app, Settings.load().database_url)
+    with app.app_context():
+        try:
+            yield database.engine
+        finally:
+            database.engine.dispose()
+
+
+@click.group()
+def db() -> None:
+    """The database's schema."""
+
+
+@db.command()
+@json_option
+def upgrade() -> None:
+    """Bring the database to the revision this version needs; safe to run twice, or by two at once."""
+    with engine() as found:
+        before = migrations.current(found)
+        show({"revision": migrations.upgrade(found), "before": before})
+
+
+@db.command()
+@json_option
+def current() -> None:
+    """Say at which revision the database is, and which one this version needs."""
+    with engine() as found:
+        show({"revision": migrations.current(found), "newest": migrations.newest()})
+
+
+@db.command()
+@json_option
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Exit with 1 unless the database is at the newest revision and agrees with the models."""
+    with engine() as found:
+        problem = migrations.problem(found)
+    show({"ok": problem is None, "problem": problem})
+    ctx.exit(0 if problem is None else 1)

@@ -1,0 +1,83 @@
+"""The schema's versions: bring a database to the newest one, say where it stands, compare it with the models."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import text
+
+from authz.storage.database import WRITE, unavailable_if_gone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Engine
+
+PACKAGE = Path(__file__).resolve().parent.parent
+PLACES = (PACKAGE / "migrations", PACKAGE.parent / "migrations")  # in the wheel; in the source tree
+ADVISORY_LOCK = 0x61757468  # "auth", the same number for every deployer
+WAIT_FOR_OTHERS_MS = 60_000  # for another deployer to finish
+WAIT_FOR_TABLES_MS = 5_000  # for a table in use: requests queue behind a waiting ALTER
+
+
+def directory() -> Path:
+    """Where the migration files are."""
+    return next(place for place in PLACES if (place / "env.py").exists())
+
+
+def newest() -> str:
+    """The revision that this version of the program needs."""
+    head = ScriptDirectory(str(directory())).get_current_head()
+    assert head is not None
+    return head
+
+
+def current(engine: Engine) -> str | None:
+    """The database's revision; None before the first upgrade. Raises Unavailable if it does not answer."""
+    with unavailable_if_gone(), engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine) -> str:
+    """Bring the database to the newest revision, all or nothing; of two callers at once the second finds it done."""
+    with one_at_a_time(engine) as connection:
+        command.upgrade(config(connection), "head")
+    return newest()
+
+
+def problem(engine: Engine) -> str | None:
+    """Why the database does not fit this version of the program: not upgraded, or not what the models say."""
+    with one_at_a_time(engine) as connection:
+        try:
+            command.check(config(connection))
+        except CommandError as error:
+            return str(error)
+    return None
+
+
+def config(connection: Connection) -> Config:
+    """Alembic's settings; ``migrations/env.py`` finds the connection in its attributes."""
+    made = Config(stdout=StringIO())
+    made.set_main_option("script_location", str(directory()).replace("%", "%%"))
+    made.attributes["connection"] = connection
+    return made
+
+
+@contextmanager
+def one_at_a_time(engine: Engine) -> Iterator[Connection]:
+    """A transaction that no other deployer's overlaps: an advisory lock, or SQLite's one writer."""
+    with unavailable_if_gone(), engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_OTHERS_MS}"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+            connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_TABLES_MS}"))
+        yield connection
