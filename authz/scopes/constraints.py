@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Constraint: TypeAlias = tuple[str, frozenset[str]]  # a parameter and its alternative values
 Query: TypeAlias = frozenset[Constraint]
-Case: TypeAlias = frozenset[tuple[str, str]]  # one value for each constraint
+Case: TypeAlias = dict[str, set[str]]  # the values of a parameter that a resource has
 
 NAME = re.compile(r"[A-Za-z0-9_-]+(?:[:.][A-Za-z0-9_-]+)*")
 VALUE = re.compile(r"(?:[^,\\]|\\[,$|\\])+")  # a backslash escapes, as FHIR search has it
@@ -30,7 +30,7 @@ RESULT_PARAMETERS = (
     *("_contained", "_containedType", "_format", "_pretty"),
 )
 
-MAX_CASES = 256  # alternatives multiply: above this, only a plain comparison is made
+MAX_CASES = 64  # alternatives multiply: above this, only a plain comparison is made
 
 
 class ConstraintError(ValueError):
@@ -76,7 +76,15 @@ def print_query(query: Query) -> str:
 def simplest(constraints: Iterable[Constraint]) -> Query:
     """Leave out what another constraint already says: ``a=1&a=1,2`` is ``a=1``. Equal queries become equal sets."""
     query = frozenset(constraints)
-    return frozenset(c for c in query if not any(_implies(other, c) for other in query if other != c))
+    return frozenset(
+        c for c in query if not (len(c[1]) > 1 and any(_implies(other, c) for other in query if other != c))
+    )
+
+
+def both(query: Query, other: Query) -> Query:
+    """What matches one and the other, in its simplest form; both are that already and only compared with each other."""
+    mine = {c for c in query if not any(_implies(o, c) for o in other if o != c)}
+    return frozenset(mine | {o for o in other if not any(_implies(c, o) for c in query if c != o)})
 
 
 def implies(query: Query, other: Query) -> bool:
@@ -96,8 +104,15 @@ def cases(query: Query) -> Iterator[Case] | None:
     if prod(len(values) for _, values in query) > MAX_CASES:
         return None
     names = [name for name, _ in query]
-    return (frozenset(zip(names, choice, strict=True)) for choice in product(*(values for _, values in query)))
+    return (_case(zip(names, choice, strict=True)) for choice in product(*(values for _, values in query)))
+
+
+def _case(pairs: Iterable[tuple[str, str]]) -> Case:
+    case: Case = {}
+    for name, value in pairs:
+        case.setdefault(name, set()).add(value)
+    return case
 
 
 def matches(case: Case, query: Query) -> bool:
-    return all(any((name, value) in case for value in values) for name, values in query)
+    return all(name in case and not values.isdisjoint(case[name]) for name, values in query)

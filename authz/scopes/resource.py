@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from authz.scopes.constraints import ConstraintError, Query, cases, implies, matches, parse_query, print_query, simplest
+from authz.scopes.constraints import ConstraintError, Query, both, cases, implies, matches, parse_query, print_query
 from authz.scopes.scope import Scope
 from authz.scopes.unknown import UnknownScope
 
@@ -66,8 +66,8 @@ class ResourceScope(Scope):
         over = [h for h in held if isinstance(h, ResourceScope) and h._same_data(self)]  # noqa: SLF001  # same class
         if self.interactions <= _letters([h for h in over if implies(self.query, h.query)]):
             return True
-        if (ways := cases(self.query)) is None:
-            return False
+        if len(over) <= 1 or (ways := cases(self.query)) is None:
+            return False  # the comparison above is exact for one scope; alternatives add up only over several
         return all(self.interactions <= _letters([h for h in over if matches(way, h.query)]) for way in ways)
 
     def narrow(self, allowed: Sequence[Scope]) -> tuple[Scope, ...]:
@@ -79,12 +79,8 @@ class ResourceScope(Scope):
             if isinstance(other, ResourceScope) and (piece := self._meet(other)):
                 key = (piece.type, piece.query)
                 letters = _letters([piece, pieces.get(key, piece)])
-                pieces[key] = replace(piece, interactions=letters, text=piece.text or other.text)
-        return tuple(
-            self._respell(piece)
-            for piece in pieces.values()
-            if not any(piece.covered_by((other,)) for other in pieces.values() if other != piece)
-        )
+                pieces[key] = replace(piece, interactions=letters)
+        return tuple(self._respell(piece) for piece in pieces.values())
 
     def _same_data(self, other: ResourceScope) -> bool:
         return self.level == other.level and self.type in ("*", other.type)
@@ -95,21 +91,16 @@ class ResourceScope(Scope):
         if not letters or not (self._same_data(other) or other._same_data(self)):
             return None
         type_ = other.type if self.type == "*" else self.type
-        query = self.query if self.query == other.query else simplest(self.query | other.query)
-        return ResourceScope(self.level, type_, letters, query)
+        return ResourceScope(self.level, type_, letters, both(self.query, other.query))
 
     def _respell(self, piece: ResourceScope) -> ResourceScope:
         """Write a piece of this scope as this scope is written: SMART 1.0 stays SMART 1.0 where that can say it."""
         word = V1_SPELLING.get(piece.interactions)
-        if self._is_v1 and word and not piece.query:
+        if self.text.rpartition(".")[2] in V1 and word and not piece.query:
             return replace(piece, text=f"{piece.level}/{piece.type}.{word}")
         if piece.query == self.query:
             return replace(piece, text=piece._spelled(str(self).partition("?")[2]))
         return replace(piece, text=piece.normal_form)
-
-    @property
-    def _is_v1(self) -> bool:
-        return not self.query and self.text.rpartition(".")[2] in V1
 
     def _spelled(self, query: str) -> str:
         letters = "".join(letter for letter in LETTERS if letter in self.interactions)
@@ -148,7 +139,7 @@ def _complaint(level: str, type_: str, word: str, *, constrained: bool) -> str:
             not TYPE.fullmatch(type_),
             "after the level stands a FHIR resource type as FHIR writes it, such as Observation, or *",
         ),
-        (word in V1 and constrained, f"{word} takes no search parameters, letters do: {type_}.rs?…"),
+        (word in V1 and constrained, f"{word} takes no search parameters, letters do: {type_}.rs?name=value"),
         (not word, "say what may be done: letters of cruds (create, read, update, delete, search), such as .rs"),
         ("," in word, "scopes are separated by spaces, not by commas"),
         (not well_formed and set(word) <= set(LETTERS), "letters must be in the order cruds, each at most once"),

@@ -81,11 +81,6 @@ CASES = {
         "patient/Observation.r?category=http://x|a&status=final",
         "patient/Observation.r?status=final&category=http%3A%2F%2Fx%7Ca",
     ),
-    "no-needless-piece": (
-        "patient/*.cruds",
-        "patient/Observation.rs?category=a patient/Observation.rs",
-        "patient/Observation.rs",
-    ),
     "SWM-narrow-form-within-group": ("messaging/ui.launchActivity", "messaging/ui", "messaging/ui.launchActivity"),
     "SWM-never-widened": ("messaging/ui messaging/scratchpad", "messaging/ui.done", "messaging/ui.done"),
 }

@@ -16,13 +16,13 @@ from authz.scopes import Limit, Reason, ResourceScope, Scope, ScopeSet, UnknownS
 LEVELS = ("patient", "user")
 TYPES = ("Observation", "Condition")
 FUTURE = "FutureType"
-ATOMS = (("category", "a"), ("category", "b"), ("status", "f"))
+ATOMS = (("category", "a"), ("category", "b"), ("category", "c"), ("status", "f"))
 RESOURCES = tuple(
     frozenset(chosen) for chosen in chain.from_iterable(combinations(ATOMS, n) for n in range(len(ATOMS) + 1))
 )
 Access = tuple[str, str, str, frozenset[tuple[str, str]]]
 
-CONSTRAINTS = ("category=a", "category=b", "category=a,b", "category=b,a", "status=f", "%63ategory=%61")
+CONSTRAINTS = ("category=a", "category=b", "category=a,b", "category=b,c", "status=f", "%63ategory=%61")
 SUFFIXES = ("read", "write", "*", "r", "s", "rs", "c", "cs", "cruds", "rd", "ud")
 
 

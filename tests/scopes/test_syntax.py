@@ -211,12 +211,12 @@ INVALID: dict[str, tuple[str, str, Reason]] = {
     ),
     "S51": (
         "patient/Observation.read?category=x",
-        "read takes no search parameters, letters do: Observation.rs?…",
+        "read takes no search parameters, letters do: Observation.rs?name=value",
         Reason.MALFORMED,
     ),
     "S52": (
         "patient/Observation.*?category=x",
-        "* takes no search parameters, letters do: Observation.rs?…",
+        "* takes no search parameters, letters do: Observation.rs?name=value",
         Reason.MALFORMED,
     ),
     "S59": (
