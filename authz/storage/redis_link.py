@@ -167,8 +167,7 @@ def checked_options(url: str) -> dict[str, Any]:
 
 def address(host: str) -> dict[str, Any]:
     """``host`` or ``host:port`` or ``[ipv6]:port`` of one sentinel."""
-    parts = urlsplit(f"//{host}")
-    return {"host": parts.hostname, "port": parts.port or SENTINEL_PORT}
+    return checked_options(f"redis://{host}") | {"port": urlsplit(f"//{host}").port or SENTINEL_PORT}
 
 
 def info(text: bytes) -> dict[str, str]:

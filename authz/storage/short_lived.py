@@ -25,7 +25,8 @@ class Backend(Protocol):
     """Keys with a value and a lifetime, shared by all processes; losing everything in it grants nothing.
 
     An expired entry is never seen again. A lifetime is in seconds and lasts at least a millisecond. Every verb takes
-    one round trip, may be called from any thread and after a fork, and raises StoreUnavailable.
+    one round trip, may be called from any thread and raises StoreUnavailable. A backend may be carried over a fork
+    that is made while no other thread is in a call.
     """
 
     def get(self, *keys: str) -> list[bytes | None]:

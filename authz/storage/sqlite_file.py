@@ -136,12 +136,8 @@ def open_file(path: Path, now: float) -> OpenFile:
             create(path)
         path.chmod(OWNER_ONLY)
         connection = connect(path)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(SCHEMA)
-        except sqlite3.Error:
-            connection.close()
-            raise
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(SCHEMA)
         found = path.stat()
         return OpenFile((found.st_dev, found.st_ino), now, idle=deque([connection]))
 
