@@ -1,0 +1,114 @@
+"""Real servers for tests, each on a free loopback port and gone at the end of the ``with`` block."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+START_SECONDS = 10.0
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    """Look again and again until it holds; AssertionError if it never does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"still waiting for {what}"
+        time.sleep(0.01)
+
+
+@dataclass
+class RedisServer:
+    """A redis-server process, started with ``arguments`` (or as a sentinel) on a port that it keeps over restarts."""
+
+    folder: Path
+    arguments: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    sentinel_config: str = ""
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        listen = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder)]
+        if self.sentinel_config:
+            config = self.folder / f"sentinel-{self.port}.conf"
+            config.write_text(self.sentinel_config)
+            command = ["redis-server", str(config), "--sentinel", *listen]
+        else:
+            nothing_kept = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"]
+            command = ["redis-server", *listen, *nothing_kept, *self.arguments]
+        with (self.folder / f"redis-{self.port}.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_until(self._answers, "redis-server")
+
+    def command(self, *words: str | bytes | float) -> Any:
+        """One command on a connection of its own, as an operator would send it."""
+        with redis.Redis(port=self.port, protocol=2, socket_timeout=5) as client:
+            return client.execute_command(*words)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Kill it and start it again, empty, on the same port."""
+        self.kill()
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOP: connections are still accepted by the kernel, and nothing answers."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / f"redis-{self.port}.log").read_text()
+        with suppress(redis.RedisError):
+            self.command("PING")
+            return True
+        return False
+
+
+@contextmanager
+def redis_server(*arguments: str, sentinel_config: str = "") -> Iterator[RedisServer]:
+    """A running redis-server that keeps nothing on disk, with options such as ``"--maxmemory", "2mb"``."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = RedisServer(Path(folder), arguments, sentinel_config=sentinel_config)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.kill()
