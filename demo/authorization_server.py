@@ -1,4 +1,4 @@
-"""How the demo's back ends talk to the authorization server: over HTTP only, as any hospital's software would."""
+"""How the demo's back ends talk to the authorization server, and an app to the FHIR server: over HTTP only."""
 
 from __future__ import annotations
 
@@ -124,6 +124,8 @@ def _refusal(answer: BaseHTTPResponse) -> Refused | Unreachable:
     except Unreachable:
         body = {}
     error, description = body.get("error"), body.get("error_description")
+    if body.get("resourceType") == "OperationOutcome":  # from the FHIR server
+        error, description = "refused", next(iter(body.get("issue") or [{}])).get("diagnostics")
     return Refused(
         answer.status,
         error if isinstance(error, str) else "error",
