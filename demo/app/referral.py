@@ -43,11 +43,11 @@ class View:
         hidden = {
             name: shortened(str(self.signed_in.response[name])) for name in SECRET if name in self.signed_in.response
         }
-        return json.dumps({**self.signed_in.response, **hidden}, indent=2)
+        return json.dumps({**self.signed_in.response, **hidden}, indent=2, ensure_ascii=False)
 
     @property
     def claims_text(self) -> str:
-        return json.dumps(dict(self.signed_in.claims), indent=2)
+        return json.dumps(dict(self.signed_in.claims), indent=2, ensure_ascii=False)
 
 
 SECRET = ("access_token", "refresh_token", "id_token")

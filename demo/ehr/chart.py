@@ -177,7 +177,7 @@ def _results(observations: Iterable[Resource]) -> Iterable[Result]:
         results.append(
             Result(
                 name=name,
-                value=f"{quantity['value']} {quantity.get('unit', '')}".strip(),
+                value=f"{quantity['value']:g} {quantity.get('unit', '')}".strip(),
                 day=_day(latest.get("effectiveDateTime")),
                 flag=_code(_first(latest.get("interpretation"))),
                 is_laboratory=category == "laboratory",
@@ -193,9 +193,8 @@ def spark(values: list[float]) -> str:
         return ""
     low, high = min(values), max(values)
     step = SPARK_WIDTH / (len(values) - 1)
-    reach = (high - low) or 1.0
     return " ".join(
-        f"{2 + index * step:.1f},{2 + SPARK_HEIGHT * (1 - (value - low) / reach):.1f}"
+        f"{2 + index * step:.1f},{2 + SPARK_HEIGHT * ((high - value) / (high - low) if high > low else 0.5):.1f}"
         for index, value in enumerate(values)
     )
 

@@ -17,7 +17,7 @@ DAYS_PER_MONTH = 30.4375
 WEIGHT = Measure(Code(LOINC, "29463-7", "Body weight"), "kg", "vital-signs")
 HEIGHT = Measure(Code(LOINC, "8302-2", "Body height"), "cm", "vital-signs")
 HEAD = Measure(Code(LOINC, "9843-4", "Head occipital-frontal circumference"), "cm", "vital-signs")
-BMI = Measure(Code(LOINC, "39156-5", "Body mass index (BMI) [Ratio]"), "kg/m2", "vital-signs")
+BMI = Measure(Code(LOINC, "39156-5", "Body mass index (BMI)"), "kg/m2", "vital-signs")
 PULSE = Measure(Code(LOINC, "8867-4", "Heart rate"), "/min", "vital-signs")
 
 # age in months -> value of an invented average child

@@ -6,7 +6,7 @@ import { referenceLines } from "./reference.js";
 
 const MONTH = 30.4375 * 24 * 3600 * 1000; // milliseconds
 const ADULT = 20 * 12; // months
-const MARGIN = { left: 44, right: 62, top: 14, bottom: 40 };
+const MARGIN = { left: 44, right: 62, top: 26, bottom: 40 };
 
 export const MEASURES = {
   weight: { name: "Weight", code: "29463-7", unit: "kg" },
@@ -64,7 +64,7 @@ function picture(measure, points, { lines, band, fresh, width }) {
   const height = Math.max(250, Math.min(430, width * 0.56));
   const span = ageSpan(points);
   const values = [...points.map((p) => p.value), ...lines.flatMap((l) => l.points.map((p) => p[1])), ...(band ? [band.low, band.high] : [])];
-  const step = niceStep(Math.max(...values) - Math.min(...values) || 10, 6);
+  const step = niceStep(Math.max(...values) - Math.min(...values) || 10, height > 300 ? 8 : 5);
   const [low, high] = [Math.floor(Math.min(...values) / step) * step, Math.ceil(Math.max(...values) / step) * step];
   const x = (age) => MARGIN.left + ((age - span[0]) / (span[1] - span[0])) * (width - MARGIN.left - MARGIN.right);
   const y = (value) => height - MARGIN.bottom - ((value - low) / (high - low)) * (height - MARGIN.top - MARGIN.bottom);

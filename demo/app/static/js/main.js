@@ -4,7 +4,7 @@ import { MEASURES, course, showChart } from "./chart.js";
 import { byId, make } from "./dom.js";
 import { Fhir, personName } from "./fhir.js";
 import { verify } from "./id_token.js";
-import { keep, recall } from "./memory.js";
+import { forget, keep, recall } from "./memory.js";
 import { Network } from "./network.js";
 import { showIdentity, showRequests, showStory, showToken, wireTabs } from "./panels.js";
 import { Problem, show, startAgain } from "./problem.js";
@@ -173,5 +173,6 @@ try {
   if (session) await open(session);
   else byId("start").hidden = false;
 } catch (error) {
+  forget("session"); // or the start page would run into the same problem again
   show(error);
 }

@@ -14,6 +14,7 @@ const WORDS = [
   [/^offline_access$/, "renew the token later, when you are away"],
 ];
 const LETTERS = { c: "create", r: "read", u: "change", d: "delete", s: "search" };
+const inARow = new Intl.ListFormat("en", { type: "conjunction" });
 const V1 = { read: "rs", write: "cud", "*": "cruds" };
 
 export function scopeInWords(scope) {
@@ -22,10 +23,10 @@ export function scopeInWords(scope) {
   const match = /^(patient|user|system)\/(\*|\w+)\.([a-z*]+)(\?.*)?$/.exec(scope);
   if (!match) return "";
   const [, level, type, suffix, constraint] = match;
-  const verbs = [...(V1[suffix] ?? suffix)].map((letter) => LETTERS[letter]).join(", ");
+  const verbs = [...(V1[suffix] ?? suffix)].map((letter) => LETTERS[letter]);
   const what = type === "*" ? "all kinds of records" : `${type} records`;
   const whose = { patient: "of this patient", user: "you may see yourself", system: "of the hospital" }[level];
-  return `${verbs} ${what} ${whose}${constraint ? ", restricted" : ""}`;
+  return `${inARow.format(verbs)} ${what} ${whose}${constraint ? ", restricted" : ""}`;
 }
 
 export function showStory(session) {
@@ -81,17 +82,18 @@ export function showIdentity(verified, user) {
 export function showRequests(session) {
   const list = session.requests.map((entry) => {
     const good = entry.status >= 200 && entry.status < 300;
-    const address = entry.url.replace(session.fhir, "…");
+    const [address, query] = entry.url.split("?");
+    const server = address.startsWith(`${session.fhir}/`) ? "FHIR server" : "authorization server";
     return make(
       "li",
       {},
       make("span", { class: "badge grey" }, entry.method),
-      make("code", {}, address.split("?")[0] + (address.includes("?") ? "?…" : "")),
+      make("code", { title: entry.url }, address.replace(session.fhir, "").replace(session.issuer, "") + (query ? "?…" : "")),
       make("span", { class: `badge ${good ? "good" : "bad"}` }, entry.status ? String(entry.status) : "—"),
-      make("span", { class: "why" }, `${entry.why} · ${entry.ms} ms`),
+      make("span", { class: "why" }, `${server} · ${entry.why} · ${entry.ms} ms`),
     );
   });
-  byId("panel-requests").replaceChildren(make("p", { class: "small quiet" }, `… stands for ${session.fhir}`), make("ul", { class: "requests" }, list));
+  byId("panel-requests").replaceChildren(make("ul", { class: "requests" }, list));
 }
 
 /** Tabs as the ARIA pattern asks: one tab stop, arrows to move. */
