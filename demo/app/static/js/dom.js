@@ -1,4 +1,4 @@
-// Small helpers to build pages: text is always text, never markup.
+// Builds parts of pages: text is always text, never markup.
 
 export const byId = (id) => document.getElementById(id);
 
