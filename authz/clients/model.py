@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, String, Text
+from sqlalchemy import JSON, Boolean, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -33,6 +33,15 @@ class ClientRow(Base):
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ClientOriginRow(Base):
+    """An origin a client's pages come from, so that a preflight is answered by one look (SMART CORS-03)."""
+
+    __tablename__ = "client_origin"
+
+    origin: Mapped[str] = mapped_column(String(2048), primary_key=True)
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True)
 
 
 class SeenAssertionRow(Base):

@@ -73,6 +73,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_id", name="pk_client"),
     )
     op.create_table(
+        "client_origin",
+        sa.Column("origin", sa.String(2048), nullable=False),
+        sa.Column("client_id", sa.String(64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["client.client_id"], name="fk_client_origin_client_id_client", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("origin", "client_id", name="pk_client_origin"),
+    )
+    op.create_table(
         "consent",
         sa.Column("id", sa.String(32), nullable=False),
         sa.Column("sub", sa.String(64), nullable=False),

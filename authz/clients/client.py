@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from authz.clients.redirect_uri import origin
+from authz.scopes import ScopeSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from authz.clients.model import ClientRow
+
+NO_AUTHENTICATION = "none"  # RFC 7591 §2: the method of a public client
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A registered app; ``scope`` is the most it may ask for."""
+
+    client_id: str
+    client_name: str
+    token_endpoint_auth_method: str
+    application_type: str  # "web" or "native"
+    grant_types: frozenset[str]
+    redirect_uris: tuple[str, ...]
+    launch_uris: tuple[str, ...]
+    allowed_origins: frozenset[str]  # as registered, or else those of redirect_uris
+    scope: ScopeSet
+    jwks: dict[str, Any] | None
+    jwks_uri: str | None
+    about: dict[str, Any]  # client_uri, logo_uri, policy_uri, tos_uri, contacts
+    fhir_servers: tuple[str, ...]  # empty: every FHIR server
+    skip_consent_in_ehr_launch: bool
+    any_loopback_port: bool
+    enabled: bool
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it can't keep a secret (RFC 6749 §2.1)."""
+        return self.token_endpoint_auth_method == NO_AUTHENTICATION
+
+    def may_use(self, fhir_server: str) -> bool:
+        return not self.fhir_servers or fhir_server in self.fhir_servers
+
+
+def from_row(row: ClientRow) -> Client:
+    return Client(
+        client_id=row.client_id,
+        client_name=row.client_name,
+        token_endpoint_auth_method=row.token_endpoint_auth_method,
+        application_type=row.application_type,
+        grant_types=frozenset(row.grant_types),
+        redirect_uris=tuple(row.redirect_uris),
+        launch_uris=tuple(row.launch_uris),
+        allowed_origins=origins(row.allowed_origins, row.redirect_uris),
+        scope=ScopeSet.parse(row.scope),
+        jwks=row.jwks,
+        jwks_uri=row.jwks_uri,
+        about=row.about,
+        fhir_servers=tuple(row.fhir_servers),
+        skip_consent_in_ehr_launch=row.skip_consent_in_ehr_launch,
+        any_loopback_port=row.any_loopback_port,
+        enabled=row.enabled,
+    )
+
+
+def origins(registered: Iterable[str], redirect_uris: Iterable[str]) -> frozenset[str]:
+    """The origins whose pages may call the token endpoint (SMART CORS-03)."""
+    return frozenset(registered) or frozenset(found for uri in redirect_uris if (found := origin(uri)))
+
+
+def members(row: ClientRow) -> dict[str, Any]:
+    """The client's metadata by the names of RFC 7591 §2; null and empty members are left out."""
+    named = {
+        "client_name": row.client_name,
+        "token_endpoint_auth_method": row.token_endpoint_auth_method,
+        "application_type": row.application_type,
+        "grant_types": row.grant_types,
+        "response_types": ["code"],
+        "redirect_uris": row.redirect_uris,
+        "launch_uris": row.launch_uris,
+        "allowed_origins": row.allowed_origins,
+        "scope": row.scope,
+        "jwks": row.jwks,
+        "jwks_uri": row.jwks_uri,
+        **row.about,
+    }
+    return {name: value for name, value in named.items() if value not in (None, [], "")}

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import re
+import secrets as random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, exists, select
+
+from authz.clients.client import Client, from_row, members, origins
+from authz.clients.metadata import ClientMetadata
+from authz.clients.model import ClientOriginRow, ClientRow
+from authz.errors import AlreadyExists, InvalidValue, NotFound
+from authz.fhir_servers.model import FhirServerRow
+from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
+from authz.storage.database import insert_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from sqlalchemy.orm import Session
+
+    from authz.storage.database import Database
+
+__all__ = ["Client", "Clients", "HospitalDecisions"]
+
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # the same before and after any form encoding (SMART SYM-04)
+
+
+@dataclass(frozen=True, slots=True)
+class HospitalDecisions:
+    """What a client can't say of itself."""
+
+    fhir_servers: tuple[str, ...] = ()  # empty: every FHIR server
+    skip_consent_in_ehr_launch: bool = False  # a vetted provider app
+    any_loopback_port: bool = False  # RFC 8252 §7.3, native apps only
+
+
+class Clients:
+    """The registered apps, and how they prove who they are by a secret."""
+
+    def __init__(self, db: Database, secrets: Secrets, now: Callable[[], datetime]) -> None:
+        self.db = db
+        self.stored = StoredSecrets(secrets, "client")
+        self.now = now
+
+    def find(self, client_id: str) -> Client | None:
+        """The client, enabled or not; None if nobody has this id."""
+        if not CLIENT_ID.fullmatch(client_id):
+            return None
+        with self.db.read() as session:
+            row = session.get(ClientRow, client_id)
+            return None if row is None else from_row(row)
+
+    def all(self) -> list[Client]:
+        with self.db.read() as session:
+            return [from_row(row) for row in session.scalars(select(ClientRow).order_by(ClientRow.client_id))]
+
+    def verify_secret(self, client_id: str, secret: str) -> bool:
+        """Whether this is a secret of this client; the same work for an unknown client."""
+        with self.db.read() as session:
+            row = session.get(ClientRow, client_id) if CLIENT_ID.fullmatch(client_id) else None
+        return self.stored.any_matches(secret, [] if row is None else row.secrets, self.now())
+
+    def has_origin(self, origin: str) -> bool:
+        """Whether pages of this origin belong to any enabled client: all that is known at a preflight."""
+        mine = ClientOriginRow.client_id == ClientRow.client_id
+        with self.db.read() as session:
+            known = select(exists().where(ClientOriginRow.origin == origin, mine, ClientRow.enabled))
+            return bool(session.scalar(known))
+
+    def metadata(self, session: Session, client_id: str) -> dict[str, Any]:
+        """The client by the names of RFC 7591 §2 and §3.2.1, and what the hospital decided. Raises NotFound."""
+        row = self.row(session, client_id)
+        return {
+            "client_id": row.client_id,
+            "client_id_issued_at": int(row.created_at.timestamp()),
+            **members(row),
+            "fhir_servers": row.fhir_servers,
+            "skip_consent_in_ehr_launch": row.skip_consent_in_ehr_launch,
+            "any_loopback_port": row.any_loopback_port,
+            "enabled": row.enabled,
+        }
+
+    def add(
+        self,
+        session: Session,
+        metadata: ClientMetadata,
+        decisions: HospitalDecisions,
+        client_id: str = "",
+        secret: str | None = None,
+    ) -> tuple[Client, str | None]:
+        """Register a client in the caller's transaction; the secret of a confidential one is told this once.
+
+        Raises InvalidValue, AlreadyExists, and NotFound for an unknown FHIR server.
+        """
+        client_id = client_id or f"c_{random.token_hex(8)}"
+        if not CLIENT_ID.fullmatch(client_id):
+            raise InvalidValue(f"{client_id}: a client id is 1 to 64 letters, digits and . _ ~ -")
+        if metadata.is_public and secret is not None:
+            raise InvalidValue("a public client has no secret")
+        if not metadata.is_public and secret is None:
+            secret = new_secret()
+        now = self.now()
+        kept = [] if secret is None else [self.stored.keep(secret, now)]
+        row = ClientRow(client_id=client_id, secrets=kept, enabled=True, created_at=now)
+        self.write(session, row, metadata, decisions)
+        values = {column.name: getattr(row, column.name) for column in ClientRow.__table__.columns}
+        if not insert_once(session, ClientRow, **values):
+            raise AlreadyExists(f"{client_id}: there is a client of this id")
+        self.write_origins(session, row)
+        return from_row(row), secret
+
+    def update(self, session: Session, client_id: str, changes: dict[str, Any], decisions: dict[str, Any]) -> Client:
+        """Change members of the metadata and fields of HospitalDecisions; the whole is checked as at registration.
+
+        A client that becomes confidential has no secret until ``rotate_secret``.
+        Raises NotFound, InvalidValue, InvalidClientMetadata, InvalidRedirectURI.
+        """
+        row = self.row(session, client_id)
+        decided = {name: getattr(row, name) for name in HospitalDecisions.__slots__} | decisions
+        metadata = ClientMetadata.load(members(row) | changes)
+        self.write(
+            session, row, metadata, HospitalDecisions(**decided | {"fhir_servers": tuple(decided["fhir_servers"])})
+        )
+        if metadata.is_public:
+            row.secrets = []
+        self.write_origins(session, row)
+        return from_row(row)
+
+    def set_enabled(self, session: Session, client_id: str, *, enabled: bool) -> Client:
+        row = self.row(session, client_id)
+        row.enabled, row.updated_at = enabled, self.now()
+        return from_row(row)
+
+    def remove(self, session: Session, client_id: str) -> None:
+        self.row(session, client_id)
+        session.execute(delete(ClientRow).where(ClientRow.client_id == client_id))
+
+    def rotate_secret(self, session: Session, client_id: str, overlap: timedelta) -> str:
+        """A new secret; the old ones work for ``overlap`` more. Raises NotFound; InvalidValue for a public client."""
+        row = self.row(session, client_id)
+        if from_row(row).is_public:
+            raise InvalidValue(f"{client_id}: a public client has no secret")
+        secret = new_secret()
+        row.secrets = self.stored.rotate(secret, row.secrets, self.now(), overlap)
+        return secret
+
+    def row(self, session: Session, client_id: str) -> ClientRow:
+        row = session.get(ClientRow, client_id, with_for_update=True)
+        if row is None:
+            raise NotFound(f"{client_id}: there is no client of this id")
+        return row
+
+    def write(self, session: Session, row: ClientRow, metadata: ClientMetadata, decisions: HospitalDecisions) -> None:
+        for name in decisions.fhir_servers:
+            if session.get(FhirServerRow, name) is None:
+                raise NotFound(f"{name}: there is no FHIR server of this name")
+        if decisions.any_loopback_port and metadata.application_type != "native":
+            raise InvalidValue("any loopback port is for native apps only (RFC 8252 §7.3)")
+        for part in (metadata, decisions):
+            for name in part.__slots__:
+                value = getattr(part, name)
+                setattr(row, name, list(value) if isinstance(value, tuple) else value)
+        row.updated_at = self.now()
+
+    def write_origins(self, session: Session, row: ClientRow) -> None:
+        session.flush()
+        session.execute(delete(ClientOriginRow).where(ClientOriginRow.client_id == row.client_id))
+        for origin in sorted(origins(row.allowed_origins, row.redirect_uris)):
+            session.add(ClientOriginRow(origin=origin, client_id=row.client_id))

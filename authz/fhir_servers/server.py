@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from authz.errors import InvalidScope, InvalidValue
+from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
+from authz.scopes import ResourceScope, ScopeSet, resource_types
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authz.fhir_servers.model import FhirServerRow
+
+FHIR_VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5"}
+CLINICIAN, PATIENT = "patient/*.cruds user/*.cruds", "patient/*.rs"
+DEFAULT_CEILINGS = {
+    "Patient": PATIENT,
+    "RelatedPerson": PATIENT,
+    "Person": PATIENT,
+    "Practitioner": CLINICIAN,
+    "PractitionerRole": CLINICIAN,
+}
+
+
+@dataclass(frozen=True)
+class FhirServer:
+    """A FHIR server this server protects, and the hospital's rules for it."""
+
+    name: str
+    base_url: str
+    aliases: tuple[str, ...] = ()  # further spellings that apps send as ``aud``
+    fhir_versions: tuple[str, ...] = ("4.0.1",)
+    ehr_origins: tuple[str, ...] = ()  # may frame the pages of an EHR launch
+    introspection_client_id: str = ""
+    scope_ceilings: Mapping[str, ScopeSet] = field(default_factory=dict, hash=False)  # user type -> may delegate
+    reauthenticate: bool = False  # an EHR launch must be confirmed by signing in
+    vouched_users: bool = True  # people first seen through a launch are created
+    redis_launches: bool = False  # its EHRs may write launches straight into Redis
+    enabled: bool = True
+
+    @cached_property
+    def resource_types(self) -> frozenset[str]:
+        """The resource types of all the FHIR versions it serves."""
+        return resource_types(FHIR_VERSIONS[version] for version in self.fhir_versions)
+
+    @cached_property
+    def normal_forms(self) -> frozenset[str | None]:
+        return frozenset(map(normal_form, (self.base_url, *self.aliases)))
+
+    def accepts_aud(self, text: str) -> bool:
+        """Whether this text names this server (SMART AUTHZ-11): one trailing slash is forgiven, never a prefix."""
+        normal = normal_form(text)
+        return normal is not None and normal in self.normal_forms
+
+    def absolute(self, reference: str) -> str:
+        """The URL of a relative reference, as ``fhirUser`` wants it."""
+        return f"{self.base_url.removesuffix('/')}/{reference}"
+
+    def relative(self, fhir_user: str) -> str | None:
+        """``Practitioner/prac-1``, given that or its URL at this server; None if it is no person of this server."""
+        match = REFERENCE.fullmatch(fhir_user)
+        if match is None or not (match["base"] is None or self.accepts_aud(match["base"])):
+            return None
+        return match["reference"]
+
+
+def from_row(row: FhirServerRow) -> FhirServer:
+    return FhirServer(
+        name=row.name,
+        base_url=row.base_url,
+        aliases=tuple(row.aliases),
+        fhir_versions=tuple(row.fhir_versions),
+        ehr_origins=tuple(row.ehr_origins),
+        introspection_client_id=row.introspection_client_id,
+        scope_ceilings={name: ScopeSet.parse(text) for name, text in (DEFAULT_CEILINGS | row.scope_ceilings).items()},
+        reauthenticate=row.reauthenticate,
+        vouched_users=row.vouched_users,
+        redis_launches=row.redis_launches,
+        enabled=row.enabled,
+    )
+
+
+def check(row: FhirServerRow) -> None:
+    """Raises InvalidValue naming everything that is wrong with what an administrator wants to write."""
+    problems = [problem for url in (row.base_url, *row.aliases) for problem in base_url_problems(url)]
+    problems += [problem for origin in row.ehr_origins for problem in origin_problems(origin)]
+    problems += [
+        f"{version}: FHIR versions are {', '.join(FHIR_VERSIONS)}"
+        for version in row.fhir_versions
+        if version not in FHIR_VERSIONS
+    ]
+    if not row.fhir_versions:
+        problems.append("at least one FHIR version is needed")
+    problems += [problem for name, text in row.scope_ceilings.items() for problem in ceiling_problems(name, text)]
+    if problems:
+        raise InvalidValue("; ".join(problems))
+
+
+def ceiling_problems(user_type: str, text: str) -> list[str]:
+    """Why this is not a scope ceiling: an unknown type of user, or scopes that are not ``patient/`` or ``user/``."""
+    if user_type not in FHIR_USER_TYPES:
+        return [f"{user_type}: a ceiling is for one of {', '.join(sorted(FHIR_USER_TYPES))}"]
+    try:
+        scopes = ScopeSet.parse(text)
+    except InvalidScope as error:
+        return [error.description]
+    return [
+        f"{scope}: a ceiling has only patient/ and user/ scopes"
+        for scope in scopes
+        if not (isinstance(scope, ResourceScope) and scope.level in {"patient", "user"})
+    ]

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from authz.users.model import UserRow
+
+MAX_NAME = 255
+INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person; ``sub`` is theirs for ever and nobody else's."""
+
+    sub: str
+    name: str | None  # login name; None: came by a launch only
+    display_name: str
+    enabled: bool
+    sessions_valid_from: datetime  # sign-ins before this count no more
+    has_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A patient somebody may act for, and as what: ``parent``."""
+
+    patient: str  # logical id
+    relationship: str
+    expires_at: datetime | None = None
+
+
+def from_row(row: UserRow) -> User:
+    return User(
+        sub=row.sub,
+        name=row.name,
+        display_name=row.display_name,
+        enabled=row.enabled,
+        sessions_valid_from=row.sessions_valid_from,
+        has_password=row.password_hash is not None,
+    )
+
+
+def login_name(text: str) -> str | None:
+    """One form for Alice, " alice" and full-width letters; None if nobody can have this name."""
+    if len(text) > MAX_NAME:
+        return None
+    name = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).strip()
+    return name if is_visible(name) else None
+
+
+def display_name(text: str) -> str:
+    """A name to be shown to people. Raises InvalidValue."""
+    name = unicodedata.normalize("NFC", text).strip()
+    if not is_visible(name):
+        raise InvalidValue(f"a display name is 1 to {MAX_NAME} visible characters")
+    return name
+
+
+def is_visible(name: str) -> bool:
+    return 0 < len(name) <= MAX_NAME and not any(unicodedata.category(c) in INVISIBLE for c in name)
