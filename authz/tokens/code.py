@@ -58,7 +58,7 @@ class Codes:
         self.now = now
 
     def issue(self, session: Session, grant_id: str, grant: NewGrant, redirect_uri: str, code_challenge: str) -> str:
-        """Write the grant and its code in the caller's transaction; the code is returned once and stored as a digest."""
+        """Write the grant and its code in the caller's transaction; the code is told once."""
         code = secrets.token_urlsafe(32)
         now = self.now()
         session.add(grant.as_row(grant_id, now))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from authz.errors import InvalidGrant, InvalidRequest
-from authz.launch.ehr_session import EhrSessions
 from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.authorization import RefreshKind
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from authz.launch.ehr_session import EhrSessions
     from authz.settings import Settings
     from authz.tokens.model import GrantRow
 

@@ -102,7 +102,7 @@ def check_usable(session: Session, grant: GrantRow) -> None:
         raise InvalidGrant("the user may no longer use this server")
 
 
-def live_tokens(now: datetime) -> Select[tuple[AccessTokenRow, GrantRow]]:
+def live_tokens(now: datetime) -> Select[AccessTokenRow, GrantRow]:
     """Access tokens that are valid now: in time, not revoked, and nobody they depend on is switched off."""
     return (
         select(AccessTokenRow, GrantRow)
@@ -133,8 +133,8 @@ class AccessTokens:
         return None if found is None else facts(found)
 
 
-def facts(found: Row[tuple[AccessTokenRow, GrantRow]]) -> TokenFacts:
-    token, grant = found.tuple()
+def facts(found: Row[AccessTokenRow, GrantRow]) -> TokenFacts:
+    token, grant = found
     return TokenFacts(
         digest=token.digest,
         jti=token.jti,

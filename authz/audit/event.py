@@ -1,0 +1,73 @@
+"""What can happen, in the words of the trail (security.md 4.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class EventName(StrEnum):
+    LOGIN = "login"
+    LOGIN_FAILED = "login.failed"
+    LOGOUT = "logout"
+    EHR_SESSION_ENDED = "ehr_session.ended"
+    AUTHORIZE_REFUSED = "authorize.refused"
+    CONSENT_GRANTED = "consent.granted"
+    CONSENT_SKIPPED = "consent.skipped"
+    CONSENT_DENIED = "consent.denied"
+    CONSENT_WITHDRAWN = "consent.withdrawn"
+    PATIENT_CHOSEN = "patient.chosen"
+    LAUNCH_CREATED = "launch.created"
+    LAUNCH_USED = "launch.used"
+    LAUNCH_REFUSED = "launch.refused"
+    LAUNCH_WITHDRAWN = "launch.withdrawn"
+    CODE_ISSUED = "code.issued"
+    CODE_REPLAYED = "code.replayed"
+    TOKEN_ISSUED = "token.issued"
+    TOKEN_REFRESHED = "token.refreshed"
+    TOKEN_REFUSED = "token.refused"
+    TOKEN_REVOKED = "token.revoked"
+    REFRESH_REPLAYED = "refresh.replayed"
+    GRANT_REVOKED = "grant.revoked"
+    INTROSPECTION_REFUSED = "introspection.refused"
+    CALLER_REFUSED = "caller.refused"
+    RATE_LIMITED = "rate_limited"
+    CLIENT_CHANGED = "client.changed"
+    USER_CREATED = "user.created"
+    USER_CHANGED = "user.changed"
+    FHIR_SERVER_CHANGED = "fhir_server.changed"
+    EHR_CHANGED = "ehr.changed"
+    KEY_CHANGED = "key.changed"
+    SERVER_STARTED = "server.started"
+    AUDIT_READ = "audit.read"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who sent a request: the address as the trusted proxies tell it, the program, and the request's own id."""
+
+    address: str | None = None
+    user_agent: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened or was refused; holds no secret and no name of a person, ids only."""
+
+    event: EventName
+    outcome: str = "success"  # or "refused"
+    reason: str | None = None  # a machine's word for why
+    sub: str | None = None
+    client_id: str | None = None
+    fhir_server: str | None = None
+    patient: str | None = None
+    encounter: str | None = None
+    scope: str | None = None
+    grant_id: str | None = None
+    token_id: str | None = None  # jti, never the token
+    launch_id: str | None = None
+    support_code: str | None = None
+    peer: Peer | None = None
+    detail: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,73 @@
+"""Writes the trail: in the transaction it reports, so that nothing happens without it (decision 5)."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from authz.audit.model import AuditEventRow
+from authz.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.audit.event import Event
+    from authz.storage.database import Database
+
+log = logging.getLogger(__name__)
+LONGEST = {"user_agent": 256, "peer": 64, "request_id": 64, "client_id": 64, "patient": 64, "reason": 64, "sub": 255}
+
+
+class Trail:
+    def __init__(self, db: Database, now: Callable[[], datetime], node: str, version: str) -> None:
+        self.db = db
+        self.now = now
+        self.node = node
+        self.version = version
+
+    def record(self, session: Session, event: Event) -> None:
+        """Write an event with what it reports: both are kept, or neither."""
+        session.add(self.row(event))
+
+    def refused(self, event: Event) -> None:
+        """Write a refusal, which changes nothing else; if even that fails, the log says so."""
+        try:
+            with self.db.write() as session:
+                session.add(self.row(event))
+        except Unavailable:
+            log.exception("a refusal could not be put on the audit trail: %s", event.event)
+
+    def row(self, event: Event) -> AuditEventRow:
+        peer = event.peer
+        return AuditEventRow(
+            id=secrets.token_hex(16),
+            at=self.now(),
+            event=event.event.value,
+            outcome=event.outcome,
+            reason=short("reason", event.reason),
+            sub=short("sub", event.sub),
+            client_id=short("client_id", event.client_id),
+            fhir_server=event.fhir_server,
+            patient=short("patient", event.patient),
+            encounter=short("patient", event.encounter),
+            scope=event.scope,
+            grant_id=event.grant_id,
+            token_id=event.token_id,
+            launch_id=event.launch_id,
+            support_code=event.support_code,
+            request_id=short("request_id", peer.request_id if peer else None),
+            peer=short("peer", peer.address if peer else None),
+            user_agent=short("user_agent", peer.user_agent if peer else None),
+            node=self.node,
+            version=self.version,
+            detail=event.detail,
+        )
+
+
+def short(member: str, text: str | None) -> str | None:
+    """What an outsider sent, cut to its column; PostgreSQL would refuse it, and NUL besides."""
+    return None if text is None else text.replace("\0", "?")[: LONGEST[member]]
