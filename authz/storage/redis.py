@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import deque
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from authz.storage.redis_link import Command, Door, Link
+
+FOR_EVER, NO_KEY = -1, -2  # what PTTL answers instead of a number of milliseconds
 
 # SET with NX and GET together needs Redis 7, PEXPIRE NX too; in a script both are one step on 6.2 as well
 CLAIM = """
@@ -92,6 +95,12 @@ class RedisBackend:
 
     def count(self, key: str, window_seconds: int) -> int:
         return int(self._one("EVAL", COUNT, 1, self._named(key), milliseconds(window_seconds)))
+
+    def expires_in(self, key: str) -> float | None:
+        left = int(self._one("PTTL", self._named(key)))
+        if left == NO_KEY:
+            return None
+        return math.inf if left == FOR_EVER else left / 1000
 
     def delete(self, *keys: str) -> None:
         if keys:

@@ -49,6 +49,10 @@ class Backend(Protocol):
         """Add one to a counter that vanishes ``window_seconds`` after its first count; the new count."""
         ...
 
+    def expires_in(self, key: str) -> float | None:
+        """Seconds until the store forgets a key that somebody else may have written; None if there is no such key."""
+        ...
+
     def delete(self, *keys: str) -> None: ...
 
     def sweep(self) -> int:

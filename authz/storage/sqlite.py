@@ -27,6 +27,7 @@ INSERT INTO entries VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET
   expires_at = CASE WHEN expires_at > :now THEN expires_at ELSE :ends END
 RETURNING value
 """
+LIFE = "SELECT expires_at FROM entries WHERE key = ? AND expires_at > ?"
 DELETE = "DELETE FROM entries WHERE key IN ({marks})"
 SWEEP = "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries WHERE expires_at <= ? LIMIT ?) RETURNING 1"
 
@@ -73,6 +74,11 @@ class SQLiteBackend:
         now = self._now()
         ((count,),) = self._run(COUNT, {"key": key, "now": now, "ends": now + window_seconds})
         return int(count)
+
+    def expires_in(self, key: str) -> float | None:
+        for (expires_at,) in self._run(LIFE, (key, self._now())):
+            return float(expires_at) - self._now()
+        return None
 
     def delete(self, *keys: str) -> None:
         if keys:

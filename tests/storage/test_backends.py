@@ -79,6 +79,15 @@ def test_an_entry_lives_as_long_as_it_was_given(store: Store, ttl: float) -> Non
     assert min(ttl, 90_000) - 10 < store.life_left("a") <= min(ttl, 90_000) + 0.002
 
 
+def test_the_rest_of_a_life_can_be_asked_for(store: Store) -> None:
+    store.backend.put({"a": b"1"}, 60)
+    left = store.backend.expires_in("a")
+    assert left is not None
+    assert 50 < left <= 60
+    store.end_life("a")
+    assert [store.backend.expires_in("a"), store.backend.expires_in("never")] == [None, None]
+
+
 def test_an_expired_entry_is_never_seen_by_any_verb(store: Store) -> None:
     """security.md I10: nothing expired ever works."""
     backend = store.backend

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import socket
 import threading
@@ -372,3 +373,9 @@ def test_a_sentinel_that_does_not_know_the_service_is_unavailable(
 ) -> None:
     backend = RedisBackend.from_url(f"redis+sentinel://127.0.0.1:{sentinel[0].port}/nobody")
     assert refused(backend) == set(VERBS)
+
+
+def test_a_key_that_another_hand_wrote_without_a_lifetime_lives_for_ever(own_redis: RedisServer) -> None:
+    """Decision 4: a launch must not; so that it can be refused, this is told apart from a key that is gone."""
+    own_redis.command("SET", "authz:launch:00ff", "{}")
+    assert RedisBackend.from_url(own_redis.url).expires_in("launch:00ff") == math.inf
