@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, inspect, select, text
+from sqlalchemy import exists, func, inspect, select, text
 
 from authz.audit.model import AuditAnchorRow, AuditEventRow, AuditSealRow
 from authz.errors import Unavailable
@@ -20,7 +21,7 @@ from authz.keyring.signing import BadSignature
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -35,6 +36,7 @@ ANCHOR_EVERY = 100  # links
 ANCHOR_SECONDS = 60
 PAUSE_SECONDS = 0.5
 TYP = "authz-audit-anchor+jwt"
+RECENT = timedelta(minutes=10)
 LOCK = 0x61757468  # one sealer at a time on PostgreSQL
 
 
@@ -57,6 +59,7 @@ class Sealer:
         self.db = db
         self.keyring = keyring
         self.now = now
+        self.looked_at_all = False  # the first look of a process leaves nothing out
 
     def run(self, stop: threading.Event) -> None:
         """Seal until told to stop; a database that is away is tried again."""
@@ -72,14 +75,8 @@ class Sealer:
         with self.db.write() as session:
             if not only_sealer(session):
                 return 0
-            sealed = select(AuditSealRow.event_id)
-            waiting = session.scalars(
-                select(AuditEventRow)
-                .where(AuditEventRow.id.not_in(sealed))
-                .order_by(AuditEventRow.at, AuditEventRow.id)
-                .limit(BATCH)
-            ).all()
             last = session.scalar(select(AuditSealRow).order_by(AuditSealRow.seq.desc()).limit(1))
+            waiting = self.waiting(session, last)
             seq, previous = (last.seq, last.hash) if last else (0, FIRST)
             now = self.now()
             for event in waiting:
@@ -87,6 +84,15 @@ class Sealer:
                 session.add(AuditSealRow(seq=seq, event_id=event.id, hash=previous, sealed_at=now))
             self.anchor(session, seq, previous)
             return len(waiting)
+
+    def waiting(self, session: Session, last: AuditSealRow | None) -> Sequence[AuditEventRow]:
+        """Committed records without a seal; after the first look only recent ones, for no transaction lasts minutes."""
+        unsealed = select(AuditEventRow).where(~exists().where(AuditSealRow.event_id == AuditEventRow.id))
+        if self.looked_at_all and last is not None:
+            unsealed = unsealed.where(AuditEventRow.at > last.sealed_at - RECENT)
+        found = session.scalars(unsealed.order_by(AuditEventRow.at, AuditEventRow.id).limit(BATCH)).all()
+        self.looked_at_all = self.looked_at_all or len(found) < BATCH
+        return found
 
     def anchor(self, session: Session, seq: int, tip: str) -> None:
         """Sign the tip if enough links, or enough time with any, have passed since the last anchor."""
