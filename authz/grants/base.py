@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from authz.audit.trail import Trail
     from authz.clients.registry import Client, Clients
-    from authz.fhir_servers.registry import FhirServers
     from authz.grants.caller import BackChannelRequest
-    from authz.policy import Policy
     from authz.settings import Settings
     from authz.storage.database import Database
     from authz.tokens.authorization import Authorization
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from authz.tokens.issuer import Issuer
     from authz.tokens.refresh import RefreshTokens
     from authz.tokens.revocation import Revocation
-    from authz.users.registry import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,6 @@ class GrantServices:
     db: Database
     now: Callable[[], datetime]
     clients: Clients
-    fhir_servers: FhirServers
-    users: Users
-    policy: Policy
     codes: Codes
     refresh_tokens: RefreshTokens
     issuer: Issuer

@@ -38,14 +38,14 @@ class RefreshToken(Grant):
         self.superseded = spent.superseded
         return Authorization(
             grant=spent.grant,
-            scope=self.scope_of(spent.grant, client),
+            scope=self.scope_of(spent.grant),
             access_token_seconds=services.settings.access_token_seconds,
             refresh=RefreshKind(spent.row.kind),
             event=EventName.TOKEN_REFRESHED,
             replaces=spent.row,
         )
 
-    def scope_of(self, grant: GrantRow, client: Client) -> ScopeSet:
+    def scope_of(self, grant: GrantRow) -> ScopeSet:
         """What was asked within the grant, and what the access policy still allows (REF-04, decision 20)."""
         granted = ScopeSet.parse(grant.scope)
         wanted = ScopeSet.parse(self.sent.form.get("scope", "")) or granted

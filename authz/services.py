@@ -1,0 +1,147 @@
+"""Everything wired once: which part uses which. No rule lives here."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from authz.audit.sealer import Sealer
+from authz.audit.trail import Trail
+from authz.clients.registry import Clients
+from authz.discovery import Discovery
+from authz.fhir_servers.registry import Ehrs, FhirServers
+from authz.grants.base import GrantServices
+from authz.grants.caller import Callers
+from authz.grants.server import TokenServer
+from authz.keyring.secrets import Secrets
+from authz.keyring.signing import Keyring
+from authz.launch.direct import DirectWrites
+from authz.launch.directory import Directory
+from authz.launch.ehr_session import EhrSessions
+from authz.launch.store import Launches
+from authz.login.password import Passwords
+from authz.storage.redis import RedisBackend
+from authz.storage.sqlite import SQLiteBackend
+from authz.tokens.code import Codes
+from authz.tokens.hot import HotAnswers
+from authz.tokens.id_token import IdTokens
+from authz.tokens.introspection import Introspection
+from authz.tokens.issuer import Issuer
+from authz.tokens.refresh import RefreshTokens
+from authz.tokens.revocation import Revocation
+from authz.tokens.store import AccessTokens
+from authz.users.registry import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from authz.settings import Settings
+    from authz.storage.database import Database
+    from authz.storage.short_lived import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """One server's parts."""
+
+    settings: Settings
+    db: Database
+    backend: Backend
+    now: Callable[[], datetime]
+    secrets: Secrets
+    keyring: Keyring
+    trail: Trail
+    sealer: Sealer
+    fhir_servers: FhirServers
+    ehrs: Ehrs
+    clients: Clients
+    users: Users
+    passwords: Passwords
+    ehr_sessions: EhrSessions
+    launches: Launches
+    codes: Codes
+    hot: HotAnswers
+    revocation: Revocation
+    introspection: Introspection
+    callers: Callers
+    token_server: TokenServer
+    discovery: Discovery
+
+
+def short_lived(settings: Settings) -> Backend:
+    """Redis where its address is set, else a SQLite file beside this server."""
+    if settings.redis_url:
+        return RedisBackend.from_url(settings.redis_url)
+    settings.short_lived_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return SQLiteBackend(settings.short_lived_path)
+
+
+def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Services:
+    """Build a server's parts; opens no connection.
+
+    Raises ConfigurationError if there is no usable secrets file.
+    """
+    secrets = Secrets.load(settings.keys_dir / "secrets.json")
+    backend = short_lived(settings)
+    keyring = Keyring(db, settings.keys_dir, now)
+    trail = Trail(db, now, node=socket.gethostname(), version=version("authz"))
+    fhir_servers = FhirServers(db, secrets, now)
+    clients = Clients(db, secrets, now)
+    users = Users(db, now, trail)
+    ehr_sessions = EhrSessions(db, now)
+    directory = Directory(fhir_servers, clients, users)
+    launches = Launches(
+        db=db,
+        backend=backend,
+        secrets=secrets,
+        directory=directory,
+        direct=DirectWrites(db, backend, directory, trail, now, possible=bool(settings.redis_url)),
+        ehr_sessions=ehr_sessions,
+        trail=trail,
+        now=now,
+        seconds=settings.launch_seconds,
+    )
+    codes = Codes(settings, now)
+    hot = HotAnswers(db, backend, now)
+    revocation = Revocation(db, now, hot, trail)
+    introspection = Introspection(db, AccessTokens(now), hot)
+    grants = GrantServices(
+        settings=settings,
+        db=db,
+        now=now,
+        clients=clients,
+        codes=codes,
+        refresh_tokens=RefreshTokens(settings, now, ehr_sessions),
+        issuer=Issuer(settings, now, IdTokens(settings, keyring), trail),
+        hot=hot,
+        revocation=revocation,
+        trail=trail,
+    )
+    token_server = TokenServer(grants)
+    return Services(
+        settings=settings,
+        db=db,
+        backend=backend,
+        now=now,
+        secrets=secrets,
+        keyring=keyring,
+        trail=trail,
+        sealer=Sealer(db, keyring, now),
+        fhir_servers=fhir_servers,
+        ehrs=Ehrs(db, secrets, now),
+        clients=clients,
+        users=users,
+        passwords=Passwords(users, db, now),
+        ehr_sessions=ehr_sessions,
+        launches=launches,
+        codes=codes,
+        hot=hot,
+        revocation=revocation,
+        introspection=introspection,
+        callers=Callers(fhir_servers, introspection),
+        token_server=token_server,
+        discovery=Discovery(settings, token_server.grant_types),
+    )
