@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from authz.audit.event import Event, EventName, Peer
+from authz.launch.model import SpentLaunchRow
 from authz.storage.records import digest
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
@@ -53,6 +54,20 @@ class Revocation:
 
     def revoke_launch(self, launch_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
         return self.revoke(GrantRow.launch_id == launch_id, reason, within=within)
+
+    def revoke_ehr(self, client_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
+        """End what came from the launches of an EHR's credential."""
+        its_launches = select(SpentLaunchRow.launch_id).where(SpentLaunchRow.ehr == client_id)
+        return self.revoke(GrantRow.launch_id.in_(its_launches), reason, within=within)
+
+    def revoke_patient(
+        self, sub: str, fhir_server: str, patient: str, reason: str, *, within: Callable[[Session], None] | None = None
+    ) -> int:
+        """End what a person was granted for one patient, whom they may no longer act for."""
+        its_patient = GrantRow.context["patient"].as_string() == patient
+        return self.revoke(
+            (GrantRow.sub == sub) & (GrantRow.fhir_server == fhir_server) & its_patient, reason, within=within
+        )
 
     def revoke_session(
         self,

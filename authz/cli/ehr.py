@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from authz.audit.event import EventName
+from authz.cli.context import record, secret_from_stdin, services
+from authz.cli.options import overlap_option
+from authz.cli.output import json_option, show, show_list
+from authz.errors import NotFound
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.fhir_servers.registry import Ehr
+
+COLUMNS = ("client_id", "fhir_servers", "enabled")
+
+fhir_servers_option = click.option(
+    "--fhir-server", "fhir_servers", multiple=True, required=True, help="Where it may create launches; repeatable."
+)
+
+
+@click.group()
+def ehr() -> None:
+    """Credentials of EHRs, bound to their FHIR servers."""
+
+
+@ehr.command()
+@fhir_servers_option
+@click.option("--client-id", default="", help="Made by the server if not given.")
+@click.option("--client-secret-stdin", is_flag=True, help="Read the secret from stdin instead of making one.")
+@json_option
+def add(fhir_servers: tuple[str, ...], client_id: str, *, client_secret_stdin: bool) -> None:
+    """Make a credential for an EHR's back end; its secret is shown once."""
+    secret = secret_from_stdin() if client_secret_stdin else None
+    with services() as made, made.db.write() as session:
+        added, secret = made.ehrs.add(session, fhir_servers, client_id, secret)
+        detail = {"fhir_servers": sorted(added.fhir_servers)}
+        record(made, session, EventName.EHR_CHANGED, "added", client_id=added.client_id, detail=detail)
+    show(as_record(added) | {"client_secret": secret})
+
+
+@ehr.command("list")
+@json_option
+def list_() -> None:
+    """List the credentials."""
+    with services() as made:
+        show_list([as_record(found) for found in made.ehrs.all()], COLUMNS)
+
+
+@ehr.command("show")
+@click.argument("client_id")
+@json_option
+def show_(client_id: str) -> None:
+    """Show one credential."""
+    with services() as made:
+        found = made.ehrs.get(client_id)
+    if found is None:
+        raise NotFound(f"{client_id}: there is no EHR of this client id")
+    show(as_record(found))
+
+
+@ehr.command()
+@click.argument("client_id")
+@fhir_servers_option
+@json_option
+def update(client_id: str, fhir_servers: tuple[str, ...]) -> None:
+    """Replace the FHIR servers the credential is good for."""
+    with services() as made, made.db.write() as session:
+        changed = made.ehrs.bind(session, client_id, fhir_servers)
+        detail = {"fhir_servers": sorted(changed.fhir_servers)}
+        record(made, session, EventName.EHR_CHANGED, "updated", client_id=client_id, detail=detail)
+    show(as_record(changed))
+
+
+@ehr.command()
+@click.argument("client_id")
+@json_option
+def disable(client_id: str) -> None:
+    """Switch a credential off; everything granted through its launches is revoked."""
+    with services() as made:
+
+        def change(session: Session) -> None:
+            made.ehrs.set_enabled(session, client_id, enabled=False)
+            record(made, session, EventName.EHR_CHANGED, "disabled", client_id=client_id)
+
+        revoked = made.revocation.revoke_ehr(client_id, "ehr_disabled", within=change)
+    show({"client_id": client_id, "enabled": False, "revoked_grants": revoked})
+
+
+@ehr.command()
+@click.argument("client_id")
+@json_option
+def enable(client_id: str) -> None:
+    """Switch a credential on again; what was revoked stays revoked."""
+    with services() as made, made.db.write() as session:
+        made.ehrs.set_enabled(session, client_id, enabled=True)
+        record(made, session, EventName.EHR_CHANGED, "enabled", client_id=client_id)
+    show({"client_id": client_id, "enabled": True})
+
+
+@ehr.command()
+@click.argument("client_id")
+@json_option
+def remove(client_id: str) -> None:
+    """Forget a credential; everything granted through its launches is revoked."""
+    with services() as made:
+
+        def change(session: Session) -> None:
+            made.ehrs.remove(session, client_id)
+            record(made, session, EventName.EHR_CHANGED, "removed", client_id=client_id)
+
+        revoked = made.revocation.revoke_ehr(client_id, "ehr_removed", within=change)
+    show({"client_id": client_id, "removed": True, "revoked_grants": revoked})
+
+
+@ehr.command("rotate-secret")
+@click.argument("client_id")
+@overlap_option
+@json_option
+def rotate_secret(client_id: str, overlap_seconds: int) -> None:
+    """Make a new secret, shown once."""
+    with services() as made, made.db.write() as session:
+        secret = made.ehrs.rotate_secret(session, client_id, timedelta(seconds=overlap_seconds))
+        detail = {"overlap_seconds": overlap_seconds}
+        record(made, session, EventName.EHR_CHANGED, "secret_rotated", client_id=client_id, detail=detail)
+    show({"client_id": client_id, "client_secret": secret})
+
+
+def as_record(found: Ehr) -> dict[str, Any]:
+    return {"client_id": found.client_id, "fhir_servers": sorted(found.fhir_servers), "enabled": found.enabled}
