@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, abort
 
 from authz.endpoints.current import answer, services
-from authz.endpoints.exchange import HttpAnswer, HttpRequest
+from authz.endpoints.document import document
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -17,27 +15,17 @@ if TYPE_CHECKING:
 bp = Blueprint("discovery", __name__)
 
 
-def document(content: dict[str, Any], request: HttpRequest) -> HttpAnswer:
-    """A document as JSON whatever ``Accept`` says (SMART DISC-03), with a strong ``ETag``."""
-    body = json.dumps(content, indent=1).encode()
-    etag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {
-        "Content-Type": "application/json",
-        "Cache-Control": f"public, max-age={services().settings.discovery_max_age_seconds}",
-        "ETag": etag,
-    }
-    if etag in request.headers.get("if-none-match", ""):
-        return HttpAnswer(304, headers, b"")
-    return HttpAnswer(200, headers, body)
+def published(content: dict[str, Any]) -> ResponseReturnValue:
+    return answer(lambda request: document(content, request, services().settings.discovery_max_age_seconds))
 
 
 @bp.get("/.well-known/openid-configuration")
 def openid_configuration() -> ResponseReturnValue:
-    return answer(lambda request: document(services().discovery.openid_configuration(), request))
+    return published(services().discovery.openid_configuration())
 
 
 def oauth_authorization_server() -> ResponseReturnValue:
-    return answer(lambda request: document(services().discovery.oauth_metadata(), request))
+    return published(services().discovery.oauth_metadata())
 
 
 @bp.get("/fhir-servers/<name>/.well-known/smart-configuration")
@@ -45,14 +33,14 @@ def oauth_authorization_server() -> ResponseReturnValue:
 def smart_configuration(name: str) -> ResponseReturnValue:
     """Ready to be served at the FHIR server's base URL (AMB-32)."""
     known_fhir_server(name)
-    return answer(lambda request: document(services().discovery.smart_configuration(), request))
+    return published(services().discovery.smart_configuration())
 
 
 @bp.get("/fhir-servers/<name>/oauth-uris")
 def oauth_uris(name: str) -> ResponseReturnValue:
     """Ready to be put into the CapabilityStatement as ``rest[0].security``."""
     known_fhir_server(name)
-    return answer(lambda request: document(services().discovery.oauth_uris(), request))
+    return published(services().discovery.oauth_uris())
 
 
 def known_fhir_server(name: str) -> None:
