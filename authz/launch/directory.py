@@ -1,0 +1,107 @@
+"""Whether what a launch names is known here: FHIR server, app, launch URL, person, the EHR's origin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.errors import InsufficientScope, InvalidRequest
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.clients.registry import Client, Clients
+    from authz.fhir_servers.registry import Ehr, FhirServer, FhirServers
+    from authz.launch.request import LaunchRequest
+    from authz.users.registry import Users
+
+LAUNCH_SCOPE = "__launch"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The user of a launch: known by ``sub``, or so far only by what a FHIR server calls them."""
+
+    sub: str | None
+    reference: str = ""  # "Practitioner/prac-1", when there is no sub yet
+
+
+@dataclass(frozen=True, slots=True)
+class Vetted:
+    """A launch request of which everything is known here."""
+
+    asked: LaunchRequest
+    server: FhirServer
+    launch_url: str | None
+    person: Person
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The registries a launch refers to."""
+
+    fhir_servers: FhirServers
+    clients: Clients
+    users: Users
+
+    def vet(self, asked: LaunchRequest, ehr: Ehr | None) -> Vetted:
+        """Look everything up; ``ehr`` is who asks, None for an operator or for whoever may write into the store.
+
+        Raises InvalidRequest naming the member, and InsufficientScope for a FHIR server that is not the EHR's.
+        """
+        server = self.server(asked.fhir_server, ehr)
+        client = self.clients.find(asked.client_id)
+        if client is None or not client.enabled or not client.may_use(server.name):
+            raise InvalidRequest("client_id: no such app at this FHIR server")
+        origin = asked.web_messaging_origin
+        if origin is not None and origin not in server.ehr_origins:
+            raise InvalidRequest("web_messaging_origin: not registered for this FHIR server")
+        check_types(asked, server)
+        return Vetted(asked, server, launch_url(client, asked.launch_url), self.person(asked.user, server))
+
+    def server(self, base_url: str, ehr: Ehr | None) -> FhirServer:
+        """The FHIR server meant, if this EHR may speak for it."""
+        server = self.fhir_servers.by_aud(base_url)
+        if server is None:
+            raise InvalidRequest("fhir_server: no such FHIR server")
+        if ehr is not None and server.name not in ehr.fhir_servers:
+            raise InsufficientScope("this credential is not for that FHIR server", LAUNCH_SCOPE)
+        return server
+
+    def person(self, user: str, server: FhirServer) -> Person:
+        """Decision 15: a login name must exist; a ``fhirUser`` of this FHIR server need not, its EHR vouches."""
+        reference = server.relative(user)
+        if reference is None and "://" in user:
+            raise InvalidRequest("user: not a person of this FHIR server")
+        found = self.users.by_name(user) if reference is None else self.users.by_fhir_user(server.name, reference)
+        if found is not None and found.enabled:
+            return Person(found.sub)
+        if found is None and reference is not None and server.vouched_users:
+            return Person(None, reference)
+        raise InvalidRequest("user: no such person here")
+
+    def sub(self, session: Session, vetted: Vetted) -> str:
+        """The person's ``sub``; whoever is first seen here is made in the caller's transaction (decision 19)."""
+        if vetted.person.sub is not None:
+            return vetted.person.sub
+        return self.users.vouch(session, vetted.server.name, vetted.person.reference).sub
+
+    def is_welcome(self, sub: str) -> bool:
+        user = self.users.by_sub(sub)
+        return user is not None and user.enabled
+
+
+def launch_url(client: Client, wanted: str | None) -> str | None:
+    """One of the registered launch URLs, whatever the EHR or a Task says (SMART LAU-01, TSK-03)."""
+    if wanted is not None and wanted not in client.launch_uris:
+        raise InvalidRequest("launch_url: not registered for this app")
+    if wanted is None and len(client.launch_uris) == 1:
+        return client.launch_uris[0]
+    return wanted
+
+
+def check_types(asked: LaunchRequest, server: FhirServer) -> None:
+    for number, item in enumerate(asked.context.fhir_context):
+        for type_ in (item.type, (item.reference or "").partition("/")[0]):
+            if type_ and type_ not in server.resource_types:
+                raise InvalidRequest(f"fhirContext[{number}]: {type_} is no resource type of this FHIR server")

@@ -1,0 +1,54 @@
+"""A launch as it lies in the short-lived store: a JSON object, sealed if this server wrote it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from authz.strict_json import NotStrictJson, parse
+
+if TYPE_CHECKING:
+    from authz.keyring.secrets import Secrets
+
+PURPOSE = "launch"
+MAX_BYTES = 262_144  # as for the body of POST /launch
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What this server found out when it made the launch; whoever writes into the store can't make one."""
+
+    sub: str
+    ehr: str | None  # None: an operator
+
+
+def sealed(members: dict[str, Any], digest: str, seal: Seal, secrets: Secrets) -> bytes:
+    """The bytes to store for a launch made here; ``digest`` is that of its handle, so a record can't be moved.
+
+    Raises NotStrictJson if it could not be read again.
+    """
+    record = members | {"sub": seal.sub, "by": seal.ehr}
+    stored = canonical(record | {"mac": secrets.mac(PURPOSE, digest + canonical(record).decode())})
+    parse(stored)
+    return stored
+
+
+def unsealed(stored: bytes, digest: str, secrets: Secrets) -> tuple[dict[str, Any], Seal | None]:
+    """The members, and the seal; without a valid one the record is as somebody else wrote it.
+
+    Raises NotStrictJson if it is no JSON object within bounds.
+    """
+    record = parse(stored) if len(stored) <= MAX_BYTES else None
+    if not isinstance(record, dict):
+        raise NotStrictJson(f"not a JSON object of at most {MAX_BYTES} bytes")
+    mac = record.get("mac")
+    rest = {name: value for name, value in record.items() if name != "mac"}
+    if not isinstance(mac, str) or not secrets.matches(PURPOSE, digest + canonical(rest).decode(), mac):
+        return record, None
+    seal = Seal(rest.pop("sub"), rest.pop("by"))
+    return rest, seal
+
+
+def canonical(record: dict[str, Any]) -> bytes:
+    return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,213 @@
+"""Launches: the context waits in the short-lived store, their single use is a row (decisions 1, 4)."""
+
+from __future__ import annotations
+
+import secrets as random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from authz.audit.event import EventName
+from authz.errors import InvalidRequest, NotFound
+from authz.launch.direct import MAX_SECONDS
+from authz.launch.launch import Launch, LaunchUnusable, Unusable, launch_id_of, launch_of
+from authz.launch.model import SpentLaunchRow
+from authz.launch.record import Seal, sealed, unsealed
+from authz.launch.request import check_auth_time, load
+from authz.launch.schema import LAUNCH, RECORD
+from authz.storage.database import insert_once
+from authz.storage.records import HANDLE_BYTES, digest, plausible
+from authz.strict_json import NotStrictJson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.fhir_servers.registry import Ehr
+    from authz.keyring.secrets import Secrets
+    from authz.launch.direct import DirectWrites
+    from authz.launch.directory import Directory
+    from authz.launch.ehr_session import EhrSessions
+    from authz.storage.database import Database
+    from authz.storage.short_lived import Backend
+
+RECORDS = "launch:"  # the one prefix an EHR may be allowed to write to
+IDS = "launch-id:"
+CLAIMS = "launch-claim:"
+USED, WITHDRAWN = "used", "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Launches:
+    """Everything that is done with launches. Whoever reads one gets Unavailable while the store or SQL is away."""
+
+    db: Database
+    backend: Backend
+    secrets: Secrets
+    directory: Directory
+    direct: DirectWrites
+    ehr_sessions: EhrSessions
+    trail: Trail
+    now: Callable[[], datetime]
+    seconds: int  # life of a launch
+
+    def create(self, ehr: Ehr | None, request: Mapping[str, Any], peer: Peer | None) -> tuple[str, Launch]:
+        """Keep a launch for an EHR, or for an operator (None); returns its handle, which is told this once.
+
+        Raises InvalidRequest naming what is wrong, InsufficientScope for a FHIR server that is not the EHR's.
+        """
+        asked = load(LAUNCH, request)
+        check_auth_time(asked, self.now())
+        vetted = self.directory.vet(asked, ehr)
+        if vetted.launch_url is None:
+            raise InvalidRequest("launch_url: which one? This app has several or none")
+        handle = random.token_urlsafe(HANDLE_BYTES)
+        key = digest(handle)
+        now = self.now()
+        times = {"auth_time": asked.auth_time or int(now.timestamp()), "exp": int(now.timestamp()) + self.seconds}
+        members = asked.members | times | {"launch_url": vetted.launch_url}
+        with self.db.write() as session:
+            if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
+                raise InvalidRequest("session: this EHR session has ended")
+            seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else None)
+            launch = launch_of(key, load(RECORD, members), vetted.server.name, seal)
+            self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
+            record = self.record(members, key, seal)
+            # before the commit: if that fails, the record's handle is never told and so never used
+            self.backend.put({RECORDS + key: record, IDS + launch.launch_id: key.encode()}, self.seconds)
+        return handle, launch
+
+    def record(self, members: dict[str, Any], key: str, seal: Seal) -> bytes:
+        try:
+            return sealed(members, key, seal, self.secrets)
+        except NotStrictJson as cause:
+            raise InvalidRequest(f"the launch can not be kept: {cause}") from cause
+
+    def peek(self, handle: str) -> Launch | None:
+        """The launch, if it may be used; it may again afterwards."""
+        try:
+            return self.read(handle)
+        except LaunchUnusable:
+            return None
+
+    def read(self, handle: str) -> Launch:
+        """The launch of a handle from anywhere. Raises LaunchUnusable saying why not."""
+        if not plausible(handle):
+            raise LaunchUnusable(Unusable.UNKNOWN)
+        return self.find(digest(handle))
+
+    def find(self, key: str) -> Launch:
+        """The launch of a handle's digest. Raises LaunchUnusable saying why not."""
+        stored = self.backend.get(RECORDS + key)[0]
+        with self.db.read() as session:  # also for an unknown one: a restored store must not revive what was used
+            spent = session.get(SpentLaunchRow, key)
+        if spent is not None:
+            raise LaunchUnusable(Unusable.USED if spent.state == USED else Unusable.WITHDRAWN, spent.launch_id)
+        if stored is None:
+            raise LaunchUnusable(Unusable.UNKNOWN)
+        launch = self.understand(key, stored)
+        if launch.expires_at <= self.now():
+            raise LaunchUnusable(Unusable.UNKNOWN, launch.launch_id)
+        if not self.directory.is_welcome(launch.user_sub):
+            raise LaunchUnusable(Unusable.USER_GONE, launch.launch_id)
+        if launch.session is not None:
+            with self.db.read() as session:
+                ended = self.ehr_sessions.is_ended(session, launch.fhir_server, digest(launch.session))
+            if ended:
+                raise LaunchUnusable(Unusable.SESSION_ENDED, launch.launch_id)
+        return launch
+
+    def understand(self, key: str, stored: bytes) -> Launch:
+        """Our own record is believed for its seal; any other is one that an EHR wrote, or says it did."""
+        launch_id = launch_id_of(key)
+        try:
+            members, seal = unsealed(stored, key, self.secrets)
+        except NotStrictJson as cause:
+            raise LaunchUnusable(Unusable.MALFORMED, launch_id, str(cause)) from cause
+        if seal is None:
+            return self.direct.accept(key, RECORDS + key, members)
+        asked = load(RECORD, members)
+        server = self.directory.fhir_servers.by_aud(asked.fhir_server)
+        if server is None:
+            raise LaunchUnusable(Unusable.FOREIGN, launch_id, "the FHIR server was removed or switched off")
+        return launch_of(key, asked, server.name, seal)
+
+    def claim(self, launch_digest: str, claimant: str) -> bool:
+        """Tie a launch to the first request that comes with it; only that one may come again (decision 14)."""
+        mine = claimant.encode()
+        holder = self.backend.claim(CLAIMS + launch_digest, mine, max(self.seconds, MAX_SECONDS))
+        return holder is None or holder == mine
+
+    def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer | None = None) -> bool:
+        """Use it up, in the transaction that issues the code; False if it was used or withdrawn, or its session ended.
+
+        The launch's time is not looked at again: it had to be valid when the request came.
+        """
+        if launch.session is not None and not self.ehr_sessions.touch_in(session, launch.fhir_server, launch.session):
+            return False
+        if not self.enter(session, launch, USED, grant_id):
+            return False
+        self.trail.record(session, launch.event(EventName.LAUNCH_USED, peer, grant_id))
+        return True
+
+    def enter(self, session: Session, launch: Launch, state: str, grant_id: str | None = None) -> bool:
+        """The row that ends a launch; False if there is one."""
+        return insert_once(
+            session,
+            SpentLaunchRow,
+            digest=launch.digest,
+            launch_id=launch.launch_id,
+            state=state,
+            ehr=launch.ehr,
+            fhir_server=launch.fhir_server,
+            client_id=launch.client_id,
+            grant_id=grant_id,
+            at=self.now(),
+        )
+
+    def withdraw(self, ehr: Ehr, launch_id: str, peer: Peer | None) -> None:
+        """Take back a launch that waits; again changes nothing.
+
+        Raises NotFound if it is not there or another's, InvalidRequest if it has been used.
+        """
+        launch = self.waiting(ehr, launch_id)
+        if launch is not None:
+            with self.db.write() as session:
+                if self.enter(session, launch, WITHDRAWN):
+                    self.trail.record(session, launch.event(EventName.LAUNCH_WITHDRAWN, peer))
+            self.backend.delete(RECORDS + launch.digest, IDS + launch_id)
+        spent = self.spent(ehr, launch_id)
+        if spent is None:
+            raise NotFound("no such launch")
+        if spent.state == USED:
+            raise InvalidRequest("the app has used this launch; end the EHR session to end what came of it")
+
+    def look_up(self, ehr: Ehr, launch_id: str) -> dict[str, Any] | None:
+        """What became of a launch, for the EHR that made it; None for any other, and for one whose time is over."""
+        if (spent := self.spent(ehr, launch_id)) is not None:
+            at = int(spent.at.timestamp())
+            return {"launch_id": launch_id, "state": spent.state, "client_id": spent.client_id, "at": at}
+        launch = self.waiting(ehr, launch_id)
+        return None if launch is None else launch.summary(self.now())
+
+    def waiting(self, ehr: Ehr, launch_id: str) -> Launch | None:
+        key = self.backend.get(IDS + launch_id)[0]
+        try:
+            launch = self.find(key.decode()) if key is not None else None
+        except LaunchUnusable:
+            return None
+        return launch if launch is not None and is_of(ehr, launch) else None
+
+    def spent(self, ehr: Ehr, launch_id: str) -> SpentLaunchRow | None:
+        with self.db.read() as session:
+            row = session.scalar(select(SpentLaunchRow).where(SpentLaunchRow.launch_id == launch_id))
+        return row if row is not None and is_of(ehr, row) else None
+
+
+def is_of(ehr: Ehr, launch: Launch | SpentLaunchRow) -> bool:
+    return launch.ehr == ehr.client_id and launch.fhir_server in ehr.fhir_servers
