@@ -1,0 +1,134 @@
+"""The application: settings in, a Flask app out; and what must be right before it may serve."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+from flask import Flask, Response, request
+
+from authz import logs
+from authz.endpoints import (
+    discovery,
+    ehr_session,
+    errors,
+    health,
+    introspect,
+    jwks,
+    launch,
+    pages,
+    revoke,
+    token,
+    userinfo,
+)
+from authz.endpoints.cors import Cors
+from authz.endpoints.current import http_request, services
+from authz.endpoints.door import Door
+from authz.endpoints.exchange import BODY_LIMIT, HttpRequest, from_environ, to_flask
+from authz.endpoints.headers import harden
+from authz.errors import OAuthError
+from authz.services import Services, wire
+from authz.settings import ConfigurationError, Settings
+from authz.storage.database import Database
+from authz.storage.short_lived import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PARTS = (discovery, ehr_session, introspect, jwks, launch, revoke, token, userinfo)
+STATIC_SECONDS = 365 * 86400  # its address changes with its content
+SWEEP_SECONDS = 60.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
+    """Build the app; it opens no connection, and says nothing about whether it may serve (see ``check``).
+
+    Raises ConfigurationError for settings or a secrets file that no server may run with.
+    """
+    settings = settings or Settings.load()
+    logs.quieten()
+    app = Flask("authz", static_url_path=f"{settings.public_path}/static")
+    app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = STATIC_SECONDS
+    app.url_map.merge_slashes = False  # the redirect would be built from the Host header
+    db = Database()
+    db.init_app(app, settings.database_url)
+    app.extensions["authz"] = wire(settings, db, now)
+    for part in PARTS:
+        app.register_blueprint(part.bp, url_prefix=settings.public_path or None)
+    app.register_blueprint(discovery.at_root(settings.public_path))
+    app.register_blueprint(health.bp)
+    pages.init_app(app, settings.public_path)
+    errors.init_app(app)
+    frame(app, Cors(services_of(app).clients))
+    app.wsgi_app = Door(app.wsgi_app)  # type: ignore[method-assign]  # how Flask documents middleware
+    return app
+
+
+def frame(app: Flask, cors: Cors) -> None:
+    """What happens before and after every view: preflights, CORS, security headers."""
+
+    @app.before_request
+    def preflight() -> Response | None:
+        return to_flask(cors.preflight(bodiless())) if request.method == "OPTIONS" else None
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        if request.method != "OPTIONS":
+            response.headers.update(cors.headers(legible()))
+        return harden(response, is_https=services().settings.is_https)
+
+
+def legible() -> HttpRequest:
+    """The request as far as it can be read: without its body if that is the trouble."""
+    try:
+        return http_request()
+    except OAuthError:
+        return bodiless()
+
+
+def bodiless() -> HttpRequest:
+    settings = services().settings
+    environ = {**request.environ, "CONTENT_LENGTH": "", "wsgi.input_terminated": False}
+    return from_environ(environ, settings.public_path, settings.trusted_proxies)
+
+
+def services_of(app: Flask) -> Services:
+    return cast("Services", app.extensions["authz"])
+
+
+def check(app: Flask) -> None:
+    """Refuse to serve with a database of another version or without a signing key. Raises ConfigurationError."""
+    with app.app_context():
+        problems = health.database_problems(services_of(app)) + health.key_problems(services_of(app))
+        services_of(app).db.engine.dispose()  # no connection may be open when the server forks
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def start_background(app: Flask) -> threading.Event:
+    """Seal the audit trail and sweep the short-lived store in daemon threads; once per process, after it forked.
+
+    Setting the event ends them.
+    """
+    stop = threading.Event()
+
+    def seal() -> None:
+        with app.app_context():
+            services_of(app).sealer.run(stop)
+
+    def sweep() -> None:
+        while not stop.wait(SWEEP_SECONDS):
+            try:
+                services_of(app).backend.sweep()
+            except StoreUnavailable:
+                app.logger.warning("the short-lived store could not be swept")
+
+    for name, job in (("sealer", seal), ("sweeper", sweep)):
+        threading.Thread(target=job, name=name, daemon=True).start()
+    return stop

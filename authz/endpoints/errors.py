@@ -1,0 +1,104 @@
+"""How a refusal looks: OAuth's JSON where programs call, a page where people look; never a stack trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+
+from authz.endpoints.current import services
+from authz.endpoints.exchange import REQUEST_ID, json_answer, local_path, to_flask
+from authz.endpoints.pages import page
+from authz.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    OAuthError,
+    PayloadTooLarge,
+    ServerError,
+    TemporarilyUnavailable,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+FOR_PROGRAMS = frozenset(  # first segment of the path
+    {
+        ".well-known",
+        "ehr-session",
+        "fhir-servers",
+        "healthz",
+        "introspect",
+        "jwks",
+        "launch",
+        "readyz",
+        "revoke",
+        "token",
+        "userinfo",
+    }
+)
+BY_STATUS = {
+    404: NotFound("there is nothing at this address"),
+    413: PayloadTooLarge("the body is too large"),
+    503: TemporarilyUnavailable("not possible at the moment, try again"),
+}
+TITLES = {
+    403: "This is not allowed",
+    404: "There is no such page",
+    405: "There is no such page",
+    429: "Too many attempts",
+    500: "Something went wrong here",
+    503: "Not possible at the moment",
+}
+ADVICE = {
+    429: "Wait a little, then try again.",
+    500: "Try again. If it happens again, tell the support desk the code below.",
+    503: "Try again in a few seconds.",
+}
+TITLE = "This request can not be answered"
+START_AGAIN = "Go back to the app and start again. If it happens again, tell the support desk the code below."
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(OAuthError, refused)
+    app.register_error_handler(Unavailable, unavailable)
+    app.register_error_handler(HTTPException, http_error)  # also what nobody foresaw, as 500
+
+
+def refused(error: OAuthError) -> Response:
+    if is_for_programs():
+        return to_flask(json_answer(error.body(), error.status, error.headers()))
+    response = page(
+        "error.html",
+        status=error.status,
+        title=TITLES.get(error.status, TITLE),
+        description=error.description,
+        advice=ADVICE.get(error.status, START_AGAIN),
+        support_code=getattr(error, "support_code", None) or request.environ.get(REQUEST_ID, ""),
+    )
+    response.headers.update({name: value for name, value in error.headers().items() if name != "WWW-Authenticate"})
+    return response
+
+
+def unavailable(_error: Unavailable) -> Response:
+    return refused(TemporarilyUnavailable("a part of this server does not answer, try again"))
+
+
+def http_error(error: HTTPException) -> Response:
+    """What Flask itself refuses; its own texts may quote the request, ours don't."""
+    if isinstance(error, WrongMethod):
+        allow = ", ".join(sorted(error.valid_methods or []))
+        return refused(MethodNotAllowed("this method is not allowed here", allow))
+    status = error.code or ServerError.status
+    if status >= ServerError.status:
+        return refused(BY_STATUS.get(status, ServerError("something unexpected happened")))
+    return refused(BY_STATUS.get(status, InvalidRequest("this request can't be understood")))
+
+
+def is_for_programs() -> bool:
+    """By the path alone: what ``Accept`` says is not asked (security.md HC-10)."""
+    path = local_path(request.environ, services().settings.public_path)
+    return path.removeprefix("/").partition("/")[0] in FOR_PROGRAMS

@@ -1,0 +1,60 @@
+"""Pages for people: server-rendered, without scripts, framed by nobody but the EHR of a launch."""
+
+from __future__ import annotations
+
+import secrets
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, render_template
+
+from authz.endpoints.headers import page_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flask import Flask
+
+KEEPS_OPENER = {"Cross-Origin-Opener-Policy": "unsafe-none"}  # any other value cuts the app's window.opener
+
+
+def page(
+    template: str,
+    *,
+    status: int = 200,
+    frame_ancestors: Iterable[str] = (),
+    form_targets: Iterable[str] = (),
+    keep_opener: bool = False,
+    **context: Any,
+) -> Response:
+    """Render a page, never stored by a cache.
+
+    ``keep_opener`` is for the pages of an EHR launch (decision 21), ``csp_nonce`` is there for an inline style.
+    """
+    nonce = secrets.token_urlsafe(16)
+    response = Response(render_template(template, csp_nonce=nonce, **context), status, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = page_policy(nonce, frame_ancestors, form_targets)
+    if keep_opener:
+        response.headers.update(KEEPS_OPENER)
+    return response
+
+
+def see_other(url: str, *, keep_opener: bool = False) -> Response:
+    """303, so that a form's content is never sent on (RFC 9700 §4.12); ``keep_opener`` as for a page."""
+    response = Response(status=303, headers={"Location": url, "Pragma": "no-cache"})
+    if keep_opener:
+        response.headers.update(KEEPS_OPENER)
+    return response
+
+
+def init_app(app: Flask, public_path: str) -> None:
+    """Give templates ``static_url("authz.css")``: an address that changes with the file's content."""
+    folder = Path(app.static_folder or "")
+    versions = {file.name: sha256(file.read_bytes()).hexdigest()[:16] for file in folder.iterdir() if file.is_file()}
+
+    def static_url(name: str) -> str:
+        return f"{public_path}/static/{name}?v={versions[name]}"
+
+    app.jinja_env.globals.update(static_url=static_url, public_path=public_path)
+    app.jinja_env.autoescape = True

@@ -1,0 +1,66 @@
+"""Structured logs: one JSON object a line on stderr, without secrets even where a message would hold one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from authz.endpoints.door import CURRENT_REQUEST
+
+QUIET = ("authlib", "sqlalchemy.engine", "urllib3", "werkzeug")  # their lower levels print tokens, rows and URLs
+NAMES = (
+    "access_token|assertion|authorization|client_assertion|client_secret|code|code_verifier|cookie|id_token_hint"
+    "|id_token|interaction|launch|login_hint|password|refresh_token|secret|state|token|username"
+)
+SECRETS = (
+    (re.compile(r"\b(bearer|basic)\s+[^\s,;\"']+", re.IGNORECASE), r"\1 [redacted]"),
+    (re.compile(rf"\b({NAMES})(['\"]?\s*[=:]\s*)['\"]?[^\s,;&\"'}})]+", re.IGNORECASE), r"\1\2[redacted]"),
+    (re.compile(r"[A-Za-z0-9_~+/=.-]{40,}"), "[redacted]"),  # a token, a digest, a JWT
+)
+
+
+class JsonLines(logging.Formatter):
+    """A record as one line of ASCII: JSON escapes line ends, terminal codes and U+2028."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": redacted(record.getMessage()),
+            "request_id": CURRENT_REQUEST.get(),
+        }
+        line |= {name: scrubbed(value) for name, value in getattr(record, "fields", {}).items()}
+        if record.exc_info:
+            line["traceback"] = redacted(self.formatException(record.exc_info))
+        return json.dumps(line, default=str)
+
+
+def redacted(text: str) -> str:
+    for pattern, replacement in SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def scrubbed(value: Any) -> Any:
+    return redacted(value) if isinstance(value, str) else value
+
+
+def quieten() -> None:
+    """Pin the loggers whose DEBUG lines hold tokens (Authlib, oauth.md 1.1), whatever the root's level is."""
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def configure(level: str) -> None:
+    """Log to stderr only, through our own formatter."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    quieten()
