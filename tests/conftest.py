@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.world import World, build, settings_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="A skipped test fails the run.")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped: nothing may be left out silently"
+    return report
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A server of one's own with SQLite, in this process, its clock in the test's hands."""
+    made = build(settings_in(tmp_path))
+    with made.app.app_context():
+        yield made
+        made.services.db.engine.dispose()
+    made.services.backend.close()
+    shutil.rmtree(tmp_path, ignore_errors=True)
