@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, Response, request
 
 from authz import logs
+from authz.audit.event import Event, EventName
 from authz.endpoints import (
     discovery,
     ehr_session,
@@ -63,7 +64,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
         app.register_blueprint(part.bp, url_prefix=settings.public_path or None)
     app.register_blueprint(discovery.at_root(settings.public_path))
     app.register_blueprint(health.bp)
-    pages.init_app(app, settings.public_path)
+    pages.init_app(app, settings)
     errors.init_app(app)
     frame(app, Cors(services_of(app).clients))
     app.wsgi_app = Door(app.wsgi_app)  # type: ignore[method-assign]  # how Flask documents middleware
@@ -103,12 +104,18 @@ def services_of(app: Flask) -> Services:
 
 
 def check(app: Flask) -> None:
-    """Refuse to serve with a database of another version or without a signing key. Raises ConfigurationError."""
+    """Refuse to serve with a database of another version or without a signing key; note the start in the trail.
+
+    Leaves no connection open, so that the server may fork. Raises ConfigurationError.
+    """
+    own = services_of(app)
     with app.app_context():
-        problems = health.database_problems(services_of(app)) + health.key_problems(services_of(app))
-        services_of(app).db.engine.dispose()  # no connection may be open when the server forks
-    if problems:
-        raise ConfigurationError(problems)
+        problems = health.database_problems(own) or health.key_problems(own)
+        if problems:
+            raise ConfigurationError(problems)
+        with own.db.write() as session:
+            own.trail.record(session, Event(EventName.SERVER_STARTED))
+        own.db.engine.dispose()
 
 
 def start_background(app: Flask) -> threading.Event:

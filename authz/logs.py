@@ -11,7 +11,13 @@ from typing import Any
 
 from authz.endpoints.door import CURRENT_REQUEST
 
-QUIET = ("authlib", "sqlalchemy.engine", "urllib3", "werkzeug")  # their lower levels print tokens, rows and URLs
+QUIET = (
+    "alembic",
+    "authlib",
+    "sqlalchemy.engine",
+    "urllib3",
+    "werkzeug",
+)  # their lower levels print tokens, rows and URLs
 NAMES = (
     "access_token|assertion|authorization|client_assertion|client_secret|code|code_verifier|cookie|id_token_hint"
     "|id_token|interaction|launch|login_hint|password|refresh_token|secret|state|token|username"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from flask import current_app, g, request
+from flask import current_app, request
 
 from authz.endpoints.exchange import HttpAnswer, HttpRequest, from_environ, to_flask
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from authz.services import Services
 
+READ = "authz.http_request"  # in the WSGI environment: a body can be read once
+
 
 def services() -> Services:
     return cast("Services", current_app.extensions["authz"])
@@ -22,10 +24,10 @@ def services() -> Services:
 
 def http_request() -> HttpRequest:
     """The request, read once. Raises PayloadTooLarge or InvalidRequest."""
-    if "http_request" not in g:
+    if READ not in request.environ:
         settings = services().settings
-        g.http_request = from_environ(request.environ, settings.public_path, settings.trusted_proxies)
-    return cast("HttpRequest", g.http_request)
+        request.environ[READ] = from_environ(request.environ, settings.public_path, settings.trusted_proxies)
+    return cast("HttpRequest", request.environ[READ])
 
 
 def answer(function: Callable[[HttpRequest], HttpAnswer]) -> Response:

@@ -77,7 +77,7 @@ def to_flask(answer: HttpAnswer) -> Response:
 
 def local_path(environ: WSGIEnvironment, public_path: str) -> str:
     """The path below the issuer's own path; the whole path for what is not below it."""
-    path: str = environ.get("PATH_INFO", "")
+    path = f"/{environ.get('PATH_INFO', '').lstrip('/')}"  # the router does not tell //token from /token either
     return path.removeprefix(public_path) if path.startswith(f"{public_path}/") else path
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from authz.settings import Settings
+
 KEEPS_OPENER = {"Cross-Origin-Opener-Policy": "unsafe-none"}  # any other value cuts the app's window.opener
 
 
@@ -48,13 +50,13 @@ def see_other(url: str, *, keep_opener: bool = False) -> Response:
     return response
 
 
-def init_app(app: Flask, public_path: str) -> None:
-    """Give templates ``static_url("authz.css")``: an address that changes with the file's content."""
+def init_app(app: Flask, settings: Settings) -> None:
+    """Give every template ``organization`` and ``static_url("authz.css")``, which changes with the file's content."""
     folder = Path(app.static_folder or "")
     versions = {file.name: sha256(file.read_bytes()).hexdigest()[:16] for file in folder.iterdir() if file.is_file()}
 
     def static_url(name: str) -> str:
-        return f"{public_path}/static/{name}?v={versions[name]}"
+        return f"{settings.public_path}/static/{name}?v={versions[name]}"
 
-    app.jinja_env.globals.update(static_url=static_url, public_path=public_path)
+    app.jinja_env.globals.update(static_url=static_url, organization=settings.organization)
     app.jinja_env.autoescape = True

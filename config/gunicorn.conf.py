@@ -1,0 +1,57 @@
+"""gunicorn as this server needs it. Set by the environment: BIND, WEB_CONCURRENCY (workers), WEB_THREADS (of each)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from authz.app import start_background
+
+if TYPE_CHECKING:
+    import threading
+
+    from gunicorn.workers.base import Worker
+
+bind = os.environ.get("BIND", "127.0.0.1:9000")
+worker_class = "gthread"  # never sync: one slow client would hold a worker
+workers = int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 1))
+threads = int(os.environ.get("WEB_THREADS", "8"))
+preload_app = True  # keys and templates are loaded once; check() leaves no connection open before the fork
+timeout = 30
+graceful_timeout = 30
+keepalive = 5
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a heartbeat must not wait for a disk
+
+limit_request_line = 8190  # the scopes of a SMART app are long
+limit_request_fields = 100
+limit_request_field_size = 8190
+forwarded_allow_ips = ""  # nobody's X-Forwarded-Proto changes a URL; the client's address: AUTHZ_TRUSTED_PROXIES
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+control_socket_disable = True
+
+accesslog = None  # it would print query strings; the app writes its own line for each request
+errorlog = "-"
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "authz.logs.JsonLines"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+    },
+}
+
+background: dict[int, threading.Event] = {}
+
+
+def post_worker_init(worker: Worker) -> None:
+    background[worker.pid] = start_background(worker.wsgi)
+
+
+def worker_exit(_server: object, worker: Worker) -> None:
+    if worker.pid in background:
+        background.pop(worker.pid).set()
