@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 from authz.audit.sealer import Sealer
 from authz.audit.trail import Trail
+from authz.authorize import pending
+from authz.authorize.front import FrontChannel
+from authz.authorize.guard import Guard
+from authz.authorize.request import Registries
+from authz.authorize.respond import Responder
+from authz.authorize.situation import Judge
 from authz.clients.registry import Clients
+from authz.consent.decide import Consents
 from authz.discovery import Discovery
 from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.grants.base import GrantServices
@@ -21,7 +28,11 @@ from authz.launch.direct import DirectWrites
 from authz.launch.directory import Directory
 from authz.launch.ehr_session import EhrSessions
 from authz.launch.store import Launches
+from authz.login.by_password import ByPassword
 from authz.login.password import Passwords
+from authz.login.session import Sessions
+from authz.login.throttle import Throttle
+from authz.policy.rights import user_rights
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
 from authz.tokens.code import Codes
@@ -69,6 +80,7 @@ class Services:
     callers: Callers
     token_server: TokenServer
     discovery: Discovery
+    authorization: FrontChannel
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -104,6 +116,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         now=now,
         seconds=settings.launch_seconds,
     )
+    rights = user_rights(settings.user_rights, users)
     codes = Codes(settings, now)
     hot = HotAnswers(db, backend, now)
     revocation = Revocation(db, now, hot, trail)
@@ -121,6 +134,19 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         trail=trail,
     )
     token_server = TokenServer(grants)
+    passwords = Passwords(users, db, now)
+    sessions = Sessions(backend, users, now, settings.session_seconds)
+    consents = Consents(db, now, settings.consent_seconds)
+    authorization = FrontChannel(
+        settings=settings,
+        guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
+        launches=launches,
+        sessions=sessions,
+        by_password=ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now),
+        judge=Judge(users, sessions, rights, consents, now),
+        responder=Responder(db, launches, ehr_sessions, consents, codes, trail, settings.issuer),
+        interactions=pending.records(backend),
+    )
     return Services(
         settings=settings,
         db=db,
@@ -134,7 +160,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         ehrs=Ehrs(db, secrets, now),
         clients=clients,
         users=users,
-        passwords=Passwords(users, db, now),
+        passwords=passwords,
         ehr_sessions=ehr_sessions,
         launches=launches,
         codes=codes,
@@ -144,4 +170,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         callers=Callers(fhir_servers, introspection),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),
+        authorization=authorization,
     )

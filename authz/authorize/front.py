@@ -1,0 +1,246 @@
+"""The front channel: each step looks at where the interaction stands and returns what the browser gets next."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+from authz.audit.event import EventName
+from authz.authorize.outcome import (
+    Continue,
+    Done,
+    Frame,
+    ShowConsent,
+    ShowLogin,
+    ShowPatients,
+    ShowWrongUser,
+)
+from authz.authorize.pending import Pending
+from authz.authorize.refusal import PageRefusal
+from authz.authorize.steps import Step, next_step
+from authz.consent.describe import Subject, describe, tickable
+from authz.errors import AccessDenied, TooManyRequests
+from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
+from authz.login.by_password import Attempt
+from authz.storage.records import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authz.authorize.guard import Guard
+    from authz.authorize.outcome import BrowserFacts, Outcome
+    from authz.authorize.request import AuthorizationRequest
+    from authz.authorize.respond import Responder
+    from authz.authorize.situation import Judge, Situation
+    from authz.consent.describe import ConsentPage
+    from authz.launch.store import Launches
+    from authz.login.by_password import ByPassword
+    from authz.login.session import Sessions
+    from authz.settings import Settings
+    from authz.storage.records import Records
+
+OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
+WRONG = "The user name or the password is not right."
+
+
+class NotOffered(PageRefusal):
+    """Somebody posted a patient that was not on the page (security.md LC-14)."""
+
+    status = 403
+
+
+@dataclass(frozen=True, slots=True)
+class FrontChannel:
+    settings: Settings
+    guard: Guard
+    launches: Launches
+    sessions: Sessions
+    by_password: ByPassword
+    judge: Judge
+    responder: Responder
+    interactions: Records[Pending]
+
+    def begin(self, pairs: list[tuple[str, str]], browser: BrowserFacts) -> Outcome:
+        """A request at the authorization endpoint. Raises PageRefusal."""
+        parameters = dict(pairs)
+        return self.guard.run(
+            pairs,
+            browser.peer,
+            lambda request: self.start(request, parameters, browser),
+            is_ehr_launch=bool(parameters.get("launch")),
+        )
+
+    def start(self, request: AuthorizationRequest, parameters: dict[str, str], browser: BrowserFacts) -> Outcome:
+        asked = Asked(request.launch, request.scope, request.client.client_id, request.fhir_server.name, browser.peer)
+        found = resolve(self.launches, asked)
+        if isinstance(found, EhrLaunch):
+            claimant = f"{request.client.client_id}\n{request.code_challenge}\n{request.state}"
+            claim(self.launches, found.launch, digest(claimant), asked)
+            kept = {name: value for name, value in parameters.items() if name != "launch"}
+            return self.proceed(request, Pending(kept, launch=found.launch), browser)
+        binding = browser.binding or secrets.token_urlsafe(32)
+        pending = Pending(parameters, binding=digest(binding))
+        outcome = self.proceed(request, pending, replace(browser, binding=binding))
+        if browser.binding is None and isinstance(outcome, ShowLogin | ShowPatients | ShowConsent):
+            return replace(outcome, new_binding=binding)
+        return outcome
+
+    def resume(self, handle: str, browser: BrowserFacts) -> Outcome:
+        """Back at the authorization endpoint after a form; reloading shows the same page."""
+        pending = self.interactions.peek(handle)
+        if pending is None or pending.binding is None:
+            raise PageRefusal(OUT_OF_DATE)
+        check_binding(pending, browser)
+        return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser, handle))
+
+    def sign_in(self, handle: str, name: str, password: str, browser: BrowserFacts) -> Outcome:
+        """Name and password; a wrong one shows the page again, somebody else than the launch's user goes no further."""
+        pending = self.take(handle, browser)
+        attempt = Attempt(name, password, browser.peer, browser.device)
+        return self.guarded(pending, browser, lambda request: self.signed_in(request, pending, attempt, browser))
+
+    def signed_in(
+        self, request: AuthorizationRequest, pending: Pending, attempt: Attempt, browser: BrowserFacts
+    ) -> Outcome:
+        shown: dict[str, Any] = {
+            "frame": frame(request, pending),
+            "app_name": request.client.client_name,
+            "username": attempt.name,
+        }
+        try:
+            sign_in = self.by_password.enter(attempt)
+        except TooManyRequests as error:
+            return ShowLogin(self.keep(pending), problem=error.description, status=error.status, **shown)
+        if sign_in is None:
+            return ShowLogin(self.keep(pending), problem=WRONG, status=401, **shown)
+        if pending.launch is not None:
+            if sign_in.sub != pending.launch.user_sub:
+                return self.wrong_user(request, pending, sign_in.sub, browser)
+            return self.proceed(request, replace(pending, sign_in=sign_in), browser)
+        cookie, session = self.sessions.begin(sign_in, browser.session)
+        handle = self.keep(replace(pending, sign_in=sign_in, sid=session.sid))
+        return Continue(handle, cookie, self.by_password.throttle.device_mark(attempt.name))
+
+    def wrong_user(
+        self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts
+    ) -> ShowWrongUser:
+        assert pending.launch is not None
+        users = self.judge.users
+        signed_in, expected = users.by_sub(sub), users.by_sub(pending.launch.user_sub)
+        event = pending.launch.event(EventName.LAUNCH_REFUSED, browser.peer)
+        self.guard.trail.refused(replace(event, outcome="refused", reason="other_user", sub=sub))
+        return ShowWrongUser(
+            self.keep(pending),
+            frame(request, pending),
+            request.client.client_name,
+            signed_in_as=signed_in.display_name if signed_in else "",
+            expected=expected.display_name if expected else "",
+        )
+
+    def again(self, handle: str, browser: BrowserFacts) -> Outcome:
+        """From "not you?" back to the sign-in."""
+        pending = self.take(handle, browser)
+        return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser))
+
+    def choose_patient(self, handle: str, patient: str, browser: BrowserFacts) -> Outcome:
+        """One of the patients that were offered. Raises NotOffered for any other."""
+        pending = self.take(handle, browser)
+
+        def chosen(request: AuthorizationRequest) -> Outcome:
+            if patient not in self.judge.look(request, pending, browser).offered:
+                raise NotOffered("This patient was not offered.")
+            return Continue(self.keep(replace(pending, patient=patient)))
+
+        return self.guarded(pending, browser, chosen)
+
+    def decide(self, handle: str, kept: frozenset[str], browser: BrowserFacts) -> Outcome:
+        """The person agreed to what was left ticked; it can only be less than what was shown (LC-10)."""
+        pending = self.take(handle, browser)
+
+        def decided(request: AuthorizationRequest) -> Outcome:
+            situation = self.judge.look(request, pending, browser)
+            if situation.judgement is None or next_step(situation.facts) is not Step.CONSENT:
+                return self.proceed(request, pending, browser)
+            unticked = tickable(situation.judgement.granted) - kept
+            if unticked:
+                situation = self.judge.look(request, pending, browser, unticked)
+            location = self.responder.grant(request, pending, situation, browser.peer, asked=True)
+            return Done(location, frame(request, pending))
+
+        return self.guarded(pending, browser, decided)
+
+    def cancel(self, handle: str, browser: BrowserFacts) -> Outcome:
+        """The person does not want to go on: the app is told, the session stays."""
+        pending = self.take(handle, browser)
+
+        def cancelled(_request: AuthorizationRequest) -> Outcome:
+            raise AccessDenied("the user did not agree")
+
+        return self.guarded(pending, browser, cancelled, EventName.CONSENT_DENIED)
+
+    def proceed(
+        self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, handle: str | None = None
+    ) -> Outcome:
+        """The next thing to do; a handle that the page was reached by stays good for it."""
+        situation = self.judge.look(request, pending, browser)
+        step = next_step(situation.facts)
+        if step is Step.DONE:
+            if handle is not None and self.interactions.consume(handle) is None:
+                raise PageRefusal(OUT_OF_DATE)
+            location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
+            return Done(location, frame(request, pending))
+        handle = handle or self.keep(pending)
+        shown = frame(request, pending)
+        if step is Step.LOGIN:
+            return ShowLogin(handle, shown, request.client.client_name, request.login_hint or "")
+        if step is Step.SELECT_PATIENT:
+            assert situation.user is not None
+            known = self.judge.users.representations(situation.user.sub, request.fhir_server.name)
+            choices = tuple((one.patient, one.relationship) for one in known if one.patient in situation.offered)
+            return ShowPatients(handle, shown, request.client.client_name, choices)
+        return ShowConsent(handle, shown, self.consent_page(request, situation))
+
+    def consent_page(self, request: AuthorizationRequest, situation: Situation) -> ConsentPage:
+        assert situation.user is not None
+        assert situation.judgement is not None
+        is_self = situation.patient is not None and situation.fhir_user == f"Patient/{situation.patient}"
+        subject = Subject(situation.user.display_name, situation.patient, is_self)
+        scope = situation.judgement.granted
+        return describe(
+            self.settings, request.client, request.redirect_uri, request.fhir_server.base_url, subject, scope
+        )
+
+    def guarded(
+        self,
+        pending: Pending,
+        browser: BrowserFacts,
+        then: Callable[[AuthorizationRequest], Outcome],
+        event: EventName = EventName.AUTHORIZE_REFUSED,
+    ) -> Outcome:
+        pairs = list(pending.parameters.items())
+        return self.guard.run(pairs, browser.peer, then, is_ehr_launch=pending.launch is not None, event=event)
+
+    def keep(self, pending: Pending) -> str:
+        return self.interactions.put(pending, self.settings.interaction_seconds)
+
+    def take(self, handle: str, browser: BrowserFacts) -> Pending:
+        """The interaction of a form, once: the handle is its CSRF token too. Raises PageRefusal."""
+        pending = self.interactions.consume(handle)
+        if pending is None:
+            raise PageRefusal(OUT_OF_DATE)
+        check_binding(pending, browser)
+        return pending
+
+
+def check_binding(pending: Pending, browser: BrowserFacts) -> None:
+    """An interaction with cookies belongs to the browser that began it; raises PageRefusal for any other."""
+    if pending.binding is not None and not compare_digest(pending.binding, digest(browser.binding or "")):
+        raise PageRefusal(OUT_OF_DATE)
+
+
+def frame(request: AuthorizationRequest, pending: Pending) -> Frame:
+    is_ehr_launch = pending.launch is not None
+    origins = request.fhir_server.ehr_origins if is_ehr_launch else ()
+    return Frame(tuple(origins), is_ehr_launch, request.redirect_uri)

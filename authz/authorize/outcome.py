@@ -1,0 +1,91 @@
+"""What the browser gets next; the endpoints turn each of these into a page or a redirect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from authz.audit.event import Peer
+    from authz.consent.describe import ConsentPage
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserFacts:
+    """What a browser sends along: its cookies' values, if it has them, and who it is."""
+
+    peer: Peer
+    binding: str | None = None  # ties an interaction to this browser
+    session: str | None = None  # of somebody signed in
+    device: str | None = None  # what it kept of an earlier sign-in
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How a page or redirect may be shown; an EHR launch works in the EHR's frame, without any cookie (decision 14)."""
+
+    ehr_origins: tuple[str, ...] = ()  # may frame it; empty: nobody
+    is_ehr_launch: bool = False
+    redirect_uri: str = ""  # where a form of the page may end
+
+
+@dataclass(frozen=True, slots=True)
+class ShowLogin:
+    handle: str
+    frame: Frame
+    app_name: str
+    username: str = ""
+    problem: str | None = None
+    because: str | None = None  # why somebody who is signed in is asked again
+    new_binding: str | None = None  # a cookie to set
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ShowWrongUser:
+    """Somebody else than the launch's user signed in; the form leads back to the sign-in."""
+
+    handle: str
+    frame: Frame
+    app_name: str
+    signed_in_as: str
+    expected: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPatients:
+    """A representative says for whom the app is opened; nobody else can be chosen."""
+
+    handle: str
+    frame: Frame
+    app_name: str
+    choices: tuple[tuple[str, str], ...]  # patient id, relationship
+    new_binding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowConsent:
+    handle: str
+    frame: Frame
+    page: ConsentPage
+    new_binding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """After a form of a browser with cookies: back to /authorize with a new handle, so that a reload is harmless."""
+
+    handle: str
+    new_session: str | None = None  # cookies to set
+    new_device: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """To the app, with a code or an error."""
+
+    location: str
+    frame: Frame
+
+
+Outcome = ShowLogin | ShowWrongUser | ShowPatients | ShowConsent | Continue | Done

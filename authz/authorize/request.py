@@ -1,0 +1,255 @@
+"""The authorization request: every check in its order (SMART sections 7 and 25, RFC 6749 §4.1.2.1, oauth.md 23.1).
+
+Until client and redirect URI are certain a refusal is a page; from then on it travels to the app.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from authz.authorize.refusal import ErrorRedirect, PageRefusal
+from authz.clients.redirect_uri import RegisteredRedirectURI, match
+from authz.errors import (
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    LoginRequired,
+    OAuthError,
+    RegistrationNotSupported,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    UnauthorizedClient,
+    UnsupportedResponseType,
+)
+from authz.keyring.signing import BadSignature, Keyring
+from authz.scopes import ScopeSet
+from authz.strict_json import parse as parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authz.clients.registry import Client, Clients
+    from authz.fhir_servers.registry import FhirServer, FhirServers
+
+CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+PROMPTS = frozenset({"none", "login", "consent", "select_account"})
+MAX_AGE = re.compile(r"[0-9]{1,9}")
+NOT_OFFERED: dict[str, type[OAuthError]] = {
+    "request": RequestNotSupported,
+    "request_uri": RequestUriNotSupported,
+    "registration": RegistrationNotSupported,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """A request that may lead to a code."""
+
+    client: Client
+    redirect_uri: RegisteredRedirectURI
+    state: str
+    fhir_server: FhirServer
+    scope: ScopeSet
+    code_challenge: str
+    launch: str | None = field(repr=False, default=None)  # the handle
+    nonce: str | None = None
+    prompt: frozenset[str] = frozenset()
+    max_age: int | None = None  # seconds
+    login_hint: str | None = None
+    wanted_sub: str | None = None  # of id_token_hint or claims: nobody else may get the code
+    essential_acr: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """What a request is checked against."""
+
+    clients: Clients
+    fhir_servers: FhirServers
+    keyring: Keyring
+    issuer: str
+
+
+@dataclass(slots=True)
+class Draft:
+    """A request while it is checked; an empty parameter is an absent one (RFC 6749 §3.1)."""
+
+    parameters: dict[str, str]
+    duplicates: set[str]
+    registries: Registries
+    client: Client
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> str | None:
+        return self.parameters.get(name) or None
+
+
+def parse(pairs: list[tuple[str, str]], registries: Registries) -> AuthorizationRequest:
+    """Check everything that the request alone decides.
+
+    Raises PageRefusal before, and ErrorRedirect after the redirect URI is certain.
+    """
+    parameters = dict(pairs)
+    duplicates = {name for name in parameters if [n for n, _ in pairs].count(name) > 1}
+    client, redirect_uri = addressee(parameters, duplicates, registries)
+    draft = Draft(parameters, duplicates, registries, client)
+    state = None if "state" in duplicates else draft.get("state")
+    try:
+        for check in CHECKS:
+            check(draft)
+    except OAuthError as error:
+        raise ErrorRedirect(error, redirect_uri, state) from error
+    return AuthorizationRequest(client=client, redirect_uri=redirect_uri, **draft.found)
+
+
+def addressee(
+    parameters: dict[str, str], duplicates: set[str], registries: Registries
+) -> tuple[Client, RegisteredRedirectURI]:
+    """Who asks, and where the answer goes; nothing else is looked at before this is certain."""
+    for name in ("client_id", "redirect_uri"):
+        if name in duplicates:
+            raise PageRefusal(f"The app sent {name} twice.")
+        if not parameters.get(name):
+            raise PageRefusal(f"The app did not send its {name}.")
+    client = registries.clients.find(parameters["client_id"])
+    if client is None or not client.enabled:
+        raise PageRefusal("This app is not registered here (client_id).")
+    redirect_uri = match(client, parameters["redirect_uri"])
+    if redirect_uri is None:
+        raise PageRefusal("The address the app wants to return to (redirect_uri) is not registered for it.")
+    return client, redirect_uri
+
+
+def check_duplicates(draft: Draft) -> None:
+    """RFC 6749 §3.1; only ``resource`` may come more than once (RFC 8707 §2), and then we don't know which is meant."""
+    for name in sorted(draft.duplicates):
+        raise InvalidTarget("send one resource") if name == "resource" else InvalidRequest("a parameter was sent twice")
+
+
+def check_not_offered(draft: Draft) -> None:
+    for name, error in NOT_OFFERED.items():
+        if draft.get(name) is not None:
+            raise error(f"the parameter {name} is not supported here")
+    if draft.get("response_mode") not in {None, "query"}:
+        raise InvalidRequest("response_mode must be query, or left out")
+
+
+def check_response_type(draft: Draft) -> None:
+    response_type = draft.get("response_type")
+    if response_type is None:
+        raise InvalidRequest("response_type is missing")
+    if response_type != "code":
+        raise UnsupportedResponseType("response_type must be code")
+    if "authorization_code" not in draft.client.grant_types:
+        raise UnauthorizedClient("this app is not registered for the authorization code grant")
+
+
+def check_state(draft: Draft) -> None:
+    state = draft.get("state")
+    if state is None:
+        raise InvalidRequest("state is missing; SMART apps send an unguessable one")
+    draft.found["state"] = state
+
+
+def check_pkce(draft: Draft) -> None:
+    """S256 for every client (PKCE-01..04); a missing method would mean ``plain``."""
+    challenge = draft.get("code_challenge")
+    if challenge is None:
+        raise InvalidRequest("code_challenge is missing; PKCE with S256 is required")
+    if draft.get("code_challenge_method") != "S256":
+        raise InvalidRequest("code_challenge_method must be S256")
+    if not CHALLENGE.fullmatch(challenge):
+        raise InvalidRequest("code_challenge must be the 43 characters of base64url(SHA-256(code_verifier))")
+    draft.found["code_challenge"] = challenge
+
+
+def check_audience(draft: Draft) -> None:
+    """``aud``, or its synonym ``resource``, names a FHIR server of ours (AUTHZ-10..12): no token leaves for another."""
+    aud, resource = draft.get("aud"), draft.get("resource")
+    if aud is None and resource is None:
+        raise InvalidRequest("aud is missing: send the base URL of the FHIR server")
+    named = [draft.registries.fhir_servers.by_aud(text) for text in (aud, resource) if text is not None]
+    server = named[0]
+    if server is None or not draft.client.may_use(server.name):
+        if aud is None:
+            raise InvalidTarget("resource is not the base URL of a FHIR server this app may use here")
+        raise InvalidRequest("aud is not the base URL of a FHIR server this app may use here")
+    if any(other != server for other in named):
+        raise InvalidRequest("aud and resource name different servers")
+    draft.found["fhir_server"] = server
+
+
+def check_scope(draft: Draft) -> None:
+    scope = ScopeSet.parse(draft.get("scope") or "")
+    if not scope:
+        raise InvalidScope("scope is missing")
+    draft.found["scope"] = scope
+    draft.found["launch"] = draft.get("launch")
+
+
+def check_prompt(draft: Draft) -> None:
+    prompt = frozenset((draft.get("prompt") or "").split())
+    if not prompt <= PROMPTS:
+        raise InvalidRequest("prompt has a value that is not known here")
+    if "none" in prompt and len(prompt) > 1:
+        raise InvalidRequest("prompt none can't be combined with another")
+    max_age = draft.get("max_age")
+    if max_age is not None and not MAX_AGE.fullmatch(max_age):
+        raise InvalidRequest("max_age must be a number of seconds")
+    draft.found |= {
+        "prompt": prompt,
+        "max_age": None if max_age is None else int(max_age),
+        "nonce": draft.get("nonce"),
+        "login_hint": draft.get("login_hint"),
+    }
+
+
+def check_hint(draft: Draft) -> None:
+    """``id_token_hint``: an id_token of ours, expired or not, for this app (OIDC Core §3.1.2.1)."""
+    hint = draft.get("id_token_hint")
+    if hint is None:
+        return
+    try:
+        claims = draft.registries.keyring.verify(hint)
+    except BadSignature as error:
+        raise InvalidRequest("id_token_hint is not an id_token of this server") from error
+    if claims.get("iss") != draft.registries.issuer or claims.get("aud") != draft.client.client_id:
+        raise InvalidRequest("id_token_hint is not for this app")
+    draft.found["wanted_sub"] = claims.get("sub")
+
+
+def check_claims(draft: Draft) -> None:
+    """The ``claims`` parameter (OIDC Core §5.5): who the user must be, and how they must have signed in."""
+    text = draft.get("claims")
+    if text is None:
+        return
+    claims = parse_json(text)
+    asked = claims.get("id_token") if isinstance(claims, dict) else None
+    if not isinstance(claims, dict) or not isinstance(asked or {}, dict):
+        raise InvalidRequest("claims must be a JSON object of objects")
+    for name, request in (asked or {}).items():
+        if request is not None and not isinstance(request, dict):
+            raise InvalidRequest("in claims every request is null or an object")
+        if name == "sub" and request and "value" in request:
+            same = draft.found.setdefault("wanted_sub", request["value"]) == request["value"]
+            if not same or not isinstance(request["value"], str):
+                raise LoginRequired("claims and id_token_hint name different users")
+        if name == "acr" and request and request.get("essential") is True:
+            values = request.get("values", [request["value"]] if "value" in request else [])
+            draft.found["essential_acr"] = frozenset(map(str, values)) if isinstance(values, list) else frozenset()
+
+
+CHECKS: tuple[Callable[[Draft], None], ...] = (
+    check_duplicates,
+    check_not_offered,
+    check_response_type,
+    check_state,
+    check_pkce,
+    check_audience,
+    check_scope,
+    check_prompt,
+    check_hint,
+    check_claims,
+)

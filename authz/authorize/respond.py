@@ -1,0 +1,135 @@
+"""The code: launch spent, consent kept, grant and code written, all on the audit trail, in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from authz.audit.event import Event, EventName
+from authz.authorize.refusal import with_parameters
+from authz.errors import InvalidRequest
+from authz.launch.resolve import UNUSABLE
+from authz.storage.records import digest
+from authz.tokens.store import NewGrant
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.authorize.pending import Pending
+    from authz.authorize.request import AuthorizationRequest
+    from authz.authorize.situation import Situation
+    from authz.consent.decide import Consents
+    from authz.launch.ehr_session import EhrSessions
+    from authz.launch.launch import Launch
+    from authz.launch.store import Launches
+    from authz.storage.database import Database
+    from authz.tokens.code import Codes
+
+SID_LENGTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    db: Database
+    launches: Launches
+    ehr_sessions: EhrSessions
+    consents: Consents
+    codes: Codes
+    trail: Trail
+    issuer: str
+
+    def grant(
+        self, request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer, *, asked: bool
+    ) -> str:
+        """The redirect with the code (RFC 6749 §4.1.2); ``asked``: the person has just agreed.
+
+        Raises InvalidRequest if another request was first to spend the launch, or its EHR session has ended.
+        """
+        assert situation.judgement is not None
+        assert situation.consent is not None
+        grant_id = secrets.token_hex(16)
+        with self.db.write() as session:
+            if pending.launch is not None:
+                self.spend(session, pending.launch, grant_id, peer)
+            consent_id = situation.remembered_consent
+            if asked:
+                consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
+            new = new_grant(request, pending, situation, consent_id)
+            code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
+            for name in events(situation, asked=asked):
+                self.trail.record(session, event(name, new, grant_id, peer))
+        return with_parameters(request.redirect_uri, {"code": code}, request.state, self.issuer)
+
+    def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer) -> None:
+        if launch.session is not None:
+            key = self.ehr_sessions.digest(launch.session)
+            if self.ehr_sessions.is_ended(session, launch.fhir_server, key):
+                raise InvalidRequest(UNUSABLE)
+        if not self.launches.spend(session, launch, grant_id, peer):
+            raise InvalidRequest(UNUSABLE)
+
+
+def new_grant(
+    request: AuthorizationRequest, pending: Pending, situation: Situation, consent_id: str | None
+) -> NewGrant:
+    launch, sign_in, judgement = pending.launch, situation.sign_in, situation.judgement
+    assert sign_in is not None
+    assert judgement is not None
+    session_digest, sid = session_of(launch, situation)
+    server = request.fhir_server
+    return NewGrant(
+        client_id=request.client.client_id,
+        fhir_server=server.name,
+        scope=judgement.granted,
+        sub=sign_in.sub,
+        context=context_of(launch, situation.patient),
+        fhir_user=server.absolute(situation.fhir_user) if situation.fhir_user else None,
+        auth_time=sign_in.auth_time,
+        amr=sign_in.amr,
+        acr=sign_in.acr,
+        nonce=request.nonce,
+        sid=sid,
+        session_digest=session_digest,
+        has_ehr_session=launch is not None and launch.session is not None,
+        launch_id=launch.launch_id if launch else None,
+        consent_id=consent_id,
+        verdicts=tuple(verdict.as_dict() for verdict in judgement.verdicts),
+    )
+
+
+def context_of(launch: Launch | None, patient: str | None) -> dict[str, Any]:
+    """What the app learns beside its token: the launch's context as it was then, or the patient chosen."""
+    if launch is not None:
+        return launch.context.as_parameters()
+    return {} if patient is None else {"patient": patient}
+
+
+def session_of(launch: Launch | None, situation: Situation) -> tuple[str | None, str | None]:
+    """The digest of the session this came from, and the ``sid`` that names it to the app."""
+    if launch is not None:
+        key = digest(launch.session) if launch.session else None
+        return key, digest(key)[:SID_LENGTH] if key else None
+    return (digest(situation.sid), situation.sid) if situation.sid else (None, None)
+
+
+def events(situation: Situation, *, asked: bool) -> list[EventName]:
+    consent = [EventName.CONSENT_GRANTED] if asked else [EventName.CONSENT_SKIPPED] if situation.skips_consent else []
+    return [*consent, EventName.CODE_ISSUED]
+
+
+def event(name: EventName, grant: NewGrant, grant_id: str, peer: Peer) -> Event:
+    return Event(
+        event=name,
+        sub=grant.sub,
+        client_id=grant.client_id,
+        fhir_server=grant.fhir_server,
+        patient=grant.context.get("patient"),
+        encounter=grant.context.get("encounter"),
+        scope=str(grant.scope),
+        grant_id=grant_id,
+        launch_id=grant.launch_id,
+        peer=peer,
+    )

@@ -1,0 +1,200 @@
+"""Where an interaction stands: who is signed in, for which patient, what would be granted, is consent needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from authz.authorize.steps import Facts
+from authz.consent.decide import ConsentQuestion
+from authz.errors import AccessDenied, InvalidScope, LoginRequired, UnmetAuthenticationRequirements
+from authz.login.ehr import vouched
+from authz.policy.access import AccessQuestion, decide
+from authz.policy.rights import STAFF, RightsQuestion
+from authz.scopes import LaunchScope, ResourceScope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from authz.authorize.outcome import BrowserFacts
+    from authz.authorize.pending import Pending
+    from authz.authorize.request import AuthorizationRequest
+    from authz.consent.decide import Consents
+    from authz.login.method import SignIn
+    from authz.login.session import Sessions
+    from authz.policy.rights import UserRights
+    from authz.scopes import Judgement, ScopeSet
+    from authz.users.registry import User, Users
+
+ASKS_AGAIN = frozenset({"login", "select_account"})
+A_PATIENT = "?"  # stands for whoever would be chosen, to see whether a patient is needed at all
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything the next page or the answer to the app depends on."""
+
+    facts: Facts
+    sign_in: SignIn | None = None
+    sid: str | None = None
+    user: User | None = None
+    fhir_user: str | None = None  # relative reference
+    patient: str | None = None
+    offered: tuple[str, ...] = ()  # patients to choose from
+    judgement: Judgement | None = None
+    consent: ConsentQuestion | None = None
+    remembered_consent: str | None = None
+    skips_consent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Finds out where an interaction stands; changes nothing."""
+
+    users: Users
+    sessions: Sessions
+    rights: UserRights
+    consents: Consents
+    now: Callable[[], datetime]
+
+    def look(
+        self,
+        request: AuthorizationRequest,
+        pending: Pending,
+        browser: BrowserFacts,
+        unticked: frozenset[str] = frozenset(),
+    ) -> Situation:
+        """Raises OAuthError for what must end the interaction with an error to the app."""
+        may_ask = "none" not in request.prompt
+        sign_in, sid = self.signed_in(request, pending, browser)
+        if sign_in is None:
+            return Situation(Facts(may_ask, is_signed_in=False, needs_patient=False, needs_consent=False))
+        check_person(request, sign_in)
+        user = self.users.by_sub(sign_in.sub)
+        if user is None or not user.enabled:
+            raise AccessDenied("this user may not sign in here")
+        fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
+        patient, offered = self.patient(request, pending, user, fhir_user)
+        if offered:
+            facts = Facts(may_ask, is_signed_in=True, needs_patient=True, needs_consent=False)
+            return Situation(facts, sign_in, sid, user, fhir_user, offered=offered)
+        self.check_rights(request, user, fhir_user, patient)
+        judgement = decide(question(request, pending, fhir_user, patient, unticked))
+        check_something_left(judgement, pending)
+        consent = ConsentQuestion(
+            user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
+        )
+        skips = may_skip(request, pending, fhir_user)
+        remembered = None if skips or "consent" in request.prompt else self.consents.remembered(consent)
+        facts = Facts(may_ask, is_signed_in=True, needs_patient=False, needs_consent=not skips and remembered is None)
+        return Situation(
+            facts,
+            sign_in,
+            sid,
+            user,
+            fhir_user,
+            patient,
+            judgement=judgement,
+            consent=consent,
+            remembered_consent=remembered,
+            skips_consent=skips,
+        )
+
+    def signed_in(
+        self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts
+    ) -> tuple[SignIn | None, str | None]:
+        """Who is signed in as the request wants it: within this interaction, or before and still recent enough."""
+        if pending.sign_in is not None:
+            return pending.sign_in, pending.sid
+        if request.prompt & ASKS_AGAIN:
+            return None, None
+        if pending.launch is not None:
+            before, sid = vouched(self.users, pending.launch), None
+            if request.fhir_server.reauthenticate:
+                return None, None
+        else:
+            session = self.sessions.current(browser.session)
+            if session is None:
+                return None, None
+            before, sid = session.sign_in, session.sid
+        if request.max_age is not None and self.now() - before.auth_time > timedelta(seconds=request.max_age):
+            return None, None
+        return (None, None) if request.max_age == 0 else (before, sid)
+
+    def patient(
+        self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """The patient in context, or those to choose from; the launch's context wins (AZ-78, CTX-12, CTX-13)."""
+        if pending.launch is not None:
+            return pending.launch.context.patient, ()
+        if pending.patient is not None:
+            return pending.patient, ()
+        if not wants_patient(decide(question(request, pending, fhir_user, A_PATIENT)).granted):
+            return None, ()
+        kind, _, own_id = (fhir_user or "").partition("/")
+        if kind == "Patient":
+            return own_id, ()
+        if kind in STAFF:
+            raise AccessDenied("open this app from the EHR: choosing a patient here is not offered to staff")
+        represented = self.users.represented(user.sub, request.fhir_server.name)
+        if not represented:
+            raise AccessDenied("there is no patient whose records this user may share")
+        return (represented[0], ()) if len(represented) == 1 else (None, represented)
+
+    def check_rights(
+        self, request: AuthorizationRequest, user: User, fhir_user: str | None, patient: str | None
+    ) -> None:
+        if patient is None:
+            return
+        asked = RightsQuestion(user, fhir_user, request.fhir_server.name, patient, request.client)
+        if not self.rights.allows(asked):
+            raise AccessDenied("this user may not share the records of this patient")
+
+
+def question(
+    request: AuthorizationRequest,
+    pending: Pending,
+    fhir_user: str | None,
+    patient: str | None,
+    unticked: frozenset[str] = frozenset(),
+) -> AccessQuestion:
+    return AccessQuestion(
+        client=request.client,
+        fhir_server=request.fhir_server,
+        requested=request.scope,
+        fhir_user=fhir_user,
+        patient=patient,
+        has_launch=pending.launch is not None,
+        unticked=unticked,
+    )
+
+
+def wants_patient(granted: ScopeSet) -> bool:
+    return any(
+        (isinstance(scope, ResourceScope) and scope.level == "patient") or scope == LaunchScope("patient")
+        for scope in granted
+    )
+
+
+def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
+    if request.wanted_sub is not None and request.wanted_sub != sign_in.sub:
+        raise LoginRequired("somebody else is signed in than the app asked for")
+    if request.essential_acr is not None and sign_in.acr not in request.essential_acr:
+        raise UnmetAuthenticationRequirements("the user did not sign in the way the app demands")
+
+
+def check_something_left(judgement: Judgement, pending: Pending) -> None:
+    """SCP-17: no code for nothing; and an EHR launch's context is only for an app that may be launched."""
+    if not judgement.granted:
+        raise InvalidScope("none of the scopes can be granted")
+    if pending.launch is not None and "launch" not in judgement.granted:
+        raise InvalidScope("the app is not registered for scope launch")
+
+
+def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:
+    """A vetted app in the hands of staff, opened by the EHR: the hospital decided for them; a patient is asked."""
+    is_staff = (fhir_user or "").partition("/")[0] in STAFF
+    vetted = pending.launch is not None and request.client.skip_consent_in_ehr_launch
+    return vetted and is_staff and "consent" not in request.prompt

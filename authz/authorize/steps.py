@@ -1,0 +1,45 @@
+"""What a person still has to do before the app gets its code: one pure function."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from authz.errors import ConsentRequired, InteractionRequired, LoginRequired, OAuthError
+
+
+class Step(Enum):
+    LOGIN = auto()
+    SELECT_PATIENT = auto()
+    CONSENT = auto()
+    DONE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Where an interaction stands."""
+
+    may_ask: bool  # False: prompt=none
+    is_signed_in: bool  # as the request wants it: recent enough, this person
+    needs_patient: bool  # and has none yet
+    needs_consent: bool
+
+
+def next_step(facts: Facts) -> Step:
+    """The first thing that is still to be done.
+
+    Raises LoginRequired, InteractionRequired or ConsentRequired if it is and nobody may be asked (OIDC Core §3.1.2.6).
+    """
+    step: Step
+    error: OAuthError
+    if not facts.is_signed_in:
+        step, error = Step.LOGIN, LoginRequired("the user has to sign in")
+    elif facts.needs_patient:
+        step, error = Step.SELECT_PATIENT, InteractionRequired("the user has to choose a patient")
+    elif facts.needs_consent:
+        step, error = Step.CONSENT, ConsentRequired("the user has to agree")
+    else:
+        return Step.DONE
+    if not facts.may_ask:
+        raise error
+    return step

@@ -1,0 +1,84 @@
+"""Is consent needed, and what was decided: remembered for an app that can prove itself, until it expires."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from authz.consent.model import ConsentRow
+from authz.scopes import ScopeSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.clients.registry import Client
+    from authz.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentQuestion:
+    """Who would share what with whom."""
+
+    sub: str
+    client: Client
+    redirect_uri: str
+    fhir_server: str  # name
+    patient: str | None
+    scope: ScopeSet  # what would be granted
+
+
+class Consents:
+    def __init__(self, db: Database, now: Callable[[], datetime], seconds: int) -> None:
+        self.db = db
+        self.now = now
+        self.seconds = seconds
+
+    def remembered(self, question: ConsentQuestion) -> str | None:
+        """The id of a decision that covers this; never for an app that anybody can pretend to be (LC-17)."""
+        if not is_provable(question.client, question.redirect_uri):
+            return None
+        with self.db.read() as session:
+            rows = session.scalars(
+                select(ConsentRow)
+                .where(
+                    ConsentRow.sub == question.sub,
+                    ConsentRow.client_id == question.client.client_id,
+                    ConsentRow.fhir_server == question.fhir_server,
+                    ConsentRow.withdrawn_at.is_(None),
+                    ConsentRow.expires_at > self.now(),
+                )
+                .order_by(ConsentRow.granted_at.desc())
+            ).all()
+        for row in rows:
+            if row.patient == question.patient and ScopeSet.parse(row.granted_scope).covers(question.scope):
+                return row.id
+        return None
+
+    def record(self, session: Session, question: ConsentQuestion, granted: ScopeSet) -> str:
+        """Keep a decision, in the transaction of the grant it is for."""
+        now = self.now()
+        row = ConsentRow(
+            id=secrets.token_hex(16),
+            sub=question.sub,
+            client_id=question.client.client_id,
+            fhir_server=question.fhir_server,
+            patient=question.patient,
+            requested_scope=str(question.scope),
+            granted_scope=str(granted),
+            granted_at=now,
+            expires_at=now + timedelta(seconds=self.seconds),
+        )
+        session.add(row)
+        return row.id
+
+
+def is_provable(client: Client, redirect_uri: str) -> bool:
+    """Whether only the app itself can get the code: it has a secret, or owns the https address it returns to."""
+    return not client.is_public or redirect_uri.startswith("https://")

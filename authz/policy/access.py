@@ -1,0 +1,98 @@
+"""The access policy: a verdict for each requested scope, before every grant and at every refresh (decision 20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from authz.scopes import (
+    LaunchScope,
+    Limit,
+    MessagingScope,
+    Reason,
+    ResourceScope,
+    ScopeSet,
+    judge,
+    keep_one_refresh_scope,
+    only_levels,
+    only_types,
+)
+
+if TYPE_CHECKING:
+    from authz.clients.registry import Client
+    from authz.fhir_servers.registry import FhirServer
+    from authz.scopes import Judgement
+    from authz.scopes.scope import Scope
+
+REFRESH = frozenset({"offline_access", "online_access"})
+CONTEXT_TYPES = frozenset({None, "patient", "encounter"})  # launch scopes with a meaning of their own (SCP-20, SCP-21)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessQuestion:
+    """Everything the decision depends on."""
+
+    client: Client
+    fhir_server: FhirServer
+    requested: ScopeSet
+    fhir_user: str | None  # relative reference of the user: "Practitioner/prac-1"
+    patient: str | None  # logical id of the patient in context
+    has_launch: bool  # the EHR opened the app
+    unticked: frozenset[str] = frozenset()  # spellings of scopes the person refused
+
+
+def decide(question: AccessQuestion) -> Judgement:
+    """Requested, within the server, the registration, the user's rights, the context and the person's choice."""
+    return keep_one_refresh_scope(judge(question.requested, limits(question)))
+
+
+def limits(question: AccessQuestion) -> list[Limit]:
+    """In this order: the verdict names the first that changed a scope."""
+    return [
+        only_types(question.fhir_server.resource_types),
+        only_levels("patient", "user"),
+        Limit(Reason.UNSUPPORTED, is_offered, "this server does not offer it"),
+        Limit(Reason.NO_LAUNCH, partial(has_launch, question), "the scope launch needs the parameter launch"),
+        Limit(Reason.NOT_REGISTERED, question.client.scope, "the app is not registered for it"),
+        Limit(Reason.NOT_REGISTERED, partial(may_refresh, question), "the app is not registered for refresh tokens"),
+        Limit(Reason.USER_RIGHTS, ceiling(question), "the user may not pass on more than this"),
+        Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
+        Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
+        Limit(Reason.NOT_CONSENTED, partial(is_ticked, question), "the user did not agree to it"),
+    ]
+
+
+def is_offered(scope: Scope) -> bool:
+    """Messaging is not offered; ``launch/<type>`` besides patient and encounter is dropped, not refused (SCP-25)."""
+    if isinstance(scope, LaunchScope):
+        return scope.role is None and scope.type in CONTEXT_TYPES
+    return not isinstance(scope, MessagingScope)
+
+
+def has_launch(question: AccessQuestion, scope: Scope) -> bool:
+    return question.has_launch or scope != LaunchScope(None)
+
+
+def may_refresh(question: AccessQuestion, scope: Scope) -> bool:
+    return str(scope) not in REFRESH or "refresh_token" in question.client.grant_types
+
+
+def ceiling(question: AccessQuestion) -> ScopeSet:
+    """What a user of this type may pass on (decision 16); it bounds resource scopes only."""
+    user_type = question.fhir_user.partition("/")[0] if question.fhir_user else ""
+    others = [scope for scope in question.requested if not isinstance(scope, ResourceScope)]
+    return question.fhir_server.scope_ceilings.get(user_type, ScopeSet()) | ScopeSet.of(*others)
+
+
+def has_patient(question: AccessQuestion, scope: Scope) -> bool:
+    return question.patient is not None or not (isinstance(scope, ResourceScope) and scope.level == "patient")
+
+
+def has_identity(question: AccessQuestion, scope: Scope) -> bool:
+    """``fhirUser`` is granted only where the id_token can say it (SCP-30)."""
+    return str(scope) != "fhirUser" or (question.fhir_user is not None and "openid" in question.requested)
+
+
+def is_ticked(question: AccessQuestion, scope: Scope) -> bool:
+    return str(scope) not in question.unticked
