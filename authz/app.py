@@ -11,6 +11,8 @@ from flask import Flask, Response, request
 from authz import logs
 from authz.audit.event import Event, EventName
 from authz.endpoints import (
+    authorize,
+    consent,
     discovery,
     ehr_session,
     errors,
@@ -18,6 +20,7 @@ from authz.endpoints import (
     introspect,
     jwks,
     launch,
+    login,
     pages,
     revoke,
     token,
@@ -37,7 +40,7 @@ from authz.storage.short_lived import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PARTS = (discovery, ehr_session, introspect, jwks, launch, revoke, token, userinfo)
+PARTS = (authorize, consent, discovery, ehr_session, introspect, jwks, launch, login, revoke, token, userinfo)
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0
 

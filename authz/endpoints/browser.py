@@ -1,0 +1,86 @@
+"""Between the front channel and a browser: cookies in, pages, redirects and cookies out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from authz.authorize.outcome import (
+    BrowserFacts,
+    Continue,
+    Done,
+    ShowConsent,
+    ShowLogin,
+    ShowPatients,
+    ShowWrongUser,
+)
+from authz.endpoints.current import http_request, services
+from authz.endpoints.pages import page, see_other
+
+if TYPE_CHECKING:
+    from flask import Response
+
+    from authz.authorize.outcome import Frame, Outcome
+
+BINDING, SESSION, DEVICE = "browser", "session", "device"
+DEVICE_SECONDS = 90 * 86400
+
+
+def cookie_name(name: str) -> str:
+    """``__Host-`` binds a cookie to this host over https (RFC 6265bis §4.1.3.2); on loopback http it can't be used."""
+    return f"__Host-authz_{name}" if services().settings.is_https else f"authz_{name}"
+
+
+def browser() -> BrowserFacts:
+    cookies = {name: request.cookies.get(cookie_name(name)) for name in (BINDING, SESSION, DEVICE)}
+    return BrowserFacts(http_request().peer, cookies[BINDING], cookies[SESSION], cookies[DEVICE])
+
+
+def show(outcome: Outcome) -> Response:
+    """The page or redirect; an EHR launch neither gets nor needs a cookie (decision 14)."""
+    match outcome:
+        case Done(location, frame):
+            return see_other(location, keep_opener=frame.is_ehr_launch)
+        case Continue(handle, new_session, new_device):
+            response = see_other(services().settings.url(f"/authorize?interaction={handle}"))
+            if new_session is not None:
+                set_cookie(response, SESSION, new_session, services().settings.session_seconds)
+            if new_device is not None:
+                set_cookie(response, DEVICE, new_device, DEVICE_SECONDS)
+            return response
+        case ShowWrongUser():
+            return framed("wrong_user.html", outcome, outcome.frame, status=403)
+        case ShowLogin():
+            response = framed("login.html", outcome, outcome.frame, status=outcome.status)
+        case ShowPatients():
+            response = framed("select_patient.html", outcome, outcome.frame)
+        case ShowConsent():
+            response = framed("consent.html", outcome, outcome.frame)
+    if outcome.new_binding is not None:
+        set_cookie(response, BINDING, outcome.new_binding, services().settings.interaction_seconds)
+    return response
+
+
+def framed(template: str, shown: Outcome, frame: Frame, status: int = 200) -> Response:
+    """A page that only the EHR of a launch may frame, and whose forms may end at the app."""
+    return page(
+        template,
+        status=status,
+        frame_ancestors=frame.ehr_origins,
+        form_targets=[frame.redirect_uri],
+        keep_opener=frame.is_ehr_launch,
+        shown=shown,
+    )
+
+
+def set_cookie(response: Response, name: str, value: str, max_age: int) -> None:
+    """Not readable by scripts, not sent from other sites' requests, of this host only (security.md HC-02)."""
+    response.set_cookie(
+        cookie_name(name),
+        value,
+        max_age=max_age,
+        secure=services().settings.is_https,
+        httponly=True,
+        samesite="Lax",
+    )

@@ -1,0 +1,36 @@
+"""``POST /consent`` and ``POST /select-patient``: what a person decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from authz.endpoints.browser import browser, show
+from authz.endpoints.current import http_request, services
+from authz.endpoints.gate import form, form_pairs
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+bp = Blueprint("consent", __name__)
+
+
+@bp.post("/consent")
+def decide() -> ResponseReturnValue:
+    """Agree to the scopes left ticked, or to none; only the button that says so allows."""
+    sent = form_pairs(http_request())
+    handle = dict(sent).get("interaction", "")
+    if ("action", "allow") not in sent:
+        return show(services().authorization.cancel(handle, browser()))
+    kept = frozenset(value for name, value in sent if name == "keep")
+    return show(services().authorization.decide(handle, kept, browser()))
+
+
+@bp.post("/select-patient")
+def select_patient() -> ResponseReturnValue:
+    sent = form(http_request())
+    handle = sent.get("interaction", "")
+    if sent.get("action") == "cancel":
+        return show(services().authorization.cancel(handle, browser()))
+    return show(services().authorization.choose_patient(handle, sent.get("patient", ""), browser()))

@@ -1,0 +1,30 @@
+"""``POST /login``: name and password of the sign-in page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from authz.endpoints.browser import browser, show
+from authz.endpoints.current import http_request, services
+from authz.endpoints.gate import form
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
+
+bp = Blueprint("login", __name__)
+
+
+@bp.post("/login")
+def sign_in() -> ResponseReturnValue:
+    """Sign in, go back to the sign-in after "not you?", or cancel."""
+    sent = form(http_request())
+    front, handle = services().authorization, sent.get("interaction", "")
+    match sent.get("action"):
+        case "cancel":
+            return show(front.cancel(handle, browser()))
+        case "again":
+            return show(front.again(handle, browser()))
+        case _:
+            return show(front.sign_in(handle, sent.get("username", ""), sent.get("password", ""), browser()))
