@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -112,3 +115,75 @@ def redis_server(*arguments: str, sentinel_config: str = "") -> Iterator[RedisSe
             yield server
         finally:
             server.kill()
+
+
+@dataclass
+class PostgresServer:
+    """A PostgreSQL that keeps nothing beyond the ``with`` block; run as root it becomes the user ``postgres``."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        data = self.folder / "data"
+        if not data.exists():
+            self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+        command = [program("postgres"), "-D", str(data), "-p", str(self.port), *settings]
+        with (self.folder / "postgres.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, **unprivileged())
+        wait_until(self._answers, "postgres")
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self) -> None:
+        """SIGQUIT, which PostgreSQL takes as: at once, and all of its children too."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait()
+            self._process = None
+
+    def _run(self, name: str, *words: str) -> None:
+        subprocess.run([program(name), *words], check=True, capture_output=True, **unprivileged())
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self.folder / "postgres.log").read_text()
+        ready = [program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]
+        return subprocess.run(ready, check=False).returncode == 0
+
+
+def program(name: str) -> str:
+    """A program of PostgreSQL, which Debian does not put on the PATH."""
+    folders = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), os.environ["PATH"]]
+    found = shutil.which(name, path=":".join(folders))
+    assert found is not None, f"there is no {name}"
+    return found
+
+
+def unprivileged() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root."""
+    if os.getuid() != 0:
+        return {}
+    return {"user": "postgres", "group": "postgres", "extra_groups": ()}
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    with tempfile.TemporaryDirectory() as folder:
+        if os.getuid() == 0:
+            os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
+        server = PostgresServer(Path(folder))
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()

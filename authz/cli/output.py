@@ -81,10 +81,12 @@ def report(error: Exception, *, as_json: bool) -> int:
             code, text = "invalid_configuration", str(error)
         case Unavailable():
             code, text = "temporarily_unavailable", str(error)
+        case click.Abort():
+            code, text = "aborted", "aborted"
         case _:
-            code, text = "aborted", str(error) or "aborted"
+            code, text = "failed", str(error)
     if as_json:
         click.echo(json.dumps({"error": code, "error_description": text}, ensure_ascii=False), err=True)
         return 1
-    click.echo(f"Error: {text}", err=True)
+    click.echo("Error: " + "\n".join(map(plain, text.splitlines())), err=True)
     return error.exit_code if isinstance(error, click.ClickException) else 1

@@ -71,7 +71,7 @@ class ClientMetadata:
             loaded = MetadataSchema(unknown=EXCLUDE).load(members)
         except ValidationError as error:
             raise refusal(error) from error
-        about = {name: loaded.pop(name) for name in (*ABOUT, "contacts") if loaded.get(name)}
+        about = {name: value for name in (*ABOUT, "contacts") if (value := loaded.pop(name, None))}
         del loaded["response_types"]
         listed: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()

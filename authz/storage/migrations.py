@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
+from authz.errors import AuthzError
 from authz.storage.database import WRITE, unavailable_if_gone
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ PLACES = (PACKAGE / "migrations", PACKAGE.parent / "migrations")  # in the wheel
 ADVISORY_LOCK = 0x61757468  # "auth", the same number for every deployer
 WAIT_FOR_OTHERS_MS = 60_000  # for another deployer to finish
 WAIT_FOR_TABLES_MS = 5_000  # for a table in use: requests queue behind a waiting ALTER
+
+
+class MigrationFailed(AuthzError):
+    """A migration does not fit what it found; nothing was changed."""
 
 
 def directory() -> Path:
@@ -47,9 +53,15 @@ def current(engine: Engine) -> str | None:
 
 
 def upgrade(engine: Engine) -> str:
-    """Bring the database to the newest revision, all or nothing; of two callers at once the second finds it done."""
-    with one_at_a_time(engine) as connection:
-        command.upgrade(config(connection), "head")
+    """Bring the database to the newest revision, all or nothing; of two callers at once the second finds it done.
+
+    Raises Unavailable and MigrationFailed.
+    """
+    try:
+        with one_at_a_time(engine) as connection:
+            command.upgrade(config(connection), "head")
+    except (CommandError, DBAPIError) as error:
+        raise MigrationFailed(f"the schema was left as it was: {error}") from error
     return newest()
 
 
@@ -74,10 +86,13 @@ def config(connection: Connection) -> Config:
 @contextmanager
 def one_at_a_time(engine: Engine) -> Iterator[Connection]:
     """A transaction that no other deployer's overlaps: an advisory lock, or SQLite's one writer."""
-    with unavailable_if_gone(), engine.connect().execution_options(**{WRITE: True}) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SET LOCAL statement_timeout = 0"))
-            connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_OTHERS_MS}"))
-            connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
-            connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_TABLES_MS}"))
+    with ExitStack() as stack:
+        with unavailable_if_gone():
+            connection = stack.enter_context(engine.connect().execution_options(**{WRITE: True}))
+            stack.enter_context(connection.begin())
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_OTHERS_MS}"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})
+                connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_TABLES_MS}"))
         yield connection

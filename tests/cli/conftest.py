@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from authz.cli import main
+from tests.world import settings_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass
+class Cli:
+    """An operator at the command line of one installation."""
+
+    environ: dict[str, str]
+
+    def run(self, *words: str, stdin: str = "") -> tuple[int, str, str]:
+        """The exit code, and what came on stdout and stderr."""
+        result = CliRunner(catch_exceptions=False).invoke(main, list(words), input=stdin, env=self.environ)
+        return result.exit_code, result.stdout, result.stderr
+
+    def __call__(self, *words: str, stdin: str = "") -> Any:
+        """The JSON value that a command shows."""
+        code, out, err = self.run(*words, "--json", stdin=stdin)
+        assert (code, err) == (0, "")
+        return json.loads(out)
+
+    def refused(self, *words: str, stdin: str = "") -> dict[str, str]:
+        """The JSON error of a command that fails."""
+        code, out, err = self.run(*words, "--json", stdin=stdin)
+        assert (code, out) == (1, "")
+        error: dict[str, str] = json.loads(err)
+        assert set(error) == {"error", "error_description"}
+        return error
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Cli:
+    """An installation with settings and nothing else."""
+    settings = settings_in(tmp_path)
+    return Cli(
+        {
+            "AUTHZ_ISSUER": settings.issuer,
+            "AUTHZ_DATABASE_URL": settings.database_url,
+            "AUTHZ_SHORT_LIVED_PATH": str(settings.short_lived_path),
+            "AUTHZ_KEYS_DIR": str(settings.keys_dir),
+        }
+    )
+
+
+@pytest.fixture
+def authz(empty: Cli) -> Cli:
+    """An installation that is ready to be administered: schema, secrets, a signing key."""
+    empty("keys", "secrets")
+    empty("db", "upgrade")
+    empty("keys", "generate")
+    return empty
+
+
+@pytest.fixture
+def hospital(authz: Cli) -> Cli:
+    """One with a FHIR server."""
+    authz("fhir-server", "add", "main", "--base-url", "https://fhir.example/r4")
+    return authz

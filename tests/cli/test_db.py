@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+from sqlalchemy import inspect, text
+
+from authz.storage import migrations
+from authz.storage.database import Base, Database
+from tests.servers import postgres_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from tests.cli.conftest import Cli
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    with postgres_server() as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/authz.sqlite3"
+    server: str = request.getfixturevalue("postgres")
+    with engine_of(server) as engine, engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+    return server
+
+
+@contextmanager
+def engine_of(url: str) -> Iterator[Engine]:
+    """The engine that the server would have for a URL."""
+    app, db = Flask("test"), Database()
+    db.init_app(app, url)
+    with app.app_context():
+        yield db.engine
+        db.engine.dispose()
+
+
+def test_an_upgrade_makes_what_the_models_say(url: str) -> None:
+    """`alembic check`: no difference between models and migrations, on either database."""
+    with engine_of(url) as engine:
+        assert migrations.current(engine) is None
+        assert migrations.problem(engine) == "Target database is not up to date."
+        assert migrations.upgrade(engine) == migrations.newest() == migrations.current(engine)
+        assert migrations.problem(engine) is None
+        assert set(inspect(engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
+
+
+def test_the_hot_epoch_begins_with_the_schema(url: str) -> None:
+    """Decision 2: the one row that revocation raises is there before anybody needs it."""
+    with engine_of(url) as engine:
+        migrations.upgrade(engine)
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT id, epoch FROM hot_epoch")).all() == [(1, 1)]
+
+
+def test_an_upgrade_of_an_upgraded_database_does_nothing(url: str) -> None:
+    with engine_of(url) as engine:
+        migrations.upgrade(engine)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE hot_epoch SET epoch = 7"))
+        migrations.upgrade(engine)
+        with engine.connect() as connection:
+            assert connection.execute(text("SELECT id, epoch FROM hot_epoch")).all() == [(1, 7)]
+
+
+def test_two_deployers_at_once_are_safe(url: str) -> None:
+    """Decision 28: one waits for the other, and finds the work done."""
+    barrier, outcomes = threading.Barrier(4), []
+
+    def deploy() -> None:
+        with engine_of(url) as engine:
+            barrier.wait()
+            outcomes.append(migrations.upgrade(engine))
+
+    threads = [threading.Thread(target=deploy) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [migrations.newest()] * 4
+
+
+def test_a_failed_upgrade_leaves_nothing(url: str) -> None:
+    """All or nothing: schema changes are in one transaction on both databases."""
+    with engine_of(url) as engine:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE user_account (x INTEGER)"))
+        with pytest.raises(migrations.MigrationFailed, match="user_account"):
+            migrations.upgrade(engine)
+        assert inspect(engine).get_table_names() == ["user_account"]
+        with engine.begin() as connection:
+            connection.execute(text("DROP TABLE user_account"))
+        migrations.upgrade(engine)
+
+
+def test_a_difference_is_seen(url: str) -> None:
+    with engine_of(url) as engine:
+        migrations.upgrade(engine)
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE consent DROP COLUMN patient"))
+        problem = migrations.problem(engine)
+    assert problem is not None
+    assert "patient" in problem
+
+
+def test_the_command_says_where_the_database_stands(empty: Cli) -> None:
+    """authz db upgrade | current | check."""
+    newest = migrations.newest()
+    assert empty("db", "current") == {"revision": None, "newest": newest}
+    code, out, _ = empty.run("db", "check", "--json")
+    assert (code, out) == (1, '{\n  "ok": false,\n  "problem": "Target database is not up to date."\n}\n')
+    assert empty("db", "upgrade") == {"revision": newest, "before": None}
+    assert empty("db", "upgrade") == {"revision": newest, "before": newest}
+    assert empty("db", "current") == {"revision": newest, "newest": newest}
+    assert empty("db", "check") == {"ok": True, "problem": None}

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+BASE = "https://fhir.example/r4"
+DEFAULT_CEILINGS = {
+    "Patient": "patient/*.rs",
+    "RelatedPerson": "patient/*.rs",
+    "Person": "patient/*.rs",
+    "Practitioner": "patient/*.cruds user/*.cruds",
+    "PractitionerRole": "patient/*.cruds user/*.cruds",
+}
+MAIN = {
+    "name": "main",
+    "base_url": BASE,
+    "aliases": [],
+    "fhir_versions": ["4.0.1"],
+    "ehr_origins": [],
+    "introspection_client_id": "rs-main",
+    "scope_ceilings": DEFAULT_CEILINGS,
+    "reauthenticate": False,
+    "vouched_users": True,
+    "redis_launches": False,
+    "enabled": True,
+}
+
+
+def test_a_fhir_server_is_added_with_a_credential_shown_once(authz: Cli) -> None:
+    """requirements.md rows 34, 62."""
+    added = authz("fhir-server", "add", "main", "--base-url", BASE, "--introspection-client-id", "rs-main")
+    secret = added.pop("introspection_client_secret")
+    assert len(secret) == 43
+    assert added == MAIN
+    assert authz("fhir-server", "show", "main") == MAIN
+    assert authz("fhir-server", "list") == [MAIN]
+
+
+def test_a_secret_may_be_given_by_stdin(authz: Cli) -> None:
+    command = ("fhir-server", "add", "main", "--base-url", BASE, "--introspection-secret-stdin")
+    assert authz(*command, stdin="main-fhir-secret\n")["introspection_client_secret"] == "main-fhir-secret"
+    for weak in ("short\n", "\n", "with\x00control-characters\n", "é" * 20):
+        refusal = authz.refused(*command[:2], "other", "--base-url", "https://o.example", command[-1], stdin=weak)
+        assert refusal["error"] == "invalid_value"
+
+
+def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
+    """Decisions 4, 15, 16, 34; SMART AUTHZ-11."""
+    words = ["fhir-server", "add", "main", "--base-url", BASE, "--introspection-client-id", "rs-main"]
+    words += ["--alias", "https://legacy.example/", "--fhir-version", "R4B", "--fhir-version", "5.0.0"]
+    words += ["--ehr-origin", "https://ehr.example", "--ceiling", "Patient=patient/*.cruds"]
+    words += ["--reauthenticate", "--no-vouched-users", "--redis-launches"]
+    added = authz(*words)
+    del added["introspection_client_secret"]
+    assert added == {
+        **MAIN,
+        "aliases": ["https://legacy.example/"],
+        "fhir_versions": ["4.3.0", "5.0.0"],
+        "ehr_origins": ["https://ehr.example"],
+        "scope_ceilings": {**DEFAULT_CEILINGS, "Patient": "patient/*.cruds"},
+        "reauthenticate": True,
+        "vouched_users": False,
+        "redis_launches": True,
+    }
+
+
+def test_an_update_changes_what_is_given_and_no_more(authz: Cli) -> None:
+    authz("fhir-server", "add", "main", "--base-url", BASE, "--introspection-client-id", "rs-main", "--reauthenticate")
+    origin = ("--ehr-origin", "https://ehr.example")
+    changed = authz("fhir-server", "update", "main", *origin, "--no-reauthenticate")
+    assert changed == {**MAIN, "ehr_origins": ["https://ehr.example"]}
+    assert authz("fhir-server", "update", "main", "--ehr-origin", "") == MAIN
+    moved = authz("fhir-server", "update", "main", "--base-url", "https://new.example/r4")
+    assert moved == {**MAIN, "base_url": "https://new.example/r4"}
+
+
+def test_a_fhir_server_is_switched_off_on_and_removed(authz: Cli) -> None:
+    authz("fhir-server", "add", "main", "--base-url", BASE, "--introspection-client-id", "rs-main")
+    assert authz("fhir-server", "disable", "main") == {"name": "main", "enabled": False, "revoked_grants": 0}
+    assert authz("fhir-server", "show", "main") == {**MAIN, "enabled": False}
+    assert authz("fhir-server", "enable", "main") == {"name": "main", "enabled": True}
+    assert authz("fhir-server", "remove", "main") == {"name": "main", "removed": True, "revoked_grants": 0}
+    assert authz("fhir-server", "list") == []
+
+
+def test_a_bad_fhir_server_is_refused_as_json(authz: Cli) -> None:
+    """Errors are JSON on stderr with exit code 1."""
+    assert authz.refused("fhir-server", "add", "main", "--base-url", "http://fhir.example") == {
+        "error": "invalid_value",
+        "error_description": "http://fhir.example: http is for loopback only; use https",
+    }
+    assert authz.refused("fhir-server", "add", "main", "--base-url", BASE, "--ceiling", "Patient")["error"] == (
+        "invalid_value"
+    )
+    for command in ("show", "update", "disable", "enable", "remove", "rotate-secret"):
+        assert authz.refused("fhir-server", command, "unknown") == {
+            "error": "not_found",
+            "error_description": "unknown: there is no FHIR server of this name",
+        }
+
+
+def test_an_ehr_is_bound_to_its_fhir_servers(hospital: Cli) -> None:
+    """It may create launches, end sessions and check handles there."""
+    added = hospital("ehr", "add", "--fhir-server", "main", "--client-id", "epic")
+    assert len(added.pop("client_secret")) == 43
+    epic = {"client_id": "epic", "fhir_servers": ["main"], "enabled": True}
+    assert added == epic
+    assert hospital("ehr", "list") == [epic]
+    hospital("fhir-server", "add", "other", "--base-url", "https://other.example/r4")
+    wider = hospital("ehr", "update", "epic", "--fhir-server", "main", "--fhir-server", "other")
+    assert wider == {**epic, "fhir_servers": ["main", "other"]} == hospital("ehr", "show", "epic")
+    assert hospital("ehr", "disable", "epic") == {"client_id": "epic", "enabled": False, "revoked_grants": 0}
+    assert hospital("ehr", "enable", "epic") == {"client_id": "epic", "enabled": True}
+    assert hospital("ehr", "remove", "epic") == {"client_id": "epic", "removed": True, "revoked_grants": 0}
+    assert hospital.refused("ehr", "show", "epic")["error"] == "not_found"
+
+
+def test_an_ehr_without_a_fhir_server_is_refused(hospital: Cli) -> None:
+    assert hospital.refused("ehr", "add")["error"] == "invalid_command"
+    assert hospital.refused("ehr", "add", "--fhir-server", "unknown")["error"] == "not_found"
+    assert hospital("ehr", "list") == []
+
+
+def test_secrets_are_rotated(hospital: Cli) -> None:
+    """requirements.md row 62."""
+    hospital("ehr", "add", "--fhir-server", "main", "--client-id", "epic")
+    rotated = hospital("ehr", "rotate-secret", "epic", "--overlap-seconds", "0")
+    assert (rotated["client_id"], len(rotated["client_secret"])) == ("epic", 43)
+    rotated = hospital("fhir-server", "rotate-secret", "main")
+    assert (rotated["name"], len(rotated["introspection_client_secret"])) == ("main", 43)
+    assert hospital.refused("ehr", "rotate-secret", "epic", "--overlap-seconds", "-1")["error"] == "invalid_command"

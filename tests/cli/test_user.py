@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+
+URL = "https://fhir.example/r4/Practitioner/prac-1"
+
+
+def clinician(authz: Cli) -> dict[str, Any]:
+    words = ("--fhir-user", "Practitioner/prac-1", "--fhir-server", "main", "--display-name", "Dr. Marsh")
+    added: dict[str, Any] = authz("user", "add", "Clinician", *words, "--password-stdin", stdin="a good password\n")
+    return added
+
+
+def test_a_person_is_added_with_what_they_are_at_the_fhir_server(hospital: Cli) -> None:
+    """requirements.md row 60: the user record holds a FHIR user reference."""
+    added = clinician(hospital)
+    assert len(added["sub"]) == 32
+    assert added == {
+        "sub": added["sub"],
+        "name": "clinician",
+        "display_name": "Dr. Marsh",
+        "fhirUser": URL,
+        "fhir_users": {"main": URL},
+        "represents": [],
+        "has_password": True,
+        "enabled": True,
+    }
+    assert hospital("user", "show", "CLINICIAN") == added == hospital("user", "show", added["sub"])
+    assert hospital("user", "list") == [added]
+
+
+def test_removed_and_added_again_a_person_has_a_new_sub(hospital: Cli) -> None:
+    """requirements.md row 46, decision 19."""
+    first = clinician(hospital)["sub"]
+    assert hospital("user", "remove", "clinician") == {"sub": first, "removed": True, "revoked_grants": 0}
+    assert clinician(hospital)["sub"] != first
+
+
+def test_the_only_fhir_server_needs_no_name(hospital: Cli) -> None:
+    assert hospital("user", "add", "a", "--fhir-user", URL)["fhir_users"] == {"main": URL}
+    hospital("fhir-server", "add", "other", "--base-url", "https://other.example/r4")
+    refusal = hospital.refused("user", "add", "b", "--fhir-user", "Patient/1")
+    assert refusal == {"error": "invalid_value", "error_description": "say which FHIR server by --fhir-server"}
+
+
+def test_a_parent_may_act_for_a_child(hospital: Cli) -> None:
+    """Decision 16."""
+    hospital("user", "add", "parent", "--fhir-user", "RelatedPerson/rel-1")
+    child = ("--patient", "child-1")
+    added = hospital("user", "represent", "parent", *child, "--relationship", "parent", "--until", "2030-01-01")
+    represented = {"fhir_server": "main", "patient": "child-1", "relationship": "parent"}
+    assert added["represents"] == [{**represented, "expires_at": "2030-01-01T00:00:00+00:00"}]
+    again = hospital("user", "represent", "parent", "--patient", "Patient/child-1", "--relationship", "parent")
+    assert again["represents"] == [{**represented, "expires_at": None}]
+    assert hospital("user", "stop-representing", "parent", *child)["represents"] == []
+    assert hospital.refused("user", "stop-representing", "parent", *child)["error"] == "not_found"
+    bad = ("user", "represent", "parent", "--patient", "a/b", "--relationship", "parent")
+    assert hospital.refused(*bad)["error"] == "invalid_value"
+
+
+def test_a_person_is_changed_switched_off_and_on(hospital: Cli) -> None:
+    person = clinician(hospital)
+    changed = hospital("user", "update", "clinician", "--display-name", "H. Marsh", "--fhir-user", "Practitioner/2")
+    url = "https://fhir.example/r4/Practitioner/2"
+    person |= {"display_name": "H. Marsh", "fhirUser": url, "fhir_users": {"main": url}}
+    assert changed == person
+    assert hospital("user", "disable", "clinician") == {**person, "enabled": False, "revoked_grants": 0}
+    assert hospital("user", "enable", "clinician") == person
+
+
+def test_a_password_is_set_by_stdin(hospital: Cli) -> None:
+    hospital("user", "add", "a")
+    command = ("user", "set-password", "a", "--password-stdin")
+    assert hospital(*command, stdin="a good password\n")["has_password"] is True
+    assert hospital.refused(*command, stdin="\n") == {
+        "error": "invalid_value",
+        "error_description": "a password is 1 to 1024 bytes of UTF-8",
+    }
+
+
+def test_a_bad_person_is_refused_and_not_kept(hospital: Cli) -> None:
+    assert hospital.refused("user", "add", "a", "--fhir-user", "Observation/1")["error"] == "invalid_value"
+    assert hospital.refused("user", "add", " ")["error"] == "invalid_value"
+    assert hospital.refused("user", "add", "a", "--password-stdin", stdin="")["error"] == "invalid_value"
+    assert hospital("user", "list") == []
+    clinician(hospital)
+    assert hospital.refused("user", "add", "CLINICIAN")["error"] == "already_exists"
+    taken = hospital.refused("user", "add", "b", "--fhir-user", "Practitioner/prac-1")
+    assert taken["error"] == "already_exists"
+    for command in ("show", "update", "disable", "enable", "remove"):
+        assert hospital.refused("user", command, "unknown")["error"] == "not_found"

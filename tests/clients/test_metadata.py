@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from authz.clients.metadata import ClientMetadata, InvalidClientMetadata, InvalidRedirectURI
+
+GOOD = {"client_name": "Growth chart", "redirect_uris": ["https://app.example/cb"]}
+
+
+def public(key: RSAKey | ECKey, kid: str) -> dict[str, Any]:
+    return {**key.as_dict(private=False), "kid": kid}
+
+
+RSA = RSAKey.generate_key(2048)
+EC = ECKey.generate_key("P-384")
+
+
+def test_what_is_left_out_has_the_defaults_of_the_standard() -> None:
+    """RFC 7591 §2; oauth.md Part 25: application_type is web."""
+    assert ClientMetadata.load(GOOD) == ClientMetadata(
+        client_name="Growth chart",
+        token_endpoint_auth_method="client_secret_basic",
+        application_type="web",
+        grant_types=("authorization_code",),
+        redirect_uris=("https://app.example/cb",),
+    )
+
+
+def test_everything_said_is_kept() -> None:
+    """RFC 7591 §2, SMART REG-01, REG-10."""
+    said = {
+        **GOOD,
+        "token_endpoint_auth_method": "none",
+        "application_type": "native",
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "redirect_uris": ["com.example.app:/cb", "https://app.example/cb"],
+        "launch_uris": ["https://app.example/launch"],
+        "allowed_origins": ["https://pages.example"],
+        "scope": "launch openid fhirUser patient/*.rs",
+        "jwks": {"keys": [public(RSA, "r"), public(EC, "e")]},
+        "client_uri": "https://app.example/",
+        "contacts": ["ops@app.example"],
+    }
+    assert ClientMetadata.load(said) == ClientMetadata(
+        client_name="Growth chart",
+        token_endpoint_auth_method="none",
+        application_type="native",
+        grant_types=("authorization_code", "refresh_token"),
+        redirect_uris=("com.example.app:/cb", "https://app.example/cb"),
+        launch_uris=("https://app.example/launch",),
+        allowed_origins=("https://pages.example",),
+        scope="launch openid fhirUser patient/*.rs",
+        jwks={"keys": [public(RSA, "r"), public(EC, "e")]},
+        about={"client_uri": "https://app.example/", "contacts": ["ops@app.example"]},
+    )
+
+
+def test_members_that_are_not_a_clients_to_say_are_left_out() -> None:
+    """RFC 7591 §2 (unknown members are ignored); security.md RG-07: no mass assignment."""
+    more = {"client_id": "mine", "enabled": True, "skip_consent_in_ehr_launch": True, "fhir_servers": [], "trusted": 1}
+    assert ClientMetadata.load({**GOOD, **more}) == ClientMetadata.load(GOOD)
+
+
+@pytest.mark.parametrize(
+    "redirect_uris",
+    [
+        [],
+        ["http://app.example/cb"],
+        5,
+        ["https://app.example/cb"] * 2,
+        [5],
+        [f"https://a.example/{n}" for n in range(21)],
+    ],
+)
+def test_a_bad_redirect_uri_is_named_so(redirect_uris: Any) -> None:
+    """RFC 7591 §3.2.2; security.md RG-02 and 3.5: at most 20 of at most 2048 bytes."""
+    expected = InvalidClientMetadata if redirect_uris == [] else InvalidRedirectURI
+    with pytest.raises(expected, match="redirect_uris"):
+        ClientMetadata.load({**GOOD, "redirect_uris": redirect_uris})
+
+
+@pytest.mark.parametrize(
+    "jwks",
+    [
+        1,
+        [],
+        {},
+        {"keys": []},
+        {"keys": [1]},
+        {"keys": [RSA.as_dict(private=True) | {"kid": "1"}]},
+        {"keys": [EC.as_dict(private=True) | {"kid": "1"}]},
+        {"keys": [OctKey.generate_key(256).as_dict() | {"kid": "1"}]},
+        {"keys": [RSA.as_dict(private=False)]},
+        {"keys": [public(RSA, "1"), public(RSA, "1")]},
+        {"keys": [public(RSA, "1") | {"use": "enc"}]},
+        {"keys": [public(RSA, "1") | {"n": "AQAB"}]},
+        {"keys": [public(RSA, "1") | {"n": "!"}]},
+        {"keys": [{"kty": "RSA", "kid": "1"}]},
+        {"keys": [public(EC, "1") | {"x": "AAAA"}]},
+        {"keys": [public(EC, "1") | {"crv": "secp256k1"}]},
+        {"keys": [{"kty": "OKP", "kid": "1", "crv": "Ed25519", "x": "AAAA"}]},
+        {"keys": [public(RSA, str(number)) for number in range(101)]},
+    ],
+)
+def test_a_key_set_is_of_public_keys_only(jwks: Any) -> None:
+    """SMART REG-08, REG-09; security.md RG-10."""
+    with pytest.raises(InvalidClientMetadata, match="jwks"):
+        ClientMetadata.load({**GOOD, "jwks": jwks})
+
+
+@pytest.mark.filterwarnings("ignore:Key size should be")
+def test_an_rsa_key_has_at_least_2048_bits() -> None:
+    """SMART REG-09."""
+    with pytest.raises(InvalidClientMetadata, match="at least 2048 bits"):
+        ClientMetadata.load({**GOOD, "jwks": {"keys": [public(RSAKey.generate_key(1024), "1")]}})
+
+
+def test_one_kid_may_name_keys_of_two_types() -> None:
+    """SMART ASY-25."""
+    keys = {"keys": [public(RSA, "1"), public(EC, "1")]}
+    assert ClientMetadata.load({**GOOD, "jwks": keys}).jwks == keys
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"jwks": {"keys": [public(RSA, "1")]}, "jwks_uri": "https://app.example/jwks"},
+        {"jwks_uri": "http://app.example/jwks"},
+        {"jwks_uri": "http://169.254.169.254/"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"logo_uri": "javascript:alert(1)"},
+        {"client_name": ""},
+        {"client_name": " "},
+        {"client_name": "a\nb"},
+        {"client_name": "\u202eevil"},
+        {"client_name": "Growth\u200bchart"},
+        {"client_name": "Cafe\u0301"},
+        {"client_name": "a" * 256},
+        {"client_name": 5},
+        {"client_name": None},
+        {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "client_secret_jwt"},
+        {"application_type": "service"},
+        {"grant_types": ["password"]},
+        {"grant_types": ["implicit"]},
+        {"grant_types": ["refresh_token"]},
+        {"grant_types": []},
+        {"response_types": ["token"]},
+        {"scope": "patient/*.sr"},
+        {"scope": "fhiruser"},
+        {"scope": "a" * 8001},
+        {"scope": ["openid"]},
+        {"launch_uris": ["http://app.example/launch"]},
+        {"launch_uris": ["https://app.example/launch?launch=1"]},
+        {"allowed_origins": ["*"]},
+        {"allowed_origins": ["https://app.example/"]},
+        {"contacts": ["a\x1b[0m"]},
+    ],
+)
+def test_a_client_with_a_bad_member_is_refused(members: dict[str, Any]) -> None:
+    """RFC 7591 §3.2.2; security.md RG-10, RG-11, RG-14, RG-15; oauth.md Part 25."""
+    with pytest.raises(InvalidClientMetadata):
+        ClientMetadata.load({**GOOD, **members})
+
+
+def test_everything_wrong_is_said_at_once() -> None:
+    with pytest.raises(InvalidClientMetadata) as refused:
+        ClientMetadata.load({"client_name": "", "redirect_uris": ["https://app.example/cb"], "application_type": "x"})
+    assert refused.value.body() == {
+        "error": "invalid_client_metadata",
+        "error_description": "application_type: Must be one of: web, native.; "
+        "client_name: Length must be between 1 and 255. must be visible characters",
+    }
+
+
+def test_a_misspelt_scope_is_refused_with_a_hint() -> None:
+    with pytest.raises(InvalidClientMetadata, match="fhirUser"):
+        ClientMetadata.load({**GOOD, "scope": "openid fhiruser"})

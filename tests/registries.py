@@ -1,0 +1,84 @@
+"""The registries on a fresh database, with a clock that stands still until it is moved."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from sqlalchemy import select
+
+from authz.audit.model import AuditEventRow
+from authz.audit.trail import Trail
+from authz.clients.metadata import ClientMetadata
+from authz.clients.registry import Clients, HospitalDecisions
+from authz.fhir_servers.registry import Ehrs, FhirServers, NewFhirServer
+from authz.keyring.secrets import Secrets
+from authz.login.password import Passwords
+from authz.storage import migrations
+from authz.storage.database import Database
+from authz.users.registry import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from authz.clients.registry import Client
+    from authz.fhir_servers.registry import FhirServer
+
+CALLBACK = "https://app.example/cb"
+
+
+@dataclass
+class Clock:
+    time: datetime = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def move(self, **by: float) -> None:
+        self.time += timedelta(**by)
+
+
+@dataclass
+class Registries:
+    db: Database
+    clock: Clock = field(default_factory=Clock)
+    secrets: Secrets = field(default_factory=lambda: Secrets((b"k" * 32,)))
+
+    def __post_init__(self) -> None:
+        self.trail = Trail(self.db, self.clock, "node", "0")
+        self.fhir_servers = FhirServers(self.db, self.secrets, self.clock)
+        self.ehrs = Ehrs(self.db, self.secrets, self.clock)
+        self.clients = Clients(self.db, self.secrets, self.clock)
+        self.users = Users(self.db, self.clock, self.trail)
+        self.passwords = Passwords(self.users, self.db, self.clock)
+
+    def add_fhir_server(self, name: str = "main", **given: Any) -> tuple[FhirServer, str]:
+        new = NewFhirServer(name, given.pop("base_url", f"https://{name}.example/fhir"), **given)
+        with self.db.write() as session:
+            return self.fhir_servers.add(session, new)
+
+    def add_client(self, client_id: str = "", **given: Any) -> tuple[Client, str | None]:
+        """A confidential web app, with members of its metadata and of HospitalDecisions as given."""
+        decided = {name: given.pop(name) for name in HospitalDecisions.__slots__ if name in given}
+        metadata = ClientMetadata.load({"client_name": "An app", "redirect_uris": [CALLBACK], **given})
+        with self.db.write() as session:
+            return self.clients.add(session, metadata, HospitalDecisions(**decided), client_id)
+
+    def events(self) -> list[tuple[str, str | None]]:
+        with self.db.read() as session:
+            rows = session.scalars(select(AuditEventRow).order_by(AuditEventRow.at, AuditEventRow.event))
+            return [(row.event, row.reason) for row in rows]
+
+
+@contextmanager
+def registries(folder: Path) -> Iterator[Registries]:
+    app, db = Flask("test"), Database()
+    db.init_app(app, f"sqlite:///{folder}/test.sqlite3")
+    with app.app_context():
+        migrations.upgrade(db.engine)
+        yield Registries(db)
+        db.engine.dispose()
