@@ -18,7 +18,7 @@ from authz.authorize.outcome import (
     ShowWrongUser,
 )
 from authz.authorize.pending import Pending
-from authz.authorize.refusal import PageRefusal
+from authz.authorize.refusal import PageRefusal, new_support_code
 from authz.authorize.steps import Step, next_step
 from authz.consent.describe import Subject, describe, tickable
 from authz.errors import AccessDenied, TooManyRequests
@@ -130,13 +130,16 @@ class FrontChannel:
         users = self.judge.users
         signed_in, expected = users.by_sub(sub), users.by_sub(pending.launch.user_sub)
         event = pending.launch.event(EventName.LAUNCH_REFUSED, browser.peer)
-        self.guard.trail.refused(replace(event, outcome="refused", reason="other_user", sub=sub))
+        code = new_support_code()
+        refusal = replace(event, outcome="refused", reason="other_user", sub=sub, support_code=code)
+        self.guard.trail.refused(refusal)
         return ShowWrongUser(
             self.keep(pending),
             frame(request, pending),
             request.client.client_name,
             signed_in_as=signed_in.display_name if signed_in else "",
             expected=expected.display_name if expected else "",
+            support_code=code,
         )
 
     def again(self, handle: str, browser: BrowserFacts) -> Outcome:

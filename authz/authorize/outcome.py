@@ -50,6 +50,7 @@ class ShowWrongUser:
     app_name: str
     signed_in_as: str
     expected: str
+    support_code: str  # finds the refusal on the audit trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,12 +51,14 @@ def see_other(url: str, *, keep_opener: bool = False) -> Response:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    """Give every template ``organization`` and ``static_url("authz.css")``, which changes with the file's content."""
+    """Give templates ``organization``, ``public_path`` and ``static_url``, which changes with the file's content."""
     folder = Path(app.static_folder or "")
     versions = {file.name: sha256(file.read_bytes()).hexdigest()[:16] for file in folder.iterdir() if file.is_file()}
 
     def static_url(name: str) -> str:
         return f"{settings.public_path}/static/{name}?v={versions[name]}"
 
-    app.jinja_env.globals.update(static_url=static_url, organization=settings.organization)
+    app.jinja_env.globals.update(
+        static_url=static_url, public_path=settings.public_path, organization=settings.organization
+    )
     app.jinja_env.autoescape = True
