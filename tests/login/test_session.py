@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from authz.login.method import SignIn
+from authz.login.session import BrowserSession, Sessions
+
+if TYPE_CHECKING:
+    from authz.storage.short_lived import Backend
+    from tests.registries import Registries
+
+HOURS = 8
+
+
+@pytest.fixture
+def sessions(made: Registries, backend: Backend) -> Sessions:
+    return Sessions(backend, made.users, made.clock, HOURS * 3600)
+
+
+def alice(made: Registries) -> SignIn:
+    with made.db.write() as session:
+        user = made.users.add(session, "alice")
+    return SignIn(user.sub, made.clock(), ("pwd",))
+
+
+def test_a_session_says_who_signed_in_when_and_how(made: Registries, sessions: Sessions) -> None:
+    sign_in = alice(made)
+    handle, session = sessions.begin(sign_in)
+    assert sessions.current(handle) == session == BrowserSession(sign_in, session.sid)
+    assert session.sid != handle
+
+
+def test_a_sign_in_ends_the_session_before_and_takes_a_new_handle(made: Registries, sessions: Sessions) -> None:
+    """security.md LC-05, ASVS 7.2.4: a session id that was planted or used before is dead."""
+    sign_in = alice(made)
+    before, _ = sessions.begin(sign_in)
+    after, _ = sessions.begin(sign_in, before)
+    assert before != after
+    assert sessions.current(before) is None
+    assert sessions.begin(sign_in, "planted")[0] != "planted"
+    assert sessions.current("planted") is None
+
+
+@pytest.mark.parametrize("handle", [None, "", "unknown", "x" * 10_000, "käse"])
+def test_a_cookie_that_is_no_session_is_nobody(sessions: Sessions, handle: str | None) -> None:
+    """security.md HC-03."""
+    assert sessions.current(handle) is None
+
+
+def test_a_session_ends_when_its_time_is_over(made: Registries, sessions: Sessions) -> None:
+    handle, session = sessions.begin(alice(made))
+    made.clock.move(hours=HOURS, seconds=-1)
+    assert sessions.current(handle) == session
+    made.clock.move(seconds=1)
+    assert sessions.current(handle) is None
+
+
+def test_a_session_ends_when_it_is_ended(made: Registries, sessions: Sessions) -> None:
+    handle, _ = sessions.begin(alice(made))
+    sessions.end(handle)
+    assert sessions.current(handle) is None
+
+
+def test_a_disabled_person_is_signed_out_and_stays_so(made: Registries, sessions: Sessions) -> None:
+    """Decision 3: the row decides, not the store; switched on again, the sessions of before do not come back."""
+    sign_in = alice(made)
+    handle, _ = sessions.begin(sign_in)
+    for enabled in (False, True):
+        made.clock.move(seconds=1)
+        with made.db.write() as session:
+            made.users.set_enabled(session, sign_in.sub, enabled=enabled)
+        assert sessions.current(handle) is None
+
+
+def test_a_new_password_ends_the_sessions_of_before(made: Registries, sessions: Sessions) -> None:
+    sign_in = alice(made)
+    handle, _ = sessions.begin(sign_in)
+    made.clock.move(seconds=1)
+    with made.db.write() as session:
+        made.passwords.set_password(session, sign_in.sub, "another")
+    assert sessions.current(handle) is None
+
+
+def test_a_removed_person_has_no_session(made: Registries, sessions: Sessions) -> None:
+    sign_in = alice(made)
+    handle, _ = sessions.begin(sign_in)
+    with made.db.write() as session:
+        made.users.remove(session, sign_in.sub)
+    assert sessions.current(handle) is None

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from authz.errors import TooManyRequests
+from authz.login import throttle as module
+from authz.login.throttle import ACCOUNT, ADDRESS, DEVICE, EVERYBODY, LocalCounters, Throttle, network
+from authz.storage.short_lived import StoreUnavailable
+
+if TYPE_CHECKING:
+    from authz.storage.sqlite import SQLiteBackend
+    from tests.registries import Registries
+
+HERE = "192.0.2.1"
+
+
+@pytest.fixture
+def throttle(made: Registries, backend: SQLiteBackend) -> Throttle:
+    return Throttle(backend, made.secrets, made.clock)
+
+
+def addresses(count: int) -> list[str]:
+    return [f"198.51.{number // 250}.{number % 250}" for number in range(count)]
+
+
+def use_up(throttle: Throttle, name: str = "alice") -> None:
+    for address in addresses(ACCOUNT.tries):
+        throttle.admit(name, address, None)
+
+
+@pytest.mark.parametrize("name", ["alice", "ALICE", " alice", "\uff41lice"])
+def test_an_account_has_so_many_tries_however_it_is_written_and_from_wherever(throttle: Throttle, name: str) -> None:
+    """security.md LC-02: one shared counter per account, from one address or from many."""
+    use_up(throttle)
+    with pytest.raises(TooManyRequests) as refused:
+        throttle.admit(name, HERE, None)
+    assert refused.value.headers() == {"Retry-After": str(ACCOUNT.seconds)}
+    throttle.admit("bob", HERE, None)
+
+
+def test_the_tries_come_back_after_the_window(made: Registries, throttle: Throttle) -> None:
+    use_up(throttle)
+    made.clock.move(seconds=ACCOUNT.seconds + 1)
+    throttle.admit("alice", HERE, None)
+
+
+def test_a_browser_that_signed_in_before_is_not_locked_out_by_others(throttle: Throttle) -> None:
+    """security.md RL-06: the victim still works; this browser has a counter of its own, and that one ends too."""
+    mark = throttle.device_mark("Alice")
+    use_up(throttle)
+    for _ in range(DEVICE.tries):
+        throttle.admit("alice", HERE, mark)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("alice", HERE, mark)
+
+
+@pytest.mark.parametrize("mark", ["", ".", "x.y", "é.é", "\ud800.x"])
+def test_a_mark_that_is_not_ours_helps_nobody(throttle: Throttle, mark: str) -> None:
+    use_up(throttle)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("alice", HERE, mark)
+
+
+def test_the_mark_of_another_account_helps_nobody(throttle: Throttle) -> None:
+    mark = throttle.device_mark("mallory")
+    use_up(throttle)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("alice", HERE, mark)
+
+
+def test_one_address_can_not_try_one_password_on_everybody(throttle: Throttle) -> None:
+    """security.md LC-03: spraying."""
+    for number in range(ADDRESS.tries):
+        throttle.admit(f"user-{number}", HERE, None)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("another", HERE, None)
+    throttle.admit("another", "192.0.2.2", None)
+
+
+def test_all_addresses_together_have_a_limit(throttle: Throttle) -> None:
+    """security.md LC-03; who is known is not hurt by it."""
+    mark = throttle.device_mark("alice")
+    for number, address in enumerate(addresses(EVERYBODY.tries)):
+        throttle.admit(f"user-{number}", address, None)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("alice", HERE, None)
+    throttle.admit("alice", HERE, mark)
+
+
+def test_one_ipv6_subscriber_is_one_address() -> None:
+    assert network("2001:db8::1") == network("2001:db8::ffff:1")
+    assert network("2001:db8::1") != network("2001:db8:0:1::1")
+    assert network(None) == "unknown"
+
+
+def test_without_the_store_each_process_counts_for_itself(
+    made: Registries, throttle: Throttle, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decision 27, security.md RL-05: never without a limit."""
+
+    def away(_key: str, _window_seconds: int) -> int:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(backend, "count", away)
+    use_up(throttle)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("alice", HERE, None)
+    made.clock.move(seconds=ACCOUNT.seconds + 1)
+    throttle.admit("alice", HERE, None)
+
+
+def test_the_counters_of_a_process_do_not_grow_without_end(made: Registries, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LOCAL_COUNTERS", 3)
+    counters = LocalCounters(made.clock)
+    for key in "abcd":
+        assert counters.count(key, 60) == 1
+    assert list(counters.counts) == ["b", "c", "d"]
+    assert counters.count("d", 60) == 2
