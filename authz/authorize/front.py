@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
 WRONG = "The user name or the password is not right."
+TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
 
 
 class NotOffered(PageRefusal):
@@ -90,9 +91,8 @@ class FrontChannel:
     def resume(self, handle: str, browser: BrowserFacts) -> Outcome:
         """Back at the authorization endpoint after a form; reloading shows the same page."""
         pending = self.interactions.peek(handle)
-        if pending is None or pending.binding is None:
-            raise PageRefusal(OUT_OF_DATE)
-        check_binding(pending, browser)
+        if pending is None or pending.binding is None or not is_of(pending, browser):
+            raise self.out_of_date(browser)
         return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser, handle))
 
     def sign_in(self, handle: str, name: str, password: str, browser: BrowserFacts) -> Outcome:
@@ -112,7 +112,9 @@ class FrontChannel:
         try:
             sign_in = self.by_password.enter(attempt)
         except TooManyRequests as error:
-            return ShowLogin(self.keep(pending), problem=error.description, status=error.status, **shown)
+            return ShowLogin(
+                self.keep(pending), problem=TOO_MANY, status=error.status, retry_after=error.retry_after, **shown
+            )
         if sign_in is None:
             return ShowLogin(self.keep(pending), problem=WRONG, status=401, **shown)
         if pending.launch is not None:
@@ -191,10 +193,11 @@ class FrontChannel:
         step = next_step(situation.facts)
         if step is Step.DONE:
             if handle is not None and self.interactions.consume(handle) is None:
-                raise PageRefusal(OUT_OF_DATE)
+                raise PageRefusal(OUT_OF_DATE)  # of two at once the other one got the code
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
-        handle = handle or self.keep(pending)
+        who = situation.sign_in.sub if situation.sign_in else None
+        handle = handle or self.keep(replace(pending, shown_to=who))
         shown = frame(request, pending)
         if step is Step.LOGIN:
             return ShowLogin(handle, shown, request.client.client_name, request.login_hint or "")
@@ -231,16 +234,19 @@ class FrontChannel:
     def take(self, handle: str, browser: BrowserFacts) -> Pending:
         """The interaction of a form, once: the handle is its CSRF token too. Raises PageRefusal."""
         pending = self.interactions.consume(handle)
-        if pending is None:
-            raise PageRefusal(OUT_OF_DATE)
-        check_binding(pending, browser)
+        if pending is None or not is_of(pending, browser):
+            raise self.out_of_date(browser)
         return pending
 
+    def out_of_date(self, browser: BrowserFacts) -> PageRefusal:
+        refusal = PageRefusal(OUT_OF_DATE)
+        self.guard.audit(EventName.AUTHORIZE_REFUSED, "out_of_date", None, refusal.support_code, browser.peer)
+        return refusal
 
-def check_binding(pending: Pending, browser: BrowserFacts) -> None:
-    """An interaction with cookies belongs to the browser that began it; raises PageRefusal for any other."""
-    if pending.binding is not None and not compare_digest(pending.binding, digest(browser.binding or "")):
-        raise PageRefusal(OUT_OF_DATE)
+
+def is_of(pending: Pending, browser: BrowserFacts) -> bool:
+    """An interaction with cookies belongs to the browser that began it (security.md LC-26)."""
+    return pending.binding is None or compare_digest(pending.binding, digest(browser.binding or ""))
 
 
 def frame(request: AuthorizationRequest, pending: Pending) -> Frame:

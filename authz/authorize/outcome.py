@@ -39,6 +39,7 @@ class ShowLogin:
     because: str | None = None  # why somebody who is signed in is asked again
     new_binding: str | None = None  # a cookie to set
     status: int = 200
+    retry_after: int | None = None  # seconds
 
 
 @dataclass(frozen=True, slots=True)

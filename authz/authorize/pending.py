@@ -27,6 +27,7 @@ class Pending:
     sign_in: SignIn | None = None  # made within this interaction
     sid: str | None = None
     patient: str | None = None
+    shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
 
 
 def records(backend: Backend) -> Records[Pending]:
@@ -42,6 +43,7 @@ def encode(pending: Pending) -> bytes:
         "sign_in": asdict(sign_in) | {"auth_time": sign_in.auth_time.timestamp()} if sign_in else None,
         "sid": pending.sid,
         "patient": pending.patient,
+        "shown_to": pending.shown_to,
     }
     return json.dumps(members).encode()
 
@@ -59,4 +61,5 @@ def decode(stored: bytes) -> Pending:
         sign_in=sign_in,
         sid=members["sid"],
         patient=members["patient"],
+        shown_to=members["shown_to"],
     )

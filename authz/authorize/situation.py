@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from authz.authorize.refusal import PageRefusal
 from authz.authorize.steps import Facts
 from authz.consent.decide import ConsentQuestion
 from authz.errors import AccessDenied, InvalidScope, LoginRequired, UnmetAuthenticationRequirements
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 ASKS_AGAIN = frozenset({"login", "select_account"})
 A_PATIENT = "?"  # stands for whoever would be chosen, to see whether a patient is needed at all
+
+
+class SomebodyElse(PageRefusal):
+    """The session of the browser is another person's than the one the page was for."""
+
+    status = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +78,12 @@ class Judge:
         sign_in, sid = self.signed_in(request, pending, browser)
         if sign_in is None:
             return Situation(Facts(may_ask, is_signed_in=False, needs_patient=False, needs_consent=False))
-        check_person(request, sign_in)
+        check_person(request, pending, sign_in)
         user = self.users.by_sub(sign_in.sub)
         if user is None or not user.enabled:
             raise AccessDenied("this user may not sign in here")
+        if pending.sign_in is not None and sign_in.auth_time < user.sessions_valid_from:
+            raise AccessDenied("this sign-in was ended meanwhile")
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
         patient, offered = self.patient(request, pending, user, fhir_user)
         if offered:
@@ -178,7 +187,10 @@ def wants_patient(granted: ScopeSet) -> bool:
     )
 
 
-def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
+def check_person(request: AuthorizationRequest, pending: Pending, sign_in: SignIn) -> None:
+    """Whether this is who the app wants, and who saw the page that is answered (security.md LC-09)."""
+    if pending.shown_to not in {None, sign_in.sub}:
+        raise SomebodyElse("Somebody else has signed in since this page was shown.")
     if request.wanted_sub is not None and request.wanted_sub != sign_in.sub:
         raise LoginRequired("somebody else is signed in than the app asked for")
     if request.essential_acr is not None and sign_in.acr not in request.essential_acr:

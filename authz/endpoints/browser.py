@@ -53,6 +53,7 @@ def show(outcome: Outcome) -> Response:
             return framed("wrong_user.html", outcome, outcome.frame, status=403)
         case ShowLogin():
             response = framed("login.html", outcome, outcome.frame, status=outcome.status)
+            response.headers.update(retry_after(outcome))
         case ShowPatients():
             response = framed("select_patient.html", outcome, outcome.frame)
         case ShowConsent():
@@ -72,6 +73,10 @@ def framed(template: str, shown: Outcome, frame: Frame, status: int = 200) -> Re
         keep_opener=frame.is_ehr_launch,
         shown=shown,
     )
+
+
+def retry_after(shown: ShowLogin) -> dict[str, str]:
+    return {} if shown.retry_after is None else {"Retry-After": str(shown.retry_after)}
 
 
 def set_cookie(response: Response, name: str, value: str, max_age: int) -> None:
