@@ -233,18 +233,34 @@ def test_a_page_shown_to_one_person_is_not_answered_for_another(world: World) ->
     browser.sign_in(other_tab, "parent", "parent-password")
     reply = browser.submit(page, press="allow")
     assert reply.status == 403
-    assert "Somebody else has signed in since this page was shown." in reply.text
+    assert "somebody else has signed in, since this page was shown" in reply.text
 
 
-def test_a_sign_in_that_was_ended_meanwhile_agrees_to_nothing(world: World) -> None:
-    """Decision 3: an operator ends a person's sessions while the consent page waits."""
-    browser = world.browser()
-    page = consent_page(world, browser)
-    alice = world.services.users.by_name("alice")
-    assert alice is not None
+def end_sign_ins(world: World, name: str) -> None:
+    user = world.services.users.by_name(name)
+    assert user is not None
     world.clock.forward(seconds=1)
     with world.services.db.write() as session:
-        world.services.passwords.set_password(session, alice.sub, "another")
+        world.services.passwords.set_password(session, user.sub, "another")
+
+
+def test_a_session_that_was_ended_meanwhile_agrees_to_nothing(world: World) -> None:
+    """Decision 3, security.md LC-09: an operator ends a person's sessions while the consent page waits."""
+    browser = world.browser()
+    page = consent_page(world, browser)
+    end_sign_ins(world, "alice")
+    reply = browser.submit(page, press="allow")
+    assert reply.status == 403
+    assert "You have signed out" in reply.text
+
+
+def test_a_sign_in_within_a_launch_that_was_ended_meanwhile_agrees_to_nothing(world: World) -> None:
+    """Decision 3: the same without a session."""
+    reauthenticate(world)
+    browser = Browser(world.transport, url=ISSUER)
+    page = browser.sign_in(launched_page(world, prompt="consent"), "doctor", "doctor-password")
+    assert "Share health records with Public App?" in page.text
+    end_sign_ins(world, "doctor")
     assert browser.submit(page, press="allow").location_parameters["error"] == "access_denied"
 
 
