@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from sqlalchemy import select, text
 
+from authz import app as application
 from authz.app import check, create_app, start_background
 from authz.audit.model import AuditEventRow, AuditSealRow
+from authz.errors import Unavailable
 from authz.settings import ConfigurationError
+from authz.storage import migrations
 from authz.storage.short_lived import StoreUnavailable
 from tests.servers import wait_until
 from tests.world import build, settings_in
@@ -35,6 +38,14 @@ def below_a_path(tmp_path: Path) -> Iterator[World]:
 def events(services: Services) -> list[str]:
     with services.db.read() as session:
         return list(session.scalars(select(AuditEventRow.event).order_by(AuditEventRow.at)))
+
+
+def ended(stop: threading.Event) -> None:
+    """Tell the background threads to end, and see that they do."""
+    stop.set()
+    for thread in [found for found in threading.enumerate() if found.name in {"sealer", "sweeper"}]:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_an_issuer_may_have_a_path(below_a_path: World) -> None:
@@ -78,6 +89,35 @@ def test_a_server_without_its_store_is_alive_but_not_ready(world: World, monkeyp
         {"status": "unavailable", "problems": ["the short-lived store does not answer"]},
     )
     assert world.app.test_client().get("/healthz").status_code == 200
+
+
+def test_a_server_without_its_database_is_not_ready(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> NoReturn:
+        raise Unavailable("ZZ9SECRET")
+
+    monkeypatch.setattr(migrations, "current", gone)
+    monkeypatch.setattr(world.services.keyring, "check", gone)
+    answer = world.app.test_client().get("/readyz")
+    assert (answer.status_code, answer.get_json()["problems"]) == (
+        503,
+        ["the database does not answer", "the signing keys can't be looked up"],
+    )
+
+
+def test_the_store_is_swept_again_and_again_though_it_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps: list[int] = []
+
+    def sweep() -> int:
+        sweeps.append(1)
+        if len(sweeps) == 1:
+            raise StoreUnavailable("away")
+        return 0
+
+    monkeypatch.setattr(application, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(world.services.backend, "sweep", sweep)
+    stop = start_background(world.app)
+    wait_until(lambda: len(sweeps) > 2, "the sweeper")
+    ended(stop)
 
 
 def test_a_store_that_may_forget_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,16 +172,11 @@ def test_a_start_is_on_the_trail_and_leaves_no_connection_open(world: World) -> 
 def test_the_trail_is_sealed_in_the_background(world: World) -> None:
     """Decision 5: at most one second behind; and the threads end when told to."""
     check(world.app)
-    running = set(threading.enumerate())
     stop = start_background(world.app)
-    threads = set(threading.enumerate()) - running
 
     def sealed() -> bool:
         with world.services.db.read() as session:
             return set(session.scalars(select(AuditSealRow.event_id))) == set(session.scalars(select(AuditEventRow.id)))
 
     wait_until(sealed, "the sealer")
-    stop.set()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
+    ended(stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from flask import Response, request
@@ -25,6 +26,7 @@ from authz.errors import (
 if TYPE_CHECKING:
     from flask import Flask
 
+LOG = logging.getLogger(__name__)
 FOR_PROGRAMS = frozenset(  # first segment of the path
     {
         ".well-known",
@@ -83,7 +85,9 @@ def refused(error: OAuthError) -> Response:
     return response
 
 
-def unavailable(_error: Unavailable) -> Response:
+def unavailable(error: Unavailable) -> Response:
+    cause = type(error.__cause__).__name__  # its text may hold an address with a password
+    LOG.warning("answered 503: %s (%s)", error, cause)
     return refused(TemporarilyUnavailable("a part of this server does not answer, try again"))
 
 

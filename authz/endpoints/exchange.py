@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,6 @@ class HttpAnswer:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-
-    def with_headers(self, headers: Mapping[str, str]) -> HttpAnswer:
-        return replace(self, headers={**self.headers, **headers})
 
 
 def json_answer(payload: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpAnswer:

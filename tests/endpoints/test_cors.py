@@ -116,6 +116,14 @@ def test_an_answer_for_one_client_is_not_read_from_anothers_origin(shared: World
     assert own.headers["Access-Control-Allow-Origin"] == "https://conf.example"
 
 
+@pytest.mark.parametrize("authorization", ["Basic %%%", "Digest x", "Basic YTpi,Basic YTpi"])
+def test_an_illegible_request_is_anybodys_of_the_registered_origins(shared: World, authorization: str) -> None:
+    """HC-07: the app whose header is broken must be able to read that it is."""
+    headers = {"Origin": APP, "Content-Type": FORM, "Authorization": authorization}
+    answer = shared.app.test_client().post("/token", headers=headers, data="grant_type=x")
+    assert (answer.status_code, cors_headers(answer.headers)) == (401, APPS_HEADERS)
+
+
 def test_without_an_origin_the_answer_still_varies(shared: World) -> None:
     answer = shared.app.test_client().post("/token", data={"client_id": "public"})
     assert cors_headers(answer.headers) == {"Vary": "Origin"}

@@ -35,6 +35,8 @@ def app(shared: World) -> Iterator[Flask]:
     made = create_app(shared.services.settings)
 
     def failing(kind: str) -> NoReturn:
+        if kind == "away":
+            raise Unavailable("the database does not answer") from TimeoutError(SECRET)
         raise {
             "denied": AccessDenied('no "access"\r\nfor you'),
             "client": InvalidClient(),
@@ -182,6 +184,12 @@ def test_another_method_is_405_with_the_allowed_ones(client: FlaskClient, path: 
             {"error": "invalid_request", "error_description": "this method is not allowed here"},
             allow,
         )
+
+
+def test_the_log_says_why_something_is_not_available(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    client.get("/page/away")
+    (message,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert message == "answered 503: the database does not answer (TimeoutError)"
 
 
 def test_no_redirect_is_ever_made_from_the_host_header(client: FlaskClient) -> None:
