@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from authz.audit.sealer import Sealer
 from authz.audit.trail import Trail
-from authz.authorize import pending
+from authz.authorize.draft import Registries
 from authz.authorize.front import FrontChannel
 from authz.authorize.guard import Guard
-from authz.authorize.request import Registries
+from authz.authorize.pending import Interactions
 from authz.authorize.respond import Responder
 from authz.authorize.situation import Judge
 from authz.clients.registry import Clients
@@ -145,7 +145,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         by_password=ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now),
         judge=Judge(users, sessions, rights, consents, now),
         responder=Responder(db, launches, ehr_sessions, consents, codes, trail, settings.issuer),
-        interactions=pending.records(backend),
+        interactions=Interactions(backend, settings.interaction_seconds),
     )
     return Services(
         settings=settings,

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import EventName
 from authz.authorize.outcome import (
     Continue,
     Done,
-    Frame,
     ShowConsent,
     ShowLogin,
     ShowPatients,
@@ -19,8 +17,9 @@ from authz.authorize.outcome import (
 )
 from authz.authorize.pending import Pending
 from authz.authorize.refusal import PageRefusal, new_support_code
+from authz.authorize.show import consent_page, frame
 from authz.authorize.steps import Step, next_step
-from authz.consent.describe import Subject, describe, tickable
+from authz.consent.describe import tickable
 from authz.errors import AccessDenied, TooManyRequests
 from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
 from authz.login.by_password import Attempt
@@ -31,15 +30,14 @@ if TYPE_CHECKING:
 
     from authz.authorize.guard import Guard
     from authz.authorize.outcome import BrowserFacts, Outcome
+    from authz.authorize.pending import Interactions
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.respond import Responder
-    from authz.authorize.situation import Judge, Situation
-    from authz.consent.describe import ConsentPage
+    from authz.authorize.situation import Judge
     from authz.launch.store import Launches
     from authz.login.by_password import ByPassword
     from authz.login.session import Sessions
     from authz.settings import Settings
-    from authz.storage.records import Records
 
 OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
 WRONG = "The user name or the password is not right."
@@ -61,7 +59,7 @@ class FrontChannel:
     by_password: ByPassword
     judge: Judge
     responder: Responder
-    interactions: Records[Pending]
+    interactions: Interactions
 
     def begin(self, pairs: list[tuple[str, str]], browser: BrowserFacts) -> Outcome:
         """A request at the authorization endpoint. Raises PageRefusal."""
@@ -84,14 +82,14 @@ class FrontChannel:
         binding = browser.binding or secrets.token_urlsafe(32)
         pending = Pending(parameters, binding=digest(binding))
         outcome = self.proceed(request, pending, replace(browser, binding=binding))
-        if browser.binding is None and isinstance(outcome, ShowLogin | ShowPatients | ShowConsent):
-            return replace(outcome, new_binding=binding)
+        if isinstance(outcome, ShowLogin | ShowPatients | ShowConsent):
+            return replace(outcome, new_binding=binding)  # also one that is there: it must live as long as the page
         return outcome
 
     def resume(self, handle: str, browser: BrowserFacts) -> Outcome:
         """Back at the authorization endpoint after a form; reloading shows the same page."""
-        pending = self.interactions.peek(handle)
-        if pending is None or pending.binding is None or not is_of(pending, browser):
+        pending = self.interactions.look(handle, browser.binding)
+        if pending is None or pending.launch is not None:
             raise self.out_of_date(browser)
         return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser, handle))
 
@@ -113,16 +111,20 @@ class FrontChannel:
             sign_in = self.by_password.enter(attempt)
         except TooManyRequests as error:
             return ShowLogin(
-                self.keep(pending), problem=TOO_MANY, status=error.status, retry_after=error.retry_after, **shown
+                self.interactions.keep(pending),
+                problem=TOO_MANY,
+                status=error.status,
+                retry_after=error.retry_after,
+                **shown,
             )
         if sign_in is None:
-            return ShowLogin(self.keep(pending), problem=WRONG, status=401, **shown)
+            return ShowLogin(self.interactions.keep(pending), problem=WRONG, status=401, **shown)
         if pending.launch is not None:
             if sign_in.sub != pending.launch.user_sub:
                 return self.wrong_user(request, pending, sign_in.sub, browser)
             return self.proceed(request, replace(pending, sign_in=sign_in), browser)
-        cookie, session = self.sessions.begin(sign_in, browser.session)
-        handle = self.keep(replace(pending, sign_in=sign_in, sid=session.sid))
+        cookie, _session = self.sessions.begin(sign_in, browser.session)
+        handle = self.interactions.keep(replace(pending, sign_in=sign_in))
         return Continue(handle, cookie, self.by_password.throttle.device_mark(attempt.name))
 
     def wrong_user(
@@ -136,7 +138,7 @@ class FrontChannel:
         refusal = replace(event, outcome="refused", reason="other_user", sub=sub, support_code=code)
         self.guard.trail.refused(refusal)
         return ShowWrongUser(
-            self.keep(pending),
+            self.interactions.keep(pending),
             frame(request, pending),
             request.client.client_name,
             signed_in_as=signed_in.display_name if signed_in else "",
@@ -156,7 +158,7 @@ class FrontChannel:
         def chosen(request: AuthorizationRequest) -> Outcome:
             if patient not in self.judge.look(request, pending, browser).offered:
                 raise NotOffered("This patient was not offered.")
-            return Continue(self.keep(replace(pending, patient=patient)))
+            return Continue(self.interactions.keep(replace(pending, patient=patient)))
 
         return self.guarded(pending, browser, chosen)
 
@@ -192,12 +194,11 @@ class FrontChannel:
         situation = self.judge.look(request, pending, browser)
         step = next_step(situation.facts)
         if step is Step.DONE:
-            if handle is not None and self.interactions.consume(handle) is None:
+            if handle is not None and self.interactions.take(handle, browser.binding) is None:
                 raise PageRefusal(OUT_OF_DATE)  # of two at once the other one got the code
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
-        who = situation.sign_in.sub if situation.sign_in else None
-        handle = handle or self.keep(replace(pending, shown_to=who))
+        handle = self.interactions.show(pending, situation.sign_in.sub if situation.sign_in else None, handle)
         shown = frame(request, pending)
         if step is Step.LOGIN:
             return ShowLogin(handle, shown, request.client.client_name, request.login_hint or "")
@@ -206,17 +207,7 @@ class FrontChannel:
             known = self.judge.users.representations(situation.user.sub, request.fhir_server.name)
             choices = tuple((one.patient, one.relationship) for one in known if one.patient in situation.offered)
             return ShowPatients(handle, shown, request.client.client_name, choices)
-        return ShowConsent(handle, shown, self.consent_page(request, situation))
-
-    def consent_page(self, request: AuthorizationRequest, situation: Situation) -> ConsentPage:
-        assert situation.user is not None
-        assert situation.judgement is not None
-        is_self = situation.patient is not None and situation.fhir_user == f"Patient/{situation.patient}"
-        subject = Subject(situation.user.display_name, situation.patient, is_self)
-        scope = situation.judgement.granted
-        return describe(
-            self.settings, request.client, request.redirect_uri, request.fhir_server.base_url, subject, scope
-        )
+        return ShowConsent(handle, shown, consent_page(self.settings, request, situation))
 
     def guarded(
         self,
@@ -228,13 +219,10 @@ class FrontChannel:
         pairs = list(pending.parameters.items())
         return self.guard.run(pairs, browser.peer, then, is_ehr_launch=pending.launch is not None, event=event)
 
-    def keep(self, pending: Pending) -> str:
-        return self.interactions.put(pending, self.settings.interaction_seconds)
-
     def take(self, handle: str, browser: BrowserFacts) -> Pending:
         """The interaction of a form, once: the handle is its CSRF token too. Raises PageRefusal."""
-        pending = self.interactions.consume(handle)
-        if pending is None or not is_of(pending, browser):
+        pending = self.interactions.take(handle, browser.binding)
+        if pending is None:
             raise self.out_of_date(browser)
         return pending
 
@@ -242,14 +230,3 @@ class FrontChannel:
         refusal = PageRefusal(OUT_OF_DATE)
         self.guard.audit(EventName.AUTHORIZE_REFUSED, "out_of_date", None, refusal.support_code, browser.peer)
         return refusal
-
-
-def is_of(pending: Pending, browser: BrowserFacts) -> bool:
-    """An interaction with cookies belongs to the browser that began it (security.md LC-26)."""
-    return pending.binding is None or compare_digest(pending.binding, digest(browser.binding or ""))
-
-
-def frame(request: AuthorizationRequest, pending: Pending) -> Frame:
-    is_ehr_launch = pending.launch is not None
-    origins = request.fhir_server.ehr_origins if is_ehr_launch else ()
-    return Frame(tuple(origins), is_ehr_launch, request.redirect_uri)

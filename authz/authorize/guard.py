@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
+    from authz.authorize.draft import Registries
     from authz.authorize.outcome import Outcome
-    from authz.authorize.request import AuthorizationRequest, Registries
+    from authz.authorize.request import AuthorizationRequest
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from authz.launch.launch import Launch
 from authz.login.method import SignIn
-from authz.storage.records import Records
+from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
@@ -25,13 +26,44 @@ class Pending:
     launch: Launch | None = None  # of an EHR launch
     binding: str | None = None  # digest of the browser's cookie; None in an EHR launch
     sign_in: SignIn | None = None  # made within this interaction
-    sid: str | None = None
     patient: str | None = None
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
 
 
-def records(backend: Backend) -> Records[Pending]:
-    return Records(backend, PREFIX, encode, decode)
+class Interactions:
+    """Those waiting for somebody to answer a page, each for at most ``seconds``."""
+
+    def __init__(self, backend: Backend, seconds: int) -> None:
+        self.records = Records(backend, PREFIX, encode, decode)
+        self.seconds = seconds
+
+    def keep(self, pending: Pending) -> str:
+        """A new handle, which is the CSRF token of the page's form as well."""
+        return self.records.put(pending, self.seconds)
+
+    def show(self, pending: Pending, sub: str | None, handle: str | None) -> str:
+        """The handle of a page that only this person may answer; a page that is reloaded keeps its own."""
+        shown = replace(pending, shown_to=sub)
+        if handle is None:
+            return self.keep(shown)
+        if shown != pending:
+            self.records.replace(handle, shown, self.seconds)
+        return handle
+
+    def look(self, handle: str, binding: str | None) -> Pending | None:
+        """An interaction of this browser; it stays."""
+        return of_browser(self.records.peek(handle), binding)
+
+    def take(self, handle: str, binding: str | None) -> Pending | None:
+        """An interaction of this browser, once."""
+        return of_browser(self.records.consume(handle), binding)
+
+
+def of_browser(pending: Pending | None, binding: str | None) -> Pending | None:
+    """An interaction with cookies belongs to the browser that began it (security.md LC-26)."""
+    if pending is None or pending.binding is None or compare_digest(pending.binding, digest(binding or "")):
+        return pending
+    return None
 
 
 def encode(pending: Pending) -> bytes:
@@ -41,7 +73,6 @@ def encode(pending: Pending) -> bytes:
         "launch": pending.launch.as_dict() if pending.launch else None,
         "binding": pending.binding,
         "sign_in": asdict(sign_in) | {"auth_time": sign_in.auth_time.timestamp()} if sign_in else None,
-        "sid": pending.sid,
         "patient": pending.patient,
         "shown_to": pending.shown_to,
     }
@@ -59,7 +90,6 @@ def decode(stored: bytes) -> Pending:
         launch=Launch.from_dict(launch) if launch is not None else None,
         binding=members["binding"],
         sign_in=sign_in,
-        sid=members["sid"],
         patient=members["patient"],
         shown_to=members["shown_to"],
     )

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from authz.authorize.draft import Draft
+from authz.authorize.openid import check_claims, check_hint, check_prompt
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.clients.redirect_uri import RegisteredRedirectURI, match
 from authz.errors import (
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
-    LoginRequired,
     OAuthError,
     RegistrationNotSupported,
     RequestNotSupported,
@@ -23,19 +24,16 @@ from authz.errors import (
     UnauthorizedClient,
     UnsupportedResponseType,
 )
-from authz.keyring.signing import BadSignature, Keyring
 from authz.scopes import ScopeSet
-from authz.strict_json import parse as parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from authz.clients.registry import Client, Clients
-    from authz.fhir_servers.registry import FhirServer, FhirServers
+    from authz.authorize.draft import Registries
+    from authz.clients.registry import Client
+    from authz.fhir_servers.registry import FhirServer
 
 CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-PROMPTS = frozenset({"none", "login", "consent", "select_account"})
-MAX_AGE = re.compile(r"[0-9]{1,9}")
 NOT_OFFERED: dict[str, type[OAuthError]] = {
     "request": RequestNotSupported,
     "request_uri": RequestUriNotSupported,
@@ -60,30 +58,6 @@ class AuthorizationRequest:
     login_hint: str | None = None
     wanted_sub: str | None = None  # of id_token_hint or claims: nobody else may get the code
     essential_acr: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Registries:
-    """What a request is checked against."""
-
-    clients: Clients
-    fhir_servers: FhirServers
-    keyring: Keyring
-    issuer: str
-
-
-@dataclass(slots=True)
-class Draft:
-    """A request while it is checked; an empty parameter is an absent one (RFC 6749 §3.1)."""
-
-    parameters: dict[str, str]
-    duplicates: set[str]
-    registries: Registries
-    client: Client
-    found: dict[str, Any] = field(default_factory=dict)
-
-    def get(self, name: str) -> str | None:
-        return self.parameters.get(name) or None
 
 
 def parse(pairs: list[tuple[str, str]], registries: Registries) -> AuthorizationRequest:
@@ -187,58 +161,6 @@ def check_scope(draft: Draft) -> None:
         raise InvalidScope("scope is missing")
     draft.found["scope"] = scope
     draft.found["launch"] = draft.get("launch")
-
-
-def check_prompt(draft: Draft) -> None:
-    prompt = frozenset((draft.get("prompt") or "").split())
-    if not prompt <= PROMPTS:
-        raise InvalidRequest("prompt has a value that is not known here")
-    if "none" in prompt and len(prompt) > 1:
-        raise InvalidRequest("prompt none can't be combined with another")
-    max_age = draft.get("max_age")
-    if max_age is not None and not MAX_AGE.fullmatch(max_age):
-        raise InvalidRequest("max_age must be a number of seconds")
-    draft.found |= {
-        "prompt": prompt,
-        "max_age": None if max_age is None else int(max_age),
-        "nonce": draft.get("nonce"),
-        "login_hint": draft.get("login_hint"),
-    }
-
-
-def check_hint(draft: Draft) -> None:
-    """``id_token_hint``: an id_token of ours, expired or not, for this app (OIDC Core §3.1.2.1)."""
-    hint = draft.get("id_token_hint")
-    if hint is None:
-        return
-    try:
-        claims = draft.registries.keyring.verify(hint)
-    except BadSignature as error:
-        raise InvalidRequest("id_token_hint is not an id_token of this server") from error
-    if claims.get("iss") != draft.registries.issuer or claims.get("aud") != draft.client.client_id:
-        raise InvalidRequest("id_token_hint is not for this app")
-    draft.found["wanted_sub"] = claims.get("sub")
-
-
-def check_claims(draft: Draft) -> None:
-    """The ``claims`` parameter (OIDC Core §5.5): who the user must be, and how they must have signed in."""
-    text = draft.get("claims")
-    if text is None:
-        return
-    claims = parse_json(text)
-    asked = claims.get("id_token") if isinstance(claims, dict) else None
-    if not isinstance(claims, dict) or not isinstance(asked or {}, dict):
-        raise InvalidRequest("claims must be a JSON object of objects")
-    for name, request in (asked or {}).items():
-        if request is not None and not isinstance(request, dict):
-            raise InvalidRequest("in claims every request is null or an object")
-        if name == "sub" and request and "value" in request:
-            same = draft.found.setdefault("wanted_sub", request["value"]) == request["value"]
-            if not same or not isinstance(request["value"], str):
-                raise LoginRequired("claims and id_token_hint name different users")
-        if name == "acr" and request and request.get("essential") is True:
-            values = request.get("values", [request["value"]] if "value" in request else [])
-            draft.found["essential_acr"] = frozenset(map(str, values)) if isinstance(values, list) else frozenset()
 
 
 CHECKS: tuple[Callable[[Draft], None], ...] = (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.consent.decide import Consents
     from authz.login.method import SignIn
-    from authz.login.session import Sessions
+    from authz.login.session import BrowserSession, Sessions
     from authz.policy.rights import UserRights
     from authz.scopes import Judgement, ScopeSet
     from authz.users.registry import User, Users
@@ -34,7 +34,7 @@ A_PATIENT = "?"  # stands for whoever would be chosen, to see whether a patient 
 
 
 class SomebodyElse(PageRefusal):
-    """The session of the browser is another person's than the one the page was for."""
+    """The browser's session is over, or another person's than the one the page was for."""
 
     status = 403
 
@@ -78,7 +78,7 @@ class Judge:
         sign_in, sid = self.signed_in(request, pending, browser)
         if sign_in is None:
             return Situation(Facts(may_ask, is_signed_in=False, needs_patient=False, needs_consent=False))
-        check_person(request, pending, sign_in)
+        check_person(request, sign_in)
         user = self.users.by_sub(sign_in.sub)
         if user is None or not user.enabled:
             raise AccessDenied("this user may not sign in here")
@@ -115,19 +115,22 @@ class Judge:
         self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts
     ) -> tuple[SignIn | None, str | None]:
         """Who is signed in as the request wants it: within this interaction, or before and still recent enough."""
+        session = None if pending.launch is not None else self.sessions.current(browser.session)
+        if pending.launch is None:
+            check_session(pending, session)
+        sid = session.sid if session else None
         if pending.sign_in is not None:
-            return pending.sign_in, pending.sid
+            return pending.sign_in, sid
         if request.prompt & ASKS_AGAIN:
             return None, None
         if pending.launch is not None:
-            before, sid = vouched(self.users, pending.launch), None
+            before = vouched(self.users, pending.launch)
             if request.fhir_server.reauthenticate:
                 return None, None
+        elif session is None:
+            return None, None
         else:
-            session = self.sessions.current(browser.session)
-            if session is None:
-                return None, None
-            before, sid = session.sign_in, session.sid
+            before = session.sign_in
         if request.max_age is not None and self.now() - before.auth_time > timedelta(seconds=request.max_age):
             return None, None
         return (None, None) if request.max_age == 0 else (before, sid)
@@ -187,10 +190,15 @@ def wants_patient(granted: ScopeSet) -> bool:
     )
 
 
-def check_person(request: AuthorizationRequest, pending: Pending, sign_in: SignIn) -> None:
-    """Whether this is who the app wants, and who saw the page that is answered (security.md LC-09)."""
-    if pending.shown_to not in {None, sign_in.sub}:
-        raise SomebodyElse("Somebody else has signed in since this page was shown.")
+def check_session(pending: Pending, session: BrowserSession | None) -> None:
+    """Whoever has got somewhere in an interaction must still be the one signed in here (security.md LC-09)."""
+    who = pending.sign_in.sub if pending.sign_in else pending.shown_to
+    if who is not None and (session is None or session.sign_in.sub != who):
+        raise SomebodyElse("You have signed out, or somebody else has signed in, since this page was shown.")
+
+
+def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
+    """Whether this is who the app wants, signed in the way it wants (OIDC Core §5.5.1)."""
     if request.wanted_sub is not None and request.wanted_sub != sign_in.sub:
         raise LoginRequired("somebody else is signed in than the app asked for")
     if request.essential_acr is not None and sign_in.acr not in request.essential_acr:

@@ -53,7 +53,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         only_types(question.fhir_server.resource_types),
         only_levels("patient", "user"),
         Limit(Reason.UNSUPPORTED, is_offered, "this server does not offer it"),
-        Limit(Reason.NO_LAUNCH, partial(has_launch, question), "the scope launch needs the parameter launch"),
+        Limit(Reason.NO_LAUNCH, partial(has_launch, question), "it needs the parameter launch, from the EHR"),
         Limit(Reason.NOT_REGISTERED, question.client.scope, "the app is not registered for it"),
         Limit(Reason.NOT_REGISTERED, partial(may_refresh, question), "the app is not registered for refresh tokens"),
         Limit(Reason.USER_RIGHTS, ceiling(question), "the user may not pass on more than this"),
@@ -71,7 +71,8 @@ def is_offered(scope: Scope) -> bool:
 
 
 def has_launch(question: AccessQuestion, scope: Scope) -> bool:
-    return question.has_launch or scope != LaunchScope(None)
+    """Without the EHR nobody says which visit is meant, so ``launch/encounter`` would promise what never comes."""
+    return question.has_launch or scope not in (LaunchScope(None), LaunchScope("encounter"))
 
 
 def may_refresh(question: AccessQuestion, scope: Scope) -> bool:
@@ -91,7 +92,8 @@ def has_patient(question: AccessQuestion, scope: Scope) -> bool:
 
 def has_identity(question: AccessQuestion, scope: Scope) -> bool:
     """``fhirUser`` is granted only where the id_token can say it (SCP-30)."""
-    return str(scope) != "fhirUser" or (question.fhir_user is not None and "openid" in question.requested)
+    openid = "openid" in question.requested and "openid" in question.client.scope
+    return str(scope) != "fhirUser" or (question.fhir_user is not None and openid)
 
 
 def is_ticked(question: AccessQuestion, scope: Scope) -> bool:

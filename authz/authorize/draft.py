@@ -1,0 +1,35 @@
+"""A request while it is checked, and what it is checked against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from authz.clients.registry import Client, Clients
+    from authz.fhir_servers.registry import FhirServers
+    from authz.keyring.signing import Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """What a request is checked against."""
+
+    clients: Clients
+    fhir_servers: FhirServers
+    keyring: Keyring
+    issuer: str
+
+
+@dataclass(slots=True)
+class Draft:
+    """A request while it is checked; an empty parameter is an absent one (RFC 6749 §3.1)."""
+
+    parameters: dict[str, str]
+    duplicates: set[str]
+    registries: Registries
+    client: Client
+    found: dict[str, Any] = field(default_factory=dict)
+
+    def get(self, name: str) -> str | None:
+        return self.parameters.get(name) or None
