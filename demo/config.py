@@ -33,11 +33,14 @@ class DemoConfig:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> DemoConfig:
-        """Read ``PORT_BASE``; raises ValueError with a sentence for the person at the keyboard."""
+        """Read ``PORT_BASE`` and ``DEMO_STATE`` (the folder of the demo's state, ``.demo``).
+
+        Raises ValueError with a sentence for the person at the keyboard.
+        """
         text = env.get("PORT_BASE", "9000")
         if not (text.isascii() and text.isdigit() and FIRST_PORT <= int(text) <= LAST_PORT):
             raise ValueError(f"PORT_BASE must be a port number from {FIRST_PORT} to {LAST_PORT}, not {text!r}")
-        return cls(port_base=int(text))
+        return cls(port_base=int(text), state_dir=Path(env.get("DEMO_STATE", ".demo")))
 
     @property
     def issuer(self) -> str:
