@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets as random
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, or_, select
@@ -13,7 +14,6 @@ from authz.users.user import MAX_NAME, Representation, User, display_name, from_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from authz.storage.database import Database
 
 __all__ = ["Representation", "User", "Users"]
+
+NO_SIGN_IN_ENDED = datetime.fromtimestamp(0, UTC)  # an EHR's sign-in may be older than the person's row here
 
 
 class Users:
@@ -154,7 +156,7 @@ class Users:
         return row
 
     def insert(self, session: Session, name: str | None, display: str) -> User:
-        sub, now = random.token_hex(16), self.now()
+        sub = random.token_hex(16)
         if not insert_once(
             session,
             UserRow,
@@ -162,8 +164,8 @@ class Users:
             name=name,
             display_name=display_name(display),
             enabled=True,
-            sessions_valid_from=now,
-            created_at=now,
+            sessions_valid_from=NO_SIGN_IN_ENDED,
+            created_at=self.now(),
         ):
             raise AlreadyExists(f"{name}: there is a user of this name")
         return from_row(self.row(session, sub))
