@@ -29,6 +29,8 @@ bp = Blueprint("ehr_session", __name__)
 class EhrSessionSchema(Schema):
     """The body of both requests."""
 
+    error_messages = {"unknown": "not a member of this request"}  # noqa: RUF012  how marshmallow has it
+
     fhir_server = Text(ABSOLUTE_URI, "must be a base URL", required=True)
     session = Text(PRINTABLE, "must be 1 to 1024 printable characters", required=True)
 

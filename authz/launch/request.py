@@ -55,7 +55,7 @@ def load(schema: Schema, members: Mapping[str, Any]) -> LaunchRequest:
     except ValidationError as error:
         problems = [*in_words(error.messages_dict), *problems]
     if problems:
-        raise InvalidRequest("; ".join(dict.fromkeys(problems)))
+        raise InvalidRequest("; ".join(problems))
     context = {name: value for name, value in members.items() if name in CONTEXT_MEMBERS or name in extensions}
     others = {name: value for name, value in read.items() if name not in LaunchContext.__slots__}
     return LaunchRequest(members=dict(members), context=LaunchContext.from_parameters(context), **others)
@@ -77,5 +77,7 @@ def in_words(errors: Mapping[Any, Any], path: str = "") -> list[str]:
             here = f"{path}[{key}]"
         else:
             here = f"{path}.{key}" if path else str(key)
-        found += in_words(below, here) if isinstance(below, dict) else [f"{here}: {text}" for text in below]
+        found += (
+            in_words(below, here) if isinstance(below, dict) else [f"{here}: {text}" for text in dict.fromkeys(below)]
+        )
     return found
