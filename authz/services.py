@@ -32,6 +32,7 @@ from authz.login.by_password import ByPassword
 from authz.login.password import Passwords
 from authz.login.session import Sessions
 from authz.login.throttle import Throttle
+from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
@@ -132,6 +133,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         hot=hot,
         revocation=revocation,
         trail=trail,
+        policy=Policy(users, fhir_servers, rights),
     )
     token_server = TokenServer(grants)
     passwords = Passwords(users, db, now)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from authz.audit.trail import Trail
     from authz.clients.registry import Client, Clients
     from authz.grants.caller import BackChannelRequest
+    from authz.policy.policy import Policy
     from authz.settings import Settings
     from authz.storage.database import Database
     from authz.tokens.authorization import Authorization
@@ -43,6 +44,7 @@ class GrantServices:
     hot: HotAnswers
     revocation: Revocation
     trail: Trail
+    policy: Policy
 
 
 class Grant(BaseGrant, TokenEndpointMixin):

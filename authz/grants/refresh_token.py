@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from authz.audit.event import Event, EventName
 from authz.errors import InvalidGrant, InvalidScope
 from authz.grants.base import Grant
+from authz.policy.policy import Held
 from authz.scopes import ScopeSet
 from authz.tokens.authorization import Authorization, RefreshKind
 from authz.tokens.refresh import RefreshReplayed
@@ -38,20 +39,24 @@ class RefreshToken(Grant):
         self.superseded = spent.superseded
         return Authorization(
             grant=spent.grant,
-            scope=self.scope_of(spent.grant),
+            scope=self.scope_of(client, spent.grant),
             access_token_seconds=services.settings.access_token_seconds,
             refresh=RefreshKind(spent.row.kind),
             event=EventName.TOKEN_REFRESHED,
             replaces=spent.row,
         )
 
-    def scope_of(self, grant: GrantRow) -> ScopeSet:
+    def scope_of(self, client: Client, grant: GrantRow) -> ScopeSet:
         """What was asked within the grant, and what the access policy still allows (REF-04, decision 20)."""
         granted = ScopeSet.parse(grant.scope)
         wanted = ScopeSet.parse(self.sent.form.get("scope", "")) or granted
         if not granted.covers(wanted):
             raise InvalidScope("scope must be within what was granted")
-        return wanted
+        if grant.sub is None:
+            return wanted
+        patient, has_launch = grant.context.get("patient"), grant.launch_id is not None
+        held = Held(client, grant.fhir_server, grant.sub, patient, has_launch, wanted)
+        return self.services.policy.still_allows(held)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         services = self.services

@@ -89,6 +89,6 @@ def user_rights(setting: str, users: Users) -> UserRights:
     module, _, name = setting.partition(":")
     try:
         make: Callable[[], UserRights] = getattr(import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError([f"user_rights: {setting} can't be loaded: {error}"]) from error
     return HookedRights(stated, make())

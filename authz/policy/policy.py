@@ -1,0 +1,60 @@
+"""The access policy after the grant: rights that were taken away since are gone at the next refresh (decision 20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.errors import InvalidGrant
+from authz.policy.access import AccessQuestion, decide
+from authz.policy.rights import RightsQuestion
+
+if TYPE_CHECKING:
+    from authz.clients.registry import Client
+    from authz.fhir_servers.registry import FhirServers
+    from authz.policy.rights import UserRights
+    from authz.scopes import ScopeSet
+    from authz.users.registry import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What an app has and wants to keep."""
+
+    client: Client
+    fhir_server: str  # name
+    sub: str
+    patient: str | None  # logical id
+    has_launch: bool
+    scope: ScopeSet
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    users: Users
+    fhir_servers: FhirServers
+    rights: UserRights
+
+    def still_allows(self, held: Held) -> ScopeSet:
+        """What of the scope would be granted today, never more. Raises InvalidGrant if that is nothing."""
+        server, user = self.fhir_servers.get(held.fhir_server), self.users.by_sub(held.sub)
+        if server is None or user is None:
+            raise InvalidGrant("the user or the FHIR server is gone")
+        fhir_user = self.users.fhir_user(user.sub, server.name)
+        if held.patient is not None:
+            asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client)
+            if not self.rights.allows(asked):
+                raise InvalidGrant("the user may no longer share the records of this patient")
+        allowed = decide(
+            AccessQuestion(
+                client=held.client,
+                fhir_server=server,
+                requested=held.scope,
+                fhir_user=fhir_user,
+                patient=held.patient,
+                has_launch=held.has_launch,
+            )
+        ).granted
+        if not allowed:
+            raise InvalidGrant("nothing of what was granted is allowed any more")
+        return allowed

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from authz.clients.client import Client
+from authz.fhir_servers.server import DEFAULT_CEILINGS, FhirServer
+from authz.policy.access import AccessQuestion, decide
+from authz.scopes import Reason, ScopeSet
+
+SERVER = FhirServer(
+    "main",
+    "https://fhir.example/r4",
+    scope_ceilings={name: ScopeSet.parse(text) for name, text in DEFAULT_CEILINGS.items()},
+)
+CLIENT = Client(
+    client_id="app",
+    client_name="App",
+    token_endpoint_auth_method="none",
+    application_type="web",
+    grant_types=frozenset({"authorization_code", "refresh_token"}),
+    redirect_uris=("https://app.example/cb",),
+    launch_uris=(),
+    allowed_origins=frozenset(),
+    scope=ScopeSet.parse(
+        "launch launch/patient launch/encounter openid fhirUser profile online_access offline_access"
+        " patient/*.cruds user/*.cruds system/*.rs messaging/ui __own"
+    ),
+    jwks=None,
+    jwks_uri=None,
+    about={},
+    fhir_servers=(),
+    skip_consent_in_ehr_launch=False,
+    any_loopback_port=False,
+    enabled=True,
+)
+DOCTOR = AccessQuestion(CLIENT, SERVER, ScopeSet(), "Practitioner/dr", "A", has_launch=True)
+ALONE = replace(DOCTOR, fhir_user="Patient/A", has_launch=False)
+NOBODY = replace(DOCTOR, fhir_user=None)
+NO_PATIENT = replace(DOCTOR, patient=None)
+
+
+def verdicts(question: AccessQuestion, scope: str) -> dict[str, tuple[str, Reason | None]]:
+    """For each requested scope: what of it is granted, and why not all."""
+    judgement = decide(replace(question, requested=ScopeSet.parse(scope)))
+    assert str(judgement.granted) == " ".join(text for verdict in judgement.verdicts for text in verdict.granted)
+    return {verdict.requested: (" ".join(verdict.granted), verdict.reason) for verdict in judgement.verdicts}
+
+
+CASES: dict[str, tuple[AccessQuestion, str, str, Reason | None]] = {
+    "a clinician in an EHR launch": (DOCTOR, "patient/Observation.cruds", "patient/Observation.cruds", None),
+    "a clinician at user level": (DOCTOR, "user/Observation.rs", "user/Observation.rs", None),
+    "extension, registered": (DOCTOR, "__own", "__own", None),
+    "extension, not registered": (DOCTOR, "__other", "", Reason.NOT_REGISTERED),
+    "PROC-06 type": (DOCTOR, "patient/Nonsense.rs", "", Reason.UNSUPPORTED),
+    "AZ-51 system": (DOCTOR, "system/*.rs", "", Reason.LEVEL_NOT_ALLOWED),
+    "messaging is not offered": (DOCTOR, "messaging/ui", "", Reason.UNSUPPORTED),
+    "SCP-25 launch type": (DOCTOR, "launch/imagingstudy", "", Reason.UNSUPPORTED),
+    "SCP-20 launch": (DOCTOR, "launch", "launch", None),
+    "AUTHZ-13 launch without a launch": (ALONE, "launch", "", Reason.NO_LAUNCH),
+    "nobody can name the visit": (ALONE, "launch/encounter", "", Reason.NO_LAUNCH),
+    "SCP-21 patient": (ALONE, "launch/patient", "launch/patient", None),
+    "decision 16 patient reads": (ALONE, "patient/*.rs", "patient/*.rs", None),
+    "decision 16 patient writes": (ALONE, "patient/Observation.cruds", "patient/Observation.rs", Reason.USER_RIGHTS),
+    "decision 16 patient at user level": (ALONE, "user/*.rs", "", Reason.USER_RIGHTS),
+    "no FHIR resource, no rights": (NOBODY, "patient/*.rs", "", Reason.USER_RIGHTS),
+    "CTX-10": (NO_PATIENT, "patient/*.rs", "", Reason.NO_PATIENT_CONTEXT),
+    "user level needs no patient": (NO_PATIENT, "user/*.rs", "user/*.rs", None),
+    "offline": (ALONE, "offline_access", "offline_access", None),
+    "online": (DOCTOR, "online_access", "online_access", None),
+}
+
+
+@pytest.mark.parametrize(("question", "scope", "granted", "reason"), CASES.values(), ids=CASES.keys())
+def test_each_scope_is_judged_with_a_reason(
+    question: AccessQuestion, scope: str, granted: str, reason: Reason | None
+) -> None:
+    """Decisions 16 and 20, SMART 12.2 and 12.4 PROC-07."""
+    assert verdicts(question, scope) == {scope: (granted, reason)}
+
+
+def test_never_more_than_registered_nor_than_requested() -> None:
+    """security.md AZ-50."""
+    client = replace(CLIENT, scope=ScopeSet.parse("patient/Observation.rs"))
+    asked = replace(DOCTOR, client=client)
+    assert verdicts(asked, "patient/*.cruds") == {"patient/*.cruds": ("patient/Observation.rs", Reason.NOT_REGISTERED)}
+    assert verdicts(DOCTOR, "patient/Observation.r") == {"patient/Observation.r": ("patient/Observation.r", None)}
+
+
+def test_fhir_user_needs_openid_and_somebody_who_is_a_resource() -> None:
+    """SMART SCP-30, OID-03."""
+    both = {"openid": ("openid", None), "fhirUser": ("fhirUser", None)}
+    assert verdicts(DOCTOR, "openid fhirUser") == both
+    assert verdicts(DOCTOR, "fhirUser") == {"fhirUser": ("", Reason.UNSUPPORTED)}
+    assert verdicts(NOBODY, "openid fhirUser") == {**both, "fhirUser": ("", Reason.UNSUPPORTED)}
+    no_openid = replace(DOCTOR, client=replace(CLIENT, scope=ScopeSet.parse("fhirUser")))
+    assert verdicts(no_openid, "openid fhirUser") == {
+        "openid": ("", Reason.NOT_REGISTERED),
+        "fhirUser": ("", Reason.UNSUPPORTED),
+    }
+
+
+def test_one_refresh_scope_is_granted_the_longer_one_if_it_may_be() -> None:
+    """SMART SCP-34, security.md AZ-57."""
+    asked = "offline_access online_access"
+    assert verdicts(DOCTOR, asked) == {
+        "offline_access": ("offline_access", None),
+        "online_access": ("", Reason.SUPERSEDED),
+    }
+    refused = replace(DOCTOR, unticked=frozenset({"offline_access"}))
+    assert verdicts(refused, asked) == {
+        "offline_access": ("", Reason.NOT_CONSENTED),
+        "online_access": ("online_access", None),
+    }
+
+
+def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
+    client = replace(CLIENT, grant_types=frozenset({"authorization_code"}))
+    assert verdicts(replace(DOCTOR, client=client), "offline_access") == {"offline_access": ("", Reason.NOT_REGISTERED)}
+
+
+def test_what_the_person_unticked_is_not_granted() -> None:
+    """security.md LC-10; the rest is."""
+    refused = replace(ALONE, unticked=frozenset({"patient/Condition.rs"}))
+    assert verdicts(refused, "patient/Condition.rs patient/Observation.rs") == {
+        "patient/Condition.rs": ("", Reason.NOT_CONSENTED),
+        "patient/Observation.rs": ("patient/Observation.rs", None),
+    }
