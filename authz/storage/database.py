@@ -187,4 +187,5 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
 
 def changed(session: Session, statement: Executable) -> int:
     """Run an INSERT, UPDATE or DELETE and say how many rows it changed: the gate of everything single-use."""
-    return cast("CursorResult[Any]", session.execute(statement)).rowcount
+    result = session.execute(statement, execution_options={"preserve_rowcount": True})  # without it -1 for an INSERT
+    return cast("CursorResult[Any]", result).rowcount

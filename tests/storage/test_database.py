@@ -5,12 +5,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import current_app
+from sqlalchemy import delete, update
 
+from authz.clients.model import SeenAssertionRow
 from authz.storage import database
-from authz.storage.database import switch_to_wal
+from authz.storage.database import changed, insert_once, switch_to_wal
+from tests.registries import Registries, made, postgres_url
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+__all__ = ["made", "postgres_url"]
 
 
 class Watched(sqlite3.Connection):
@@ -57,3 +63,42 @@ def test_a_file_that_stays_locked_is_given_up(tmp_path: Path, monkeypatch: pytes
         switch_to_wal(connection)
     connection.close()
     holder.close()
+
+
+def test_a_key_is_inserted_once(made: Registries) -> None:
+    """Decision 1: the gate of everything single-use, on either database."""
+    row = {"digest": "a" * 64, "expires_at": made.clock()}
+    with made.db.write() as session:
+        assert insert_once(session, SeenAssertionRow, **row)
+        assert not insert_once(session, SeenAssertionRow, **row)
+    with made.db.write() as session:
+        assert not insert_once(session, SeenAssertionRow, **row)
+
+
+def test_of_racing_inserts_one_wins(made: Registries) -> None:
+    """Decision 1: of twelve at once exactly one is told that it was first."""
+    app = current_app._get_current_object()  # type: ignore[attr-defined]  # werkzeug's proxy has it
+    barrier, won = threading.Barrier(12), []
+
+    def insert() -> None:
+        with app.app_context():
+            barrier.wait()
+            with made.db.write() as session:
+                won.append(insert_once(session, SeenAssertionRow, digest="a" * 64, expires_at=made.clock()))
+
+    threads = [threading.Thread(target=insert) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 11 + [True]
+
+
+def test_the_number_of_changed_rows_is_told(made: Registries) -> None:
+    with made.db.write() as session:
+        for digest in "abc":
+            insert_once(session, SeenAssertionRow, digest=digest, expires_at=made.clock())
+        known = SeenAssertionRow.digest.in_(["a", "b", "x"])
+        assert changed(session, update(SeenAssertionRow).where(known).values(expires_at=made.clock())) == 2
+        assert changed(session, delete(SeenAssertionRow).where(known)) == 2
+        assert changed(session, delete(SeenAssertionRow).where(known)) == 0
