@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from authz.audit.model import AuditEventRow
 from authz.audit.trail import Trail
@@ -20,6 +21,7 @@ from authz.login.password import Passwords
 from authz.storage import migrations
 from authz.storage.database import Database
 from authz.users.registry import Users
+from tests.servers import postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,11 +76,36 @@ class Registries:
             return [(row.event, row.reason) for row in rows]
 
 
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    with postgres_server() as server:
+        yield server.url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registries]:
+    """On each kind of database: on PostgreSQL a text that can't be stored, a lock or a conflict shows differently."""
+    sqlite = f"sqlite:///{tmp_path}/test.sqlite3"
+    with registries_at(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url")) as found:
+        yield found
+
+
 @contextmanager
 def registries(folder: Path) -> Iterator[Registries]:
+    with registries_at(f"sqlite:///{folder}/test.sqlite3") as made:
+        yield made
+
+
+@contextmanager
+def registries_at(url: str) -> Iterator[Registries]:
+    """On an empty database, or on one of these tests: what they left there goes."""
     app, db = Flask("test"), Database()
-    db.init_app(app, f"sqlite:///{folder}/test.sqlite3")
+    db.init_app(app, url)
     with app.app_context():
+        if db.engine.dialect.name == "postgresql":
+            with db.engine.begin() as connection:
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
         migrations.upgrade(db.engine)
         yield Registries(db)
         db.engine.dispose()

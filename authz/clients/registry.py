@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import secrets as random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ from authz.clients.metadata import ClientMetadata
 from authz.clients.model import ClientOriginRow, ClientRow
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.fhir_servers.model import FhirServerRow
+from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
+from authz.fhir_servers.url import origin_problems
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
 from authz.storage.database import insert_once
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from authz.storage.database import Database
 
 __all__ = ["Client", "Clients", "HospitalDecisions"]
-
-CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # the same before and after any form encoding (SMART SYM-04)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,8 @@ class Clients:
 
     def has_origin(self, origin: str) -> bool:
         """Whether pages of this origin belong to any enabled client: all that is known at a preflight."""
+        if origin_problems(origin):
+            return False
         mine = ClientOriginRow.client_id == ClientRow.client_id
         with self.db.read() as session:
             known = select(exists().where(ClientOriginRow.origin == origin, mine, ClientRow.enabled))
@@ -97,7 +98,7 @@ class Clients:
         """
         client_id = client_id or f"c_{random.token_hex(8)}"
         if not CLIENT_ID.fullmatch(client_id):
-            raise InvalidValue(f"{client_id}: a client id is 1 to 64 letters, digits and . _ ~ -")
+            raise InvalidValue(f"{client_id}: {CLIENT_ID_RULE}")
         if metadata.is_public and secret is not None:
             raise InvalidValue("a public client has no secret")
         if not metadata.is_public and secret is None:

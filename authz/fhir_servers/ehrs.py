@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from authz.errors import AlreadyExists, NotFound
+from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.fhir_servers.model import EhrFhirServerRow, EhrRow, FhirServerRow
+from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
 from authz.storage.database import insert_once
 
@@ -47,7 +48,7 @@ class Ehrs:
     def authenticate(self, client_id: str, secret: str) -> Ehr | None:
         """The enabled EHR whose credential this is; the same work for an unknown name."""
         with self.db.read() as session:
-            row = session.get(EhrRow, client_id)
+            row = session.get(EhrRow, client_id) if CLIENT_ID.fullmatch(client_id) else None
             good = self.stored.any_matches(secret, row.secrets if row else [], self.now())
             return as_ehr(session, row) if row is not None and good and row.enabled else None
 
@@ -56,9 +57,11 @@ class Ehrs:
     ) -> tuple[Ehr, str]:
         """Register a credential in the caller's transaction; its secret is told this once.
 
-        Raises AlreadyExists, and NotFound for an unknown FHIR server.
+        Raises InvalidValue, AlreadyExists, and NotFound for an unknown FHIR server.
         """
         client_id = client_id or f"e_{random.token_hex(8)}"
+        if not CLIENT_ID.fullmatch(client_id):
+            raise InvalidValue(f"{client_id}: {CLIENT_ID_RULE}")
         secret = new_secret() if secret is None else secret
         kept = [self.stored.keep(secret, self.now())]
         if not insert_once(session, EhrRow, client_id=client_id, secrets=kept, enabled=True, created_at=self.now()):

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import re
 import secrets as random
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
-from authz.errors import AlreadyExists, InvalidValue, NotFound
+from authz.errors import AlreadyExists, NotFound
 from authz.fhir_servers.ehrs import Ehr, Ehrs
 from authz.fhir_servers.model import FhirServerRow
-from authz.fhir_servers.server import FhirServer, check, from_row
+from authz.fhir_servers.server import CLIENT_ID, NAME, FhirServer, check, from_row
 from authz.fhir_servers.url import normal_form
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
 from authz.storage.database import insert_once
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from authz.storage.database import Database
 
 __all__ = ["Ehr", "Ehrs", "FhirServer", "FhirServers", "NewFhirServer"]
-
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,8 @@ class FhirServers:
         self.now = now
 
     def get(self, name: str) -> FhirServer | None:
+        if not NAME.fullmatch(name):
+            return None
         with self.db.read() as session:
             row = session.get(FhirServerRow, name)
             return None if row is None else from_row(row)
@@ -67,8 +66,10 @@ class FhirServers:
 
     def authenticate(self, client_id: str, secret: str) -> FhirServer | None:
         """The enabled FHIR server whose introspection credential this is; the same work for an unknown name."""
-        with self.db.read() as session:
-            row = session.scalar(select(FhirServerRow).where(FhirServerRow.introspection_client_id == client_id))
+        row = None
+        if CLIENT_ID.fullmatch(client_id):
+            with self.db.read() as session:
+                row = session.scalar(select(FhirServerRow).where(FhirServerRow.introspection_client_id == client_id))
         good = self.stored.any_matches(secret, row.introspection_secrets if row else [], self.now())
         return from_row(row) if row is not None and good and row.enabled else None
 
@@ -77,8 +78,6 @@ class FhirServers:
 
         Raises InvalidValue and AlreadyExists.
         """
-        if not NAME.fullmatch(new.name):
-            raise InvalidValue(f"{new.name}: a name is small letters, digits and hyphens, at most 63")
         secret = new_secret() if secret is None else secret
         values = asdict(new) | {
             "aliases": list(new.aliases),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +14,10 @@ if TYPE_CHECKING:
 
     from authz.fhir_servers.model import FhirServerRow
 
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # the same before and after any form encoding (SMART SYM-04)
 FHIR_VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5"}
+CLIENT_ID_RULE = "a client id is 1 to 64 letters, digits and . _ ~ -"
 CLINICIAN, PATIENT = "patient/*.cruds user/*.cruds", "patient/*.rs"
 DEFAULT_CEILINGS = {
     "Patient": PATIENT,
@@ -91,6 +95,10 @@ def check(row: FhirServerRow) -> None:
         for version in row.fhir_versions
         if version not in FHIR_VERSIONS
     ]
+    if not NAME.fullmatch(row.name):
+        problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
+    if not CLIENT_ID.fullmatch(row.introspection_client_id):
+        problems.append(f"{row.introspection_client_id}: {CLIENT_ID_RULE}")
     if not row.fhir_versions:
         problems.append("at least one FHIR version is needed")
     problems += [problem for name, text in row.scope_ceilings.items() for problem in ceiling_problems(name, text)]

@@ -49,10 +49,11 @@ def test_a_registered_client_is_found_as_it_was_registered(made: Registries) -> 
     )
 
 
-@pytest.mark.parametrize("client_id", ["unknown", "", "a" * 65, "x\0", "é", "a b"])
+@pytest.mark.parametrize("client_id", ["unknown", "", "a" * 65, "x\0", "é", "a b", "\ud800"])
 def test_an_id_that_nobody_has_is_unknown(made: Registries, client_id: str) -> None:
     assert made.clients.find(client_id) is None
     assert not made.clients.verify_secret(client_id, "x")
+    assert not made.clients.has_origin(f"https://{client_id}")
 
 
 def test_a_generated_id_can_not_be_taken_for_a_persons(made: Registries) -> None:

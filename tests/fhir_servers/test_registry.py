@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select
@@ -92,11 +92,12 @@ def test_no_aud_and_no_name_means_two_servers(made: Registries, name: str, given
         {"scope_ceilings": {"Patient": "patient/*.sr"}},
         {"name": "Main"},
         {"name": ""},
+        {"introspection_client_id": "a:b"},
     ],
 )
-def test_a_server_with_a_bad_value_is_refused(made: Registries, given: dict[str, object]) -> None:
+def test_a_server_with_a_bad_value_is_refused(made: Registries, given: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
-        made.add_fhir_server(str(given.pop("name", "main")), **given)
+        made.add_fhir_server(**{"name": "main", **given})
     assert made.fhir_servers.all() == []
 
 
@@ -169,11 +170,24 @@ def test_an_ehr_secret_rotates_with_an_overlap(made: Registries) -> None:
     assert new not in stored
 
 
+@pytest.mark.parametrize("text", ["", "\0", "a\0", "é", "a" * 5000, "\ud800", "%00", "' OR 1=1"])
+def test_any_text_may_be_asked_for_and_is_nobody(made: Registries, text: str) -> None:
+    """G-1: what an outsider sends is unknown, never a failure; PostgreSQL can't even compare with some of it."""
+    _, secret = made.add_fhir_server()
+    assert made.fhir_servers.get(text) is None
+    assert made.fhir_servers.by_aud(text) is None
+    assert made.fhir_servers.authenticate(text, secret) is None
+    assert made.fhir_servers.authenticate("rs", text) is None
+    assert made.ehrs.authenticate(text, text) is None
+
+
 def test_an_ehr_needs_a_known_fhir_server_and_a_free_name(made: Registries) -> None:
     made.add_fhir_server()
     with pytest.raises(NotFound), made.db.write() as session:
         made.ehrs.add(session, ["unknown"], "epic")
     assert made.ehrs.all() == []
+    with pytest.raises(InvalidValue), made.db.write() as session:
+        made.ehrs.add(session, ["main"], "a:b")
     with made.db.write() as session:
         made.ehrs.add(session, ["main"], "epic")
     with pytest.raises(AlreadyExists), made.db.write() as session:
