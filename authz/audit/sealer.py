@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, inspect, select, text
+from sqlalchemy import exists, inspect, select, text
 
 from authz.audit.model import AuditAnchorRow, AuditEventRow, AuditSealRow
 from authz.errors import Unavailable
-from authz.keyring.signing import BadSignature
 
 if TYPE_CHECKING:
     import threading
@@ -86,10 +84,13 @@ class Sealer:
             return len(waiting)
 
     def waiting(self, session: Session, last: AuditSealRow | None) -> Sequence[AuditEventRow]:
-        """Committed records without a seal; after the first look only recent ones, for no transaction lasts minutes."""
+        """Committed records without a seal; after the first look only recent ones, for no transaction lasts minutes.
+
+        Recent by the last seal or by the clock, whichever is earlier: a clock that is put back loses nothing.
+        """
         unsealed = select(AuditEventRow).where(~exists().where(AuditSealRow.event_id == AuditEventRow.id))
         if self.looked_at_all and last is not None:
-            unsealed = unsealed.where(AuditEventRow.at > last.sealed_at - RECENT)
+            unsealed = unsealed.where(AuditEventRow.at > min(last.sealed_at, self.now()) - RECENT)
         found = session.scalars(unsealed.order_by(AuditEventRow.at, AuditEventRow.id).limit(BATCH)).all()
         self.looked_at_all = self.looked_at_all or len(found) < BATCH
         return found
@@ -111,65 +112,3 @@ def only_sealer(session: Session) -> bool:
     if session.get_bind().dialect.name != "postgresql":
         return True
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": LOCK}))
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The first thing that is wrong with the chain."""
-
-    seq: int
-    event_id: str | None
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    sealed: int
-    unsealed: int
-    anchors: int
-    finding: Finding | None
-
-
-def verify(session: Session, keyring: Keyring) -> Verification:
-    """Walk the chain from its start; names the first record that was changed, removed or moved."""
-    previous, expected = FIRST, 1
-    finding: Finding | None = None
-    hashes: dict[int, str] = {}
-    rows = session.execute(
-        select(AuditSealRow, AuditEventRow)
-        .outerjoin(AuditEventRow, AuditEventRow.id == AuditSealRow.event_id)
-        .order_by(AuditSealRow.seq)
-        .execution_options(yield_per=1000)
-    )
-    for seal, event in rows:
-        if finding is None:
-            finding = broken(seal, event, expected, previous)
-        previous, expected = seal.hash, seal.seq + 1
-        hashes[seal.seq] = seal.hash
-    anchors = session.scalars(select(AuditAnchorRow).order_by(AuditAnchorRow.seq)).all()
-    for anchor in anchors:
-        finding = finding or badly_anchored(anchor, hashes, keyring)
-    events = session.scalar(select(func.count()).select_from(AuditEventRow)) or 0
-    return Verification(len(hashes), events - len(hashes), len(anchors), finding)
-
-
-def broken(seal: AuditSealRow, event: AuditEventRow | None, expected: int, previous: str) -> Finding | None:
-    if seal.seq != expected:
-        return Finding(expected, None, f"record {expected} is missing from the chain")
-    if event is None:
-        return Finding(seal.seq, seal.event_id, "the sealed record was deleted")
-    if link(previous, event) != seal.hash:
-        return Finding(seal.seq, seal.event_id, "the record or its place in the chain was changed")
-    return None
-
-
-def badly_anchored(anchor: AuditAnchorRow, hashes: dict[int, str], keyring: Keyring) -> Finding | None:
-    try:
-        claims = keyring.verify(anchor.signature, TYP)
-    except BadSignature:
-        return Finding(anchor.seq, None, "an anchor is not signed by a key of this server")
-    if (claims.get("seq"), claims.get("hash")) != (anchor.seq, anchor.hash):
-        return Finding(anchor.seq, None, "an anchor was changed")
-    if hashes.get(anchor.seq) != anchor.hash:
-        return Finding(anchor.seq, None, "the chain up to an anchor was made anew or cut off")
-    return None

@@ -9,8 +9,8 @@ import click
 
 from authz.audit.event import EventName
 from authz.audit.fhir import audit_event
-from authz.audit.sealer import verify as verify_chain
 from authz.audit.search import Query, search
+from authz.audit.verify import verify as verify_chain
 from authz.cli.context import record, services
 from authz.cli.options import options
 from authz.cli.output import json_option, show, show_list
