@@ -57,12 +57,13 @@ def rotate(*, at_once: bool) -> None:
 
 @keys.command()
 @click.argument("kid")
+@click.option("--now", "at_once", is_flag=True, help="Though tokens it signed may still be in use: it was stolen.")
 @json_option
-def remove(kid: str) -> None:
+def remove(kid: str, *, at_once: bool) -> None:
     """Publish a key no more and delete its file: what it signed no longer verifies."""
     with services() as made:
         with made.db.write() as session:
-            row = rotation(made).remove(session, kid)
+            row = rotation(made).remove(session, kid, at_once=at_once)
             record(made, session, EventName.KEY_CHANGED, "removed", detail={"kid": kid})
         rotation(made).delete_file(kid)
     show(as_record(row) | {"state": "removed"})
@@ -81,7 +82,7 @@ def secrets() -> None:
 
 
 def rotation(made: Services) -> Rotation:
-    return Rotation(made.keyring, made.settings.jwks_max_age_seconds)
+    return Rotation(made.keyring, made.settings.jwks_max_age_seconds, made.settings.id_token_seconds)
 
 
 def as_record(row: SigningKeyRow) -> dict[str, Any]:

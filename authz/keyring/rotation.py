@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 class Rotation:
     """Changes keys in the caller's transaction; every process follows within 60 s."""
 
-    def __init__(self, keyring: Keyring, published_seconds: int) -> None:
+    def __init__(self, keyring: Keyring, published_seconds: int, token_seconds: int = 0) -> None:
         self.keyring = keyring
-        self.published_seconds = published_seconds
+        self.published_seconds = published_seconds  # how long a copy of the JWK Set may be kept
+        self.token_seconds = token_seconds  # how long the longest signed token lives
 
     def generate(self, session: Session) -> list[SigningKeyRow]:
         """Make the keys that are missing: an active one to sign with, a next one to be published beforehand."""
@@ -48,13 +49,20 @@ class Rotation:
         following.state, following.activated_at = "active", now
         return [following, self.keyring.make(session, "next")]
 
-    def remove(self, session: Session, kid: str) -> SigningKeyRow:
-        """Publish a key no more: what it signed no longer verifies. Raises InvalidRequest for the active key."""
+    def remove(self, session: Session, kid: str, *, at_once: bool = False) -> SigningKeyRow:
+        """Publish a key no more: what it signed no longer verifies.
+
+        Raises InvalidRequest for the active key, and for one whose tokens may still live unless ``at_once``.
+        """
         row = session.get(SigningKeyRow, kid, with_for_update=True)
         if row is None:
             raise InvalidRequest("there is no key of this kid")
         if row.state == "active":
             raise InvalidRequest("this key signs; rotate first (`authz keys rotate --now` if it was stolen)")
+        if row.retired_at is not None and not at_once:
+            unused_at = row.retired_at + timedelta(seconds=self.token_seconds + 60)
+            if self.keyring.now() < unused_at:
+                raise InvalidRequest(f"what this key signed may live until {unused_at.isoformat(timespec='seconds')}")
         session.delete(row)
         return row
 

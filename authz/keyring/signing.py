@@ -7,6 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, RSAKey
@@ -88,6 +91,13 @@ class Keyring:
             raise BadSignature("not a set of claims")
         return claims
 
+    def names_removed_key(self, token: str) -> bool:
+        """Whether a compact JWS names a key that is published no more; says nothing about its signature."""
+        try:
+            return jws.extract_compact(token.encode()).protected.get("kid") not in self.keys().published
+        except (JoseError, ValueError):
+            return False
+
     def public_jwks(self) -> dict[str, Any]:
         """The JWK Set of RFC 7517 §5, public members only."""
         keys = [key.as_dict(private=False) | {"use": "sig", "alg": ALG} for key in self.keys().published.values()]
@@ -118,10 +128,7 @@ class Keyring:
     def private_key(self, kid: str) -> RSAKey:
         if kid not in self.private:
             pem = read_private(self.directory / f"{kid}.pem")
-            key = RSAKey.import_key(pem, {"kid": kid, "use": "sig", "alg": ALG})
-            if key.thumbprint() != kid:
-                raise ConfigurationError([f"{self.directory / kid}.pem: is not the key it is named after"])
-            self.private[kid] = key
+            self.private[kid] = imported(pem, kid, f"{self.directory / kid}.pem")
         return self.private[kid]
 
     def make(self, session: Session, state: str) -> SigningKeyRow:
@@ -141,3 +148,17 @@ class Keyring:
         )
         session.add(row)
         return row
+
+
+def imported(pem: bytes, kid: str, name: str) -> RSAKey:
+    """Raises ConfigurationError for what is not the private RSA key of this kid, or is too short."""
+    try:
+        private = load_pem_private_key(pem, password=None)
+    except (TypeError, ValueError, UnsupportedAlgorithm) as error:
+        raise ConfigurationError([f"{name}: is not a private key"]) from error
+    if not isinstance(private, RSAPrivateKey) or private.key_size < RSA_BITS:
+        raise ConfigurationError([f"{name}: is not an RSA key of {RSA_BITS} bits"])
+    key = RSAKey.import_key(pem, {"kid": kid, "use": "sig", "alg": ALG})
+    if key.thumbprint() != kid:
+        raise ConfigurationError([f"{name}: is not the key it is named after"])
+    return key
