@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from authz.audit.event import EventName
+from authz.audit.event import Event, EventName
 from authz.authorize.outcome import (
     Continue,
     Done,
@@ -66,7 +66,7 @@ class FrontChannel:
         parameters = dict(pairs)
         return self.guard.run(
             pairs,
-            browser.peer,
+            Event(EventName.AUTHORIZE_REFUSED, peer=browser.peer),
             lambda request: self.start(request, parameters, browser),
             is_ehr_launch=bool(parameters.get("launch")),
         )
@@ -217,7 +217,8 @@ class FrontChannel:
         event: EventName = EventName.AUTHORIZE_REFUSED,
     ) -> Outcome:
         pairs = list(pending.parameters.items())
-        return self.guard.run(pairs, browser.peer, then, is_ehr_launch=pending.launch is not None, event=event)
+        about = pending.event(event, browser.peer)
+        return self.guard.run(pairs, about, then, is_ehr_launch=pending.launch is not None)
 
     def take(self, handle: str, browser: BrowserFacts) -> Pending:
         """The interaction of a form, once: the handle is its CSRF token too. Raises PageRefusal."""
@@ -228,5 +229,6 @@ class FrontChannel:
 
     def out_of_date(self, browser: BrowserFacts) -> PageRefusal:
         refusal = PageRefusal(OUT_OF_DATE)
-        self.guard.audit(EventName.AUTHORIZE_REFUSED, "out_of_date", None, refusal.support_code, browser.peer)
+        about = Event(EventName.AUTHORIZE_REFUSED, peer=browser.peer)
+        self.guard.audit(about, "out_of_date", refusal.support_code)
         return refusal

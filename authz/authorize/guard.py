@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.audit.event import Event, EventName
 from authz.authorize.outcome import Done, Frame
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
@@ -14,7 +13,7 @@ from authz.errors import OAuthError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from authz.audit.event import Peer
+    from authz.audit.event import Event
     from authz.audit.trail import Trail
     from authz.authorize.draft import Registries
     from authz.authorize.outcome import Outcome
@@ -29,16 +28,19 @@ class Guard:
     def run(
         self,
         pairs: list[tuple[str, str]],
-        peer: Peer,
+        about: Event,
         then: Callable[[AuthorizationRequest], Outcome],
         *,
         is_ehr_launch: bool,
-        event: EventName = EventName.AUTHORIZE_REFUSED,
     ) -> Outcome:
-        """Check the request, anew at every step, and do what follows. Raises PageRefusal."""
-        client_id = dict(pairs).get("client_id")
+        """Check the request, anew at every step, and do what follows; ``about`` is what a refusal is reported as.
+
+        Raises PageRefusal.
+        """
+        about = replace(about, client_id=dict(pairs).get("client_id"))
         try:
             request = parse(pairs, self.registries)
+            about = replace(about, fhir_server=request.fhir_server.name)
             try:
                 return then(request)
             except PageRefusal:
@@ -46,24 +48,14 @@ class Guard:
             except OAuthError as error:
                 raise ErrorRedirect(error, request.redirect_uri, request.state) from error
         except PageRefusal as refusal:
-            self.audit(event, "page", client_id, refusal.support_code, peer)
+            self.audit(about, "page", refusal.support_code)
             raise
         except ErrorRedirect as redirect:
-            self.audit(event, redirect.error.code, client_id, redirect.support_code, peer, redirect.error.description)
+            told = redirect.error
+            detail = {"description": told.description}
+            self.audit(replace(about, detail=detail), told.code, redirect.support_code)
             shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
             return Done(redirect.location(self.registries.issuer), shown)
 
-    def audit(
-        self, event: EventName, reason: str, client_id: str | None, support_code: str, peer: Peer, why: str = ""
-    ) -> None:
-        self.trail.refused(
-            Event(
-                event=event,
-                outcome="refused",
-                reason=reason,
-                client_id=client_id,
-                support_code=support_code,
-                peer=peer,
-                detail={"description": why} if why else {},
-            )
-        )
+    def audit(self, about: Event, reason: str, support_code: str) -> None:
+        self.trail.refused(replace(about, outcome="refused", reason=reason, support_code=support_code))

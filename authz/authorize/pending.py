@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
+from authz.audit.event import Event
 from authz.launch.launch import Launch
 from authz.login.method import SignIn
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
+    from authz.audit.event import EventName, Peer
     from authz.storage.short_lived import Backend
 
 PREFIX = "interaction:"
@@ -28,6 +30,13 @@ class Pending:
     sign_in: SignIn | None = None  # made within this interaction
     patient: str | None = None
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
+
+    def event(self, name: EventName, peer: Peer) -> Event:
+        """What the audit trail is to say of a refusal: about whom, as far as that is known."""
+        if self.launch is not None:
+            return self.launch.event(name, peer)
+        sub = self.sign_in.sub if self.sign_in else self.shown_to
+        return Event(name, sub=sub, patient=self.patient, peer=peer)
 
 
 class Interactions:
