@@ -39,7 +39,8 @@ class Hospital:
 
 
 def four_free_ports() -> int:
-    for base in range(20000 + os.getpid() % 20000, 62000, 4):
+    """Below the ports that connections take by themselves, and apart from those of a test process with another id."""
+    for base in range(10000 + os.getpid() * 4 % 20000, 32000, 4):
         sockets = [socket.socket() for _ in range(4)]
         try:
             for offset, probe in enumerate(sockets):

@@ -46,4 +46,7 @@ def test_npm_openid_client_does_not_believe_a_changed_id_token(hospital: Hospita
     app = App("oidc-forged", SCOPE, "client_secret_basic")
     with node_site("openid_client.mjs", app, hospital, forge_id_token=True) as site:
         page = site.opened_from(hospital)
-    assert (page.status, page.text.splitlines()[-1]) == (500, "OAUTH_INVALID_RESPONSE | JWT signature verification failed")
+    assert (page.status, page.text.splitlines()[-1]) == (
+        500,
+        "OAUTH_INVALID_RESPONSE | JWT signature verification failed",
+    )

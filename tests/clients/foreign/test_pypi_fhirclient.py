@@ -46,7 +46,7 @@ def expected(scope: str) -> dict[str, object]:
 
 
 def test_pypi_fhirclient_is_launched_as_a_confidential_app(hospital: Hospital) -> None:
-    """SMART 1.0 conformance (oauth-uris); scopes as SMART 1 wrote them; name and secret in Basic, the name in the body too."""
+    """SMART 1.0 (oauth-uris), scopes as SMART 1 wrote them, the client_id in Basic and in the body too."""
     report = report_of(
         hospital,
         f"{hospital.config.app}/referral/launch",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.transport import Reply
 
 FOLDER = Path(__file__).resolve().parent
-PATIENT, ENCOUNTER, CLINICIAN = "child-1", "enc-1", "Practitioner/prac-1"
+PATIENT, ENCOUNTER, CLINICIAN = "child-1", "enc-11", "Practitioner/prac-1"
 STOP_SECONDS = 10
 
 
