@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from tests.hospital import Hospital, running_hospital
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHROMIUM = [
     "--no-sandbox",
@@ -22,7 +25,6 @@ CHROMIUM = [
     # the test tool switches storage partitioning off; people's browsers have it on. The last such switch counts.
     "--disable-features=HttpsUpgrades,MediaRouter,OptimizationHints,NetworkTimeServiceQuerying,PreconnectToSearch",
 ]
-NO_THIRD_PARTY_COOKIES = "--test-third-party-cookie-phaseout"
 
 
 @pytest.fixture(scope="session")
@@ -39,19 +41,38 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="session")
 def chromium(playwright: Playwright) -> Iterator[Browser]:
-    """As hospitals set it up: cookies of other sites are blocked."""
-    browser = launch(playwright, NO_THIRD_PARTY_COOKIES)
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
     yield browser
     browser.close()
 
 
-@pytest.fixture(scope="session")
-def lenient_chromium(playwright: Playwright) -> Iterator[Browser]:
-    """With cookies of other sites: the control."""
-    browser = launch(playwright)
-    yield browser
-    browser.close()
+@pytest.fixture
+def strict_profile(playwright: Playwright, tmp_path: Path) -> Iterator[BrowserContext]:
+    """A person's own profile, set up as hospitals do: cookies of other sites are blocked."""
+    with profile(playwright, tmp_path, blocks_other_sites_cookies=True) as context:
+        yield context
 
 
-def launch(playwright: Playwright, *more: str) -> Browser:
-    return playwright.chromium.launch(executable_path=shutil.which("chromium"), args=[*CHROMIUM, *more])
+@pytest.fixture
+def lenient_profile(playwright: Playwright, tmp_path: Path) -> Iterator[BrowserContext]:
+    """The control: cookies of other sites arrive."""
+    with profile(playwright, tmp_path, blocks_other_sites_cookies=False) as context:
+        yield context
+
+
+@contextmanager
+def profile(playwright: Playwright, folder: Path, *, blocks_other_sites_cookies: bool) -> Iterator[BrowserContext]:
+    """A profile on disk with the setting a person would choose; a private window blocks them in any case."""
+    preferences = folder / "profile" / "Default" / "Preferences"
+    preferences.parent.mkdir(parents=True)
+    chosen = {"cookie_controls_mode": int(blocks_other_sites_cookies)}
+    preferences.write_text(json.dumps({"profile": chosen}))
+    context = playwright.chromium.launch_persistent_context(
+        str(folder / "profile"),
+        executable_path=shutil.which("chromium"),
+        args=CHROMIUM,
+        viewport={"width": 1280, "height": 900},
+    )
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
