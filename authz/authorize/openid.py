@@ -58,7 +58,7 @@ def check_claims(draft: Draft) -> None:
     except NotStrictJson as error:
         raise InvalidRequest(f"claims can't be read: {error}") from error
     asked = claims.get("id_token") if isinstance(claims, dict) else None
-    if not isinstance(claims, dict) or not isinstance(asked or {}, dict):
+    if not isinstance(claims, dict) or not isinstance(asked, dict | None):
         raise InvalidRequest("claims must be a JSON object of objects")
     for name, request in (asked or {}).items():
         if request is not None and not isinstance(request, dict):
