@@ -16,7 +16,7 @@ from authz.authorize.outcome import (
     ShowWrongUser,
 )
 from authz.authorize.pending import Pending
-from authz.authorize.refusal import PageRefusal, new_support_code
+from authz.authorize.refusal import NotOffered, PageRefusal, new_support_code
 from authz.authorize.show import consent_page, frame
 from authz.authorize.steps import Step, next_step
 from authz.consent.describe import tickable
@@ -42,12 +42,6 @@ if TYPE_CHECKING:
 OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
 WRONG = "The user name or the password is not right."
 TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
-
-
-class NotOffered(PageRefusal):
-    """Somebody posted a patient that was not on the page (security.md LC-14)."""
-
-    status = 403
 
 
 @dataclass(frozen=True, slots=True)

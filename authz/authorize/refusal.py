@@ -27,6 +27,12 @@ class PageRefusal(InvalidRequest):
         self.support_code = new_support_code()
 
 
+class NotOffered(PageRefusal):
+    """Somebody posted a patient that was not on the page (security.md LC-14)."""
+
+    status = 403
+
+
 class ErrorRedirect(AuthzError):
     """An error that may travel to the app: its redirect URI is a registered one."""
 

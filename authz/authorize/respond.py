@@ -59,7 +59,7 @@ class Responder:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
             new = new_grant(request, pending, situation, consent_id)
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
-            for name in events(situation, asked=asked):
+            for name in events(pending, situation, asked=asked):
                 self.trail.record(session, event(name, new, grant_id, peer))
         return with_parameters(request.redirect_uri, {"code": code}, request.state, self.issuer)
 
@@ -115,9 +115,10 @@ def session_of(launch: Launch | None, situation: Situation) -> tuple[str | None,
     return (digest(situation.sid), situation.sid) if situation.sid else (None, None)
 
 
-def events(situation: Situation, *, asked: bool) -> list[EventName]:
+def events(pending: Pending, situation: Situation, *, asked: bool) -> list[EventName]:
+    chosen = [EventName.PATIENT_CHOSEN] if pending.patient is not None else []
     consent = [EventName.CONSENT_GRANTED] if asked else [EventName.CONSENT_SKIPPED] if situation.skips_consent else []
-    return [*consent, EventName.CODE_ISSUED]
+    return [*chosen, *consent, EventName.CODE_ISSUED]
 
 
 def event(name: EventName, grant: NewGrant, grant_id: str, peer: Peer) -> Event:
