@@ -37,6 +37,7 @@ class RefreshToken(Grant):
         services = self.services
         spent = services.refresh_tokens.spend(session, client.client_id, self.sent.form.get("refresh_token"))
         self.superseded = spent.superseded
+        self.raised = not services.revocation.bury_in(session, spent.superseded)
         return Authorization(
             grant=spent.grant,
             scope=self.scope_of(client, spent.grant),
@@ -73,5 +74,5 @@ class RefreshToken(Grant):
             services.trail.refused(event)
             services.revocation.revoke_grant(replay.grant_id, "refresh_replayed", peer=self.sent.peer)
             raise
-        services.revocation.settle(self.superseded)
+        services.revocation.settle(self.superseded, raised=self.raised)
         return answer

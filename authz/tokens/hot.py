@@ -1,8 +1,9 @@
 """Ready introspection answers in the short-lived store; a copy is believed only while nothing speaks against it.
 
 A copy names the epoch it was made in. The epoch is a row in SQL, re-read at least once a second; a process raises it
-when its store was restarted, emptied or replaced, and a revocation raises it when it can't leave tombstones. Whatever
-is missing, doubtful or unreachable makes the answer None: SQL decides (decision 2).
+when its store was restarted, emptied or replaced, and a revocation raises it when it can't leave tombstones. The same
+row tells the last revocation, and so does the store: one that knows an older one was put back to an earlier time, which
+raises the epoch too. Whatever is missing, doubtful or unreachable makes the answer None: SQL decides (decision 2).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 EPOCH_SECONDS = 1.0
 MARKER = "hot-epoch"
+LAST_REVOCATION = "hot-last-revocation"
 MARKER_SECONDS = 10 * 365 * 86400
 TOMBSTONE = b"revoked"
 
@@ -45,6 +47,7 @@ class HotAnswers:
         self.now = now
         self.monotonic = monotonic
         self.epoch = 0  # of no copy: the first look reads SQL
+        self.last_revocation = 0
         self.read_at = float("-inf")
         self.incarnation = ""
         self.renewing = threading.Lock()
@@ -55,12 +58,14 @@ class HotAnswers:
         Raises Unavailable if the epoch can't be read.
         """
         epoch = self.current_epoch()
+        last_revocation = self.last_revocation  # before the store is asked: it may know a later one, never an older
         try:
-            copy, tombstone, marker = self.backend.get(f"hot:{digest}", f"dead:{digest}", MARKER)
+            copy, tombstone, marker, mark = self.backend.get(f"hot:{digest}", f"dead:{digest}", MARKER, LAST_REVOCATION)
             incarnation = self.backend.incarnation()
         except StoreUnavailable:
             return None
-        if not self.is_current(incarnation, marker, epoch) or copy is None or tombstone is not None:
+        known = None if mark is None or int(mark) < last_revocation else marker
+        if not self.is_current(incarnation, known, epoch) or copy is None or tombstone is not None:
             return None
         made_in, expires, fhir_server, answer = copy.split(b"\n", 3)
         if int(made_in) != epoch or int(expires) <= self.now().timestamp():
@@ -90,6 +95,25 @@ class HotAnswers:
             return False
         return True
 
+    def bury_in(self, session: Session, tokens: Mapping[str, datetime]) -> bool:
+        """Leave tombstones before the commit, and the time of this revocation, which SQL knows from the commit on.
+
+        If the store does not take them, or was put back since the last revocation, the epoch is raised in this
+        transaction: False.
+        """
+        before = session.scalars(select(HotEpochRow.last_revocation).with_for_update()).one()
+        this = max(before + 1, int(self.now().timestamp() * 1_000_000))  # also after one that was rolled back
+        session.execute(update(HotEpochRow).values(last_revocation=this))
+        try:
+            (known,) = self.backend.get(LAST_REVOCATION)
+            if known is not None and int(known) >= before and self.bury(tokens):
+                self.backend.put({LAST_REVOCATION: str(this).encode()}, MARKER_SECONDS)
+                return True
+        except StoreUnavailable:
+            pass  # as if it had refused the tombstones
+        self.raise_epoch(session)
+        return False
+
     def raise_epoch(self, session: Session) -> None:
         """Make every copy stale, in the transaction that needs it."""
         session.execute(update(HotEpochRow).values(epoch=HotEpochRow.epoch + 1))
@@ -102,12 +126,16 @@ class HotAnswers:
         if self.monotonic() - self.read_at >= EPOCH_SECONDS:
             asked_at = self.monotonic()
             with self.db.read() as session:
-                self.epoch = session.execute(select(HotEpochRow.epoch)).scalar_one()
+                row = session.scalars(select(HotEpochRow)).one()
+                self.epoch, self.last_revocation = row.epoch, row.last_revocation
             self.read_at = asked_at
         return self.epoch
 
     def is_current(self, incarnation: str, marker: bytes | None, epoch: int) -> bool:
-        """Whether the store is the one this process knows; if not, the epoch is raised for everybody."""
+        """Whether the store is the one this process knows; if not, the epoch is raised for everybody.
+
+        ``marker`` is the epoch that the store knows; None if it knows none, or was put back to an earlier time.
+        """
         if incarnation == self.incarnation and marker == str(epoch).encode():
             return True
         if incarnation == self.incarnation and marker is not None and int(marker) > epoch:
@@ -124,9 +152,11 @@ class HotAnswers:
             with self.db.write() as session:
                 self.raise_epoch(session)
         self.forget()
-        marker = str(self.current_epoch()).encode()
+        marks = {MARKER: str(self.current_epoch()).encode()}
+        if raising:  # else the store's own must stay: it may tell that the store was put back meanwhile
+            marks[LAST_REVOCATION] = str(self.last_revocation).encode()
         try:
-            self.backend.put({MARKER: marker}, MARKER_SECONDS)
+            self.backend.put(marks, MARKER_SECONDS)
         except StoreUnavailable:
             return
         self.incarnation = incarnation

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -88,3 +88,4 @@ class HotEpochRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # always 1
     epoch: Mapped[int] = mapped_column(Integer)
+    last_revocation: Mapped[int] = mapped_column(BigInteger, server_default="0")  # microseconds, always growing

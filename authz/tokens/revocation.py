@@ -143,8 +143,10 @@ class Revocation:
 
     def bury_in(self, session: Session, tokens: dict[str, datetime]) -> bool:
         """Tombstones before the commit; if that can't be, the epoch is raised with it."""
-        if len(tokens) <= MANY_TOKENS and self.hot.bury(tokens):
+        if not tokens:
             return True
+        if len(tokens) <= MANY_TOKENS:
+            return self.hot.bury_in(session, tokens)
         self.hot.raise_epoch(session)
         return False
 
