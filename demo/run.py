@@ -32,7 +32,7 @@ def write_configuration(config: DemoConfig, state: Path) -> Path:
     """The server's settings for this demo; a database or store named by the environment is written down too."""
     values = {
         "issuer": config.issuer,
-        "organization": "Demo Hospital",
+        "organization": "Lakeside General",
         "database_url": os.environ.get("AUTHZ_DATABASE_URL") or f"sqlite:///{state / 'authz.sqlite3'}",
         "short_lived_path": str(state / "short-lived.sqlite3"),
         "redis_url": os.environ.get("AUTHZ_REDIS_URL", ""),
