@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BINDING, SESSION, DEVICE = "browser", "session", "device"
 DEVICE_SECONDS = 90 * 86400
+OURS = re.compile(r"[A-Za-z0-9_.-]{43,128}")  # a handle has 43 characters, the mark of a device 87
 
 
 def cookie_name(name: str) -> str:
@@ -33,7 +35,9 @@ def cookie_name(name: str) -> str:
 
 
 def browser() -> BrowserFacts:
-    cookies = {name: request.cookies.get(cookie_name(name)) for name in (BINDING, SESSION, DEVICE)}
+    """What the browser says of itself; a cookie that can't be from here is none, and is not sent back either."""
+    sent = {name: request.cookies.get(cookie_name(name), "") for name in (BINDING, SESSION, DEVICE)}
+    cookies = {name: value if OURS.fullmatch(value) else None for name, value in sent.items()}
     return BrowserFacts(http_request().peer, cookies[BINDING], cookies[SESSION], cookies[DEVICE])
 
 
