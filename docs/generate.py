@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from dataclasses import MISSING, fields
 from itertools import pairwise
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGES = Path(__file__).resolve().parent / "reference"
+TESTS = Path(__file__).resolve().parent.parent / "tests"
+RULE = re.compile(
+    r"\b(?:DISC|CAP|CS|CORS|REG|LAU|AUTHZ|PKCE|TOK|REF|CTX|FCX|SCP|PROC|OID|SYM|ASY|BKS|INT|MGT|VER|Q"
+    r"|AZ|TK|CA|RG|IN|RV|DJ|LC|LA|WM|KT|HC|HP|RL|AU)-[0-9]{1,2}\b"
+)
 
 
 def settings_page() -> str:
@@ -75,8 +81,34 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
             yield from commands(found, f"{path} {name}")
 
 
+def tests_page() -> str:
+    """Which test cites which numbered rule, by the ids in its docstring."""
+    cited: dict[str, set[str]] = {}
+    for file in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for rule in RULE.findall(ast.get_docstring(node) or ""):
+                    cited.setdefault(rule, set()).add(f"{file.relative_to(TESTS)}::{node.name}")
+    lines = [
+        "# Rules and the tests that cite them",
+        "",
+        "AZ, TK, CA, RG, IN, RV, DJ, LC, LA, WM, KT, HC, HP, RL and AU are attack cases; the others are rules of SMART App",
+        "Launch 2.2, numbered by page.",
+        "",
+        "| id | tests |",
+        "|---|---|",
+    ]
+    lines += [f"| {rule} | {'<br>'.join(f'`{name}`' for name in sorted(cited[rule]))} |" for rule in sorted(cited)]
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[str, str]:
-    return {"settings.md": settings_page(), "cli.md": cli_page(), "launch-record.md": launch_record()}
+    return {
+        "settings.md": settings_page(),
+        "cli.md": cli_page(),
+        "launch-record.md": launch_record(),
+        "tests.md": tests_page(),
+    }
 
 
 def main() -> int:
