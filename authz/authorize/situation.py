@@ -91,7 +91,7 @@ class Judge:
             return Situation(facts, sign_in, sid, user, fhir_user, offered=offered)
         self.check_rights(request, user, fhir_user, patient)
         judgement = decide(question(request, pending, fhir_user, patient, unticked))
-        check_something_left(judgement, pending)
+        check_something_left(judgement, pending, unticked)
         consent = ConsentQuestion(
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
         )
@@ -205,8 +205,10 @@ def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
         raise UnmetAuthenticationRequirements("the user did not sign in the way the app demands")
 
 
-def check_something_left(judgement: Judgement, pending: Pending) -> None:
+def check_something_left(judgement: Judgement, pending: Pending, unticked: frozenset[str]) -> None:
     """SCP-17: no code for nothing; and an EHR launch's context is only for an app that may be launched."""
+    if not judgement.granted and unticked:
+        raise AccessDenied("the user agreed to none of the scopes")
     if not judgement.granted:
         raise InvalidScope("none of the scopes can be granted")
     if pending.launch is not None and "launch" not in judgement.granted:

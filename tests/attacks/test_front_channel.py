@@ -98,6 +98,16 @@ def test_the_consent_form_can_only_take_away(world: World) -> None:
     assert (tokens["scope"], tokens["patient"]) == (SCOPE, "A")
 
 
+def test_to_allow_nothing_is_to_refuse(world: World) -> None:
+    """SCP-17: every box unticked is the person's no, not a mistake of the app's."""
+    browser, page = consent_page(world, "patient/Observation.rs offline_access")
+    reply = post(browser, "/consent", interaction=handle_of(page), action="allow")
+    sent = reply.location_parameters
+    assert sent.pop("error_description").startswith("the user agreed to none of the scopes (support code ")
+    assert sent == {"error": "access_denied", "state": world.public.state, "iss": ISSUER}
+    assert count(world, CodeRow) == 0
+
+
 def test_an_interaction_of_another_browser_is_nothing(world: World) -> None:
     """LC-09, LC-11, LC-26: neither its form nor its address, and also not for somebody signed in there."""
     _victim, page = consent_page(world)
