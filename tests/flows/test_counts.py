@@ -1,0 +1,65 @@
+"""How much a request asks of the stores: counts don't depend on the machine."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from tests.world import World
+
+VERBS = ("get", "put", "take", "claim", "count", "delete")
+SCOPE = "launch openid patient/*.rs online_access"
+
+
+@contextmanager
+def counted(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, int]]:
+    """Round trips to the short-lived store, and statements to SQL (BEGIN and COMMIT left out)."""
+    counts = {"store": 0, "sql": 0}
+    backend = world.services.backend
+    with monkeypatch.context() as patched:
+        for verb in VERBS:
+            plain = getattr(type(backend), verb)
+
+            def spy(self: Any, *args: Any, _plain: Any = plain, **more: Any) -> Any:
+                counts["store"] += 1
+                return _plain(self, *args, **more)
+
+            patched.setattr(type(backend), verb, spy)
+
+        def statement(_c: object, _cursor: object, text: str, *_: object) -> None:
+            counts["sql"] += not text.startswith(("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA"))
+
+        event.listen(world.services.db.engine, "before_cursor_execute", statement)
+        yield counts
+        event.remove(world.services.db.engine, "before_cursor_execute", statement)
+
+
+def test_introspection_of_a_live_token_is_one_round_trip_and_no_sql(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hot path of house section 4: the answer, the tombstone and the marker come in one look."""
+    handle = str(world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"])
+    token = world.public.tokens(handle, SCOPE)["access_token"]
+    for _ in range(3):  # the store gets to know this process, the caller is remembered
+        assert world.fhir_server.introspect(token)["active"] is True
+    with counted(world, monkeypatch) as counts:
+        assert world.fhir_server.introspect(token)["patient"] == "A"
+    assert counts == {"store": 1, "sql": 0}
+
+
+def test_a_code_is_redeemed_with_one_write_to_the_store(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """performance.md target 11: the ready answer goes to the store after the commit; everything else is SQL."""
+    first = str(world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"])
+    world.public.tokens(first, SCOPE)
+    code = world.public.code(str(world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"]), SCOPE)
+    with counted(world, monkeypatch) as counts:
+        assert world.public.redeem(code).status == 200
+    assert counts["store"] == 1
+    assert counts["sql"] <= 15
