@@ -30,7 +30,7 @@ class Rotation:
         return [self.keyring.make(session, state) for state in ("active", "next") if state not in states]
 
     def rotate(self, session: Session, *, at_once: bool = False) -> list[SigningKeyRow]:
-        """Activate the next key, retire the active one, and publish a new next one.
+        """Retire the active key, activate the next one, and publish a new next one; returns them in this order.
 
         Raises InvalidRequest if the next key has been published for less than ``jwks_max_age_seconds`` plus the
         minute in which every process reads it, unless ``at_once`` (a key was stolen).
@@ -43,11 +43,11 @@ class Rotation:
         ready_at = following.created_at + timedelta(seconds=self.published_seconds + 60)
         if now < ready_at and not at_once:
             raise InvalidRequest(f"the next key may sign from {ready_at.isoformat(timespec='seconds')} on")
-        for row in rows:
-            if row.state == "active":
-                row.state, row.retired_at = "retired", now
+        retired = [row for row in rows if row.state == "active"]
+        for row in retired:
+            row.state, row.retired_at = "retired", now
         following.state, following.activated_at = "active", now
-        return [following, self.keyring.make(session, "next")]
+        return [*retired, following, self.keyring.make(session, "next")]
 
     def remove(self, session: Session, kid: str, *, at_once: bool = False) -> SigningKeyRow:
         """Publish a key no more: what it signed no longer verifies.

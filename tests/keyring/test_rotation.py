@@ -53,7 +53,8 @@ def test_a_rotation_activates_the_next_key_and_publishes_a_new_one(keys: Keys) -
     active, following = keys.kid("active"), keys.kid("next")
     token = keys.keyring.sign(CLAIMS)
     keys.pass_time(PUBLISHED_SECONDS + READ_SECONDS)
-    activated, made = keys.rotate()
+    retired, activated, made = keys.rotate()
+    assert (retired.kid, retired.retired_at) == (active, keys.own.clock())
     assert keys.states() == {active: "retired", following: "active", made.kid: "next"}
     assert (activated.kid, activated.activated_at) == (following, keys.own.clock())
     keys.keyring.forget()
