@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gunicorn.workers.base import Worker
 
 bind = os.environ.get("BIND", "127.0.0.1:9000")
-worker_class = "gthread"  # never sync: one slow client would hold a worker
+worker_class = "authz.worker.DeadlineWorker"  # never sync: one slow client would hold a worker
 workers = int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 1))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 preload_app = True  # keys and templates are loaded once; check() leaves no connection open before the fork

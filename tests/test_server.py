@@ -61,11 +61,11 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Server]:
+def serving(folder: Path, **more: str) -> Iterator[Server]:
     port, log = free_port(), folder / "log"
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            COMMAND, cwd=ROOT, env=environment(folder, BIND=f"127.0.0.1:{port}"), stdout=stderr, stderr=stderr
+            COMMAND, cwd=ROOT, env=environment(folder, BIND=f"127.0.0.1:{port}", **more), stdout=stderr, stderr=stderr
         )
     server = Server(process, port, log)
     try:

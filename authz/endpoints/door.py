@@ -25,7 +25,6 @@ GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 PARAMETER_NAME = re.compile(r"[A-Za-z_.-]{1,32}")
 MAX_NAMES = 30
 MAX_PATH = 200
-SOCKET_SECONDS = 15.0  # for a peer that stops sending a body or reading an answer: a thread waits for it
 PROTOCOLS = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"})
 
 
@@ -40,8 +39,6 @@ class Door:
         request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(16)
         environ[REQUEST_ID] = request_id
         token = CURRENT_REQUEST.set(request_id)
-        if "gunicorn.socket" in environ:
-            environ["gunicorn.socket"].settimeout(SOCKET_SECONDS)
         begun = time.perf_counter()
         answered: list[str] = []
 

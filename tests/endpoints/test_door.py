@@ -148,17 +148,3 @@ def test_a_message_that_others_may_read_differently_goes_no_further(environ: dic
 )
 def test_other_messages_go_on(environ: dict[str, str]) -> None:
     assert call(Inside(), **environ)[2] == b"inside"
-
-
-class FakeSocket:
-    timeout = 0.0
-
-    def settimeout(self, seconds: float) -> None:
-        self.timeout = seconds
-
-
-def test_a_thread_does_not_wait_for_ever_for_its_peer() -> None:
-    """security.md HP-14: a body that stalls, an answer that is never read."""
-    socket = FakeSocket()
-    call(Inside(), **{"gunicorn.socket": socket})
-    assert socket.timeout == 15.0

@@ -1,0 +1,98 @@
+"""A thread is not held by a peer that is slow on purpose (security.md 2.13 HP-14)."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from authz.worker import Deadlines
+from tests.servers import wait_until
+from tests.test_server import FORM, HOST, serving
+from tests.world import build, settings_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_connection_over_its_time_is_shut_down_under_the_thread_that_reads_it() -> None:
+    deadlines = Deadlines(seconds=0)
+    ours, peer = socket.socketpair()
+    read: list[bytes] = []
+
+    def reader() -> None:
+        with deadlines.watch(ours):
+            read.append(ours.recv(1))
+
+    thread = threading.Thread(target=reader)
+    with closing(ours), closing(peer):
+        thread.start()
+        wait_until(lambda: bool(deadlines.ends), "the reader")
+        deadlines.enforce(time.monotonic())
+        thread.join()
+        assert read == [b""]
+        assert peer.recv(1) == b""
+    assert deadlines.ends == {}
+
+
+def test_a_connection_within_its_time_is_left_alone() -> None:
+    deadlines = Deadlines()
+    ours, peer = socket.socketpair()
+    with closing(ours), closing(peer):
+        with deadlines.watch(ours):
+            deadlines.enforce(time.monotonic())
+            peer.sendall(b"a")
+            assert ours.recv(1) == b"a"
+        deadlines.enforce(time.monotonic() + 60)  # the exchange is over: the connection may be kept alive
+        peer.sendall(b"b")
+        assert ours.recv(1) == b"b"
+
+
+def test_a_peer_that_has_gone_already_is_no_trouble() -> None:
+    deadlines = Deadlines(seconds=0)
+    ours, peer = socket.socketpair()
+    peer.close()
+    ours.close()
+    with deadlines.watch(ours):
+        deadlines.enforce(time.monotonic())
+
+
+def test_more_slow_peers_than_threads_do_not_close_the_server(tmp_path: Path) -> None:
+    """HP-14: half a request line, headers and a body, each a byte further now and then."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    post = b"POST /token HTTP/1.1\r\n" + HOST + FORM
+    beginnings = [b"GET /healt", post + b"X-A: ", post + b"Content-Length: 9999\r\n\r\na="]
+    with serving(tmp_path, WEB_THREADS="1") as server:
+        held = [socket.create_connection(("127.0.0.1", server.port)) for _ in beginnings]
+        try:
+            for connection, beginning in zip(held, beginnings, strict=True):
+                connection.sendall(beginning)
+
+            def all_gone() -> bool:
+                """Whether the server has hung up on every one of them, though they still send."""
+                gone = 0
+                for connection in held:
+                    try:
+                        connection.sendall(b"a")
+                        connection.setblocking(False)
+                        gone += connection.recv(65536) == b""
+                    except BlockingIOError:
+                        continue
+                    except OSError:
+                        gone += 1
+                    finally:
+                        connection.setblocking(True)
+                time.sleep(0.2)
+                return gone == len(held)
+
+            wait_until(all_gone, "the slow peers to be cut off", 90)
+        finally:
+            for connection in held:
+                connection.close()
+        assert server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n").startswith(
+            b"HTTP/1.1 200"
+        )
+        assert "Traceback" not in server.log.read_text()
