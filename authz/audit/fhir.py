@@ -100,7 +100,8 @@ def agents(record: dict[str, Any], issuer: str) -> list[dict[str, Any]]:
 
 def token_request(record: dict[str, Any], name: EventName) -> dict[str, Any]:
     """What was asked without what it was paid with: no code, verifier, secret, assertion or refresh token."""
-    grant_type = "refresh_token" if name is EventName.TOKEN_REFRESHED else "authorization_code"
+    first = "authorization_code" if record["sub"] else "client_credentials"
+    grant_type = "refresh_token" if name is EventName.TOKEN_REFRESHED else first
     form = {"grant_type": grant_type, "client_id": record["client_id"] or "unknown"}
     return {
         "type": {"system": ENTITY_TYPE, "code": "2", "display": "System Object"},

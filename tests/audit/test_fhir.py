@@ -128,6 +128,12 @@ def test_a_refreshed_token_says_what_was_asked_without_what_it_was_paid_with() -
     assert base64.b64decode(found["entity"][0]["query"]) == b"grant_type=refresh_token&client_id=a%26b%3Dc"
 
 
+def test_a_backend_service_s_token_has_no_user() -> None:
+    found = exported(token(sub=None, patient=None, launch_id=None))
+    assert base64.b64decode(found["entity"][0]["query"]) == b"grant_type=client_credentials&client_id=app"
+    assert [agent["requestor"] for agent in found["agent"]] == [True, False]
+
+
 def test_a_consent_names_its_patient() -> None:
     """BALP AuthZconsent: Security Alert; the patient is found by a search."""
     found = exported(token(EventName.CONSENT_GRANTED, token_id=None, peer=Peer("192.0.2.1", None, "request-1")))
