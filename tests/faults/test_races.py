@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,12 +34,14 @@ LAUNCH = {"patient": "A", "launch_url": "https://app.example/launch"}
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp(request.param)
-    if request.param == "sqlite":
-        with live_server(folder) as running:
-            yield running
-    else:
-        with postgres_server() as database, live_server(folder, database.new_database()) as running:
-            yield running
+    with ExitStack() as stack:
+        url = ""
+        if request.param == "postgres":
+            url = stack.enter_context(postgres_server()).new_database()
+        running = stack.enter_context(live_server(folder, url))
+        yield running
+        lines = [json.loads(line) for line in running.log.read_text().splitlines()]
+        assert [line for line in lines if line["level"] not in {"INFO", "WARNING"}] == []
 
 
 @pytest.fixture(scope="module")

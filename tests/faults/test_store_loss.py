@@ -8,25 +8,34 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
-from tests.live import live_server
+from authz.tokens.model import HotEpochRow
+from tests.live import at_once, live_server
 from tests.servers import redis_server, wait_until
+from tests.transport import OverHttp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from authz.services import Services
     from tests.live import Live
     from tests.servers import RedisServer
+    from tests.world import World
 
 SCOPE = "launch openid fhirUser patient/*.rs online_access"
 INACTIVE = {"active": False}
 WITHIN_SECONDS = 1.0
-LOOKS = 40  # enough that each worker answers some
+LOOKS = 40
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +62,16 @@ def new_tokens(live: Live) -> dict[str, Any]:
 
 
 def looks(live: Live, token: str) -> list[dict[str, Any]]:
-    return [live.fhir_server.introspect(token) for _ in range(LOOKS)]
+    """Ask often, each time on a connection of its own and several at once, so that both workers answer."""
+
+    def look(_: int) -> dict[str, Any]:
+        transport = OverHttp(live.settings.issuer)
+        answer = replace(live.fhir_server, transport=transport).introspect(token)
+        transport.pool.clear()
+        return answer
+
+    with ThreadPoolExecutor(LOOKS // 4) as pool:
+        return list(pool.map(look, range(LOOKS)))
 
 
 def check_story(live: Live, remember: Callable[[], object], lose: Callable[[], object]) -> None:
@@ -204,3 +222,48 @@ def test_a_later_revocation_does_not_hide_that_the_store_was_put_back(on_a_file:
 
     check_story(on_a_file, lambda: copied(store, older), restore_and_revoke)
     assert looks(on_a_file, another["access_token"]) == [INACTIVE] * LOOKS
+
+
+def epoch(live: Live) -> int:
+    made: Services = live.app.extensions["authz"]
+    with live.app.app_context(), made.db.read() as session:
+        return session.scalars(select(HotEpochRow.epoch)).one()
+
+
+def test_revocations_while_others_ask_make_no_other_copy_stale(on_a_file: Live) -> None:
+    """The store knows of a revocation before SQL does, so that none is ever taken for a store that was put back."""
+    alive = new_tokens(on_a_file)["access_token"]
+    looks(on_a_file, alive)
+    before = epoch(on_a_file)
+    with ThreadPoolExecutor(12) as pool:
+        for _ in range(5):
+            dead = [new_tokens(on_a_file)["refresh_token"] for _ in range(6)]
+            revoke = [partial(on_a_file.public.revoke, token) for token in dead]
+            replies = at_once([*revoke, *[partial(on_a_file.fhir_server.ask, alive)] * 6], pool)
+            assert [reply.status for reply in replies] == [200] * 12
+    time.sleep(WITHIN_SECONDS)
+    assert all(answer["active"] is True for answer in looks(on_a_file, alive))
+    assert epoch(on_a_file) == before
+
+
+def bury_and_fail(world: World) -> None:
+    with world.services.db.write() as session:
+        assert world.services.hot.bury_in(session, {"0" * 64: world.clock() + timedelta(hours=1)})
+        raise LookupError
+
+
+def test_a_revocation_that_was_rolled_back_is_no_loss_and_the_next_one_counts(world: World) -> None:
+    launch = world.ehr.launch("public", "Practitioner/dr", patient="A", launch_url="https://app.example/launch")
+    tokens = world.public.tokens(launch["launch"], SCOPE)
+    hot = world.services.hot
+    active = world.fhir_server.introspect(tokens["access_token"])
+    before = hot.current_epoch()
+    with pytest.raises(LookupError):
+        bury_and_fail(world)
+    world.clock.forward(seconds=2)
+    hot.forget()
+    assert world.fhir_server.introspect(tokens["access_token"]) == active
+    assert world.public.revoke(tokens["refresh_token"]).status == 200
+    hot.forget()
+    assert world.fhir_server.introspect(tokens["access_token"]) == INACTIVE
+    assert hot.current_epoch() == before
