@@ -4,6 +4,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
 
 from tests.world import World, build, settings_in
 
@@ -36,3 +37,10 @@ def world(tmp_path: Path) -> Iterator[World]:
         made.services.db.engine.dispose()
     made.services.backend.close()
     shutil.rmtree(tmp_path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """One for all tests of a process: it allows no second."""
+    with sync_playwright() as running:
+        yield running

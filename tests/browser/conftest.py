@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
 from tests.hospital import Hospital, running_hospital
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Playwright
 
 CHROMIUM = [
     "--no-sandbox",
@@ -31,12 +32,6 @@ CHROMIUM = [
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     with running_hospital(tmp_path_factory.mktemp("hospital")) as hospital:
         yield hospital
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as playwright:
-        yield playwright
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, FrameLocator, Page, Playwright, expect
 
 from tests.demo.sites import Sites, running_sites
 
@@ -35,11 +35,10 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sites]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        yield browser
-        browser.close()
+def chromium(playwright: Playwright) -> Iterator[Browser]:
+    browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
+    yield browser
+    browser.close()
 
 
 @pytest.fixture
