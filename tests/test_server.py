@@ -6,8 +6,10 @@ import json
 import os
 import re
 import socket
+import struct
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 HOST = b"Host: authz.example\r\n"
+POOL_SIZE = 5  # of SQLAlchemy, for each of the two workers
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "wsgi:app"]
 
 
@@ -171,6 +174,60 @@ def test_no_header_changes_a_public_url(server: Server, headers: bytes) -> None:
     assert document["token_endpoint"] == "http://127.0.0.1:9000/token"
     absolute = b"GET http://evil.example/.well-known/openid-configuration HTTP/1.1\r\n" + HOST + b"\r\n"
     assert json.loads(server.send(absolute).partition(b"\r\n\r\n")[2]) == document
+
+
+@pytest.mark.parametrize(
+    ("message", "seen"),
+    [
+        (post(b"Content-Length: 3", b"Expect: 100-continue", body=b"a=b"), [b"100", b"400"]),
+        (post(b"Content-Length: 3", b"Expect: everything", body=b"a=b"), [b"417"]),
+        (b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", [b"200"]),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [b"400"]),
+        (b"CONNECT fhir.example:443 HTTP/1.1\r\n" + HOST + b"\r\n", [b"404"]),
+        (b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n", [b"204"]),
+        (b"TRACE /token HTTP/1.1\r\n" + HOST + b"\r\n", [b"405"]),
+    ],
+)
+def test_nothing_gets_past_the_server_or_hangs(server: Server, message: bytes, seen: list[bytes]) -> None:
+    """HP-15: expectations, upgrades, methods of proxies."""
+    answer = server.send(message)
+    assert statuses(answer) == seen
+    assert b"Switching Protocols" not in answer
+
+
+def open_files(server: Server) -> Counter[str]:
+    """What the workers have open, by name; every socket counts as ``socket``."""
+    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    found = [path for child in children for path in Path(f"/proc/{child}/fd").iterdir()]
+    return Counter(Path(str(path.readlink()).partition(":")[0]).name for path in found if path.is_symlink())
+
+
+def test_aborted_connections_leave_nothing_behind(server: Server) -> None:
+    """HP-19: resets before, in and after a request; no socket stays, and only a pool of database connections."""
+    messages = [
+        b"GET /jw",
+        b"GET /jwks HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET /authorize?client_id=public HTTP/1.1\r\n" + HOST + b"\r\n",
+        post(b"Content-Length: 5000", body=b"token=" + b"x" * 3000),
+        post(CHUNKED, body=b"fff\r\nx"),
+    ]
+
+    def abort(rounds: int) -> None:
+        for number in range(rounds):
+            with socket.create_connection(("127.0.0.1", server.port)) as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close = reset
+                connection.sendall(messages[number % len(messages)])
+
+    def nothing_left() -> bool:
+        files = open_files(server)
+        return files["socket"] <= before["socket"] and files["authz.sqlite3-wal"] <= 2 * POOL_SIZE
+
+    before = open_files(server)
+    abort(500)
+    wait_until(nothing_left, "the workers to close what was aborted")
+    assert statuses(server.send(b"GET /readyz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")) == [b"200"]
+    assert "Traceback" not in server.log.read_text()
+    assert {line["level"] for line in server.lines()} <= {"INFO", "WARNING"}
 
 
 def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
