@@ -26,6 +26,8 @@ SCOPES = (
     "patient/*.cruds",
     "user/*.rs",
     "user/*.cruds",
+    "system/*.rs",
+    "system/*.cruds",
     "patient/*.read",
     "patient/*.write",
     "user/*.read",
@@ -37,6 +39,7 @@ CAPABILITIES = (
     "authorize-post",
     "client-public",
     "client-confidential-symmetric",
+    "client-confidential-asymmetric",
     "sso-openid-connect",
     "context-banner",
     "context-style",
@@ -49,7 +52,8 @@ CAPABILITIES = (
     "permission-v1",
     "permission-v2",
 )
-CLIENT_SECRET_METHODS = ["client_secret_basic", "client_secret_post"]
+CONFIDENTIAL_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+ASSERTION_ALGORITHMS = ["RS384", "ES384"]
 PROMPTS = ["none", "login", "consent", "select_account"]
 CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid", "at_hash", "fhirUser", "name"]
 
@@ -84,7 +88,8 @@ class Discovery:
             **self.endpoints(),
             "userinfo_endpoint": self.settings.url("/userinfo"),
             "grant_types_supported": [name for name in self.grant_types if name != "refresh_token"],
-            "token_endpoint_auth_methods_supported": CLIENT_SECRET_METHODS,
+            "token_endpoint_auth_methods_supported": CONFIDENTIAL_METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
             "response_types_supported": ["code"],
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": list(SCOPES),
@@ -99,9 +104,11 @@ class Discovery:
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": list(self.grant_types),
-            "token_endpoint_auth_methods_supported": [*CLIENT_SECRET_METHODS, "none"],
+            "token_endpoint_auth_methods_supported": [*CONFIDENTIAL_METHODS, "none"],
+            "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
             "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
-            "revocation_endpoint_auth_methods_supported": [*CLIENT_SECRET_METHODS, "none"],
+            "revocation_endpoint_auth_methods_supported": [*CONFIDENTIAL_METHODS, "none"],
+            "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
         }

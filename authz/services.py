@@ -127,6 +127,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         db=db,
         now=now,
         clients=clients,
+        fhir_servers=fhir_servers,
         codes=codes,
         refresh_tokens=RefreshTokens(settings, now, ehr_sessions),
         issuer=Issuer(settings, now, IdTokens(settings, keyring), trail),

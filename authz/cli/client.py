@@ -187,4 +187,4 @@ def members_and_decisions(given: dict[str, Any]) -> tuple[dict[str, Any], dict[s
 def default_grant_types(scope: str) -> list[str]:
     """An app that may ask for ``offline_access`` or ``online_access`` may refresh."""
     refreshes = {"offline_access", "online_access"} & set(scope.split())
-    return list(GRANT_TYPES if refreshes else GRANT_TYPES[:1])
+    return ["authorization_code", "refresh_token"] if refreshes else ["authorization_code"]

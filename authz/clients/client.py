@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from authz.clients.model import ClientRow
 
 NO_AUTHENTICATION = "none"  # RFC 7591 §2: the method of a public client
+BY_KEY = "private_key_jwt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class Client:
     def is_public(self) -> bool:
         """Whether it can't keep a secret (RFC 6749 §2.1)."""
         return self.token_endpoint_auth_method == NO_AUTHENTICATION
+
+    @property
+    def has_secret(self) -> bool:
+        return self.token_endpoint_auth_method not in (NO_AUTHENTICATION, BY_KEY)
 
     def may_use(self, fhir_server: str) -> bool:
         return not self.fhir_servers or fhir_server in self.fhir_servers

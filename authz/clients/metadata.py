@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from marshmallow import EXCLUDE, Schema, ValidationError, validate, validates_schema
 from marshmallow import fields as mm
 
-from authz.clients.client import NO_AUTHENTICATION
+from authz.clients.client import BY_KEY, NO_AUTHENTICATION
 from authz.clients.jwks import jwks_problems
 from authz.clients.redirect_uri import LAUNCH_PARAMETERS, problems
 from authz.errors import InvalidScope, OAuthError
@@ -23,8 +23,8 @@ from authz.scopes import ScopeSet, UnknownScope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", NO_AUTHENTICATION)
-GRANT_TYPES = ("authorization_code", "refresh_token")
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", BY_KEY, NO_AUTHENTICATION)
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 ABOUT = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
 MAX_NAME = 255
 MAX_ITEMS = 20
@@ -61,6 +61,10 @@ class ClientMetadata:
     def is_public(self) -> bool:
         return self.token_endpoint_auth_method == NO_AUTHENTICATION
 
+    @property
+    def has_secret(self) -> bool:
+        return self.token_endpoint_auth_method not in (NO_AUTHENTICATION, BY_KEY)
+
     @classmethod
     def load(cls, members: Mapping[str, Any]) -> ClientMetadata:
         """Check what a client says; members that are not known are left out (RFC 7591 §2).
@@ -89,8 +93,15 @@ class ClientMetadata:
             found.append("jwks and jwks_uri exclude each other")
         if "authorization_code" in self.grant_types and not self.redirect_uris:
             found.append("redirect_uris: the grant type authorization_code needs at least one")
-        if "authorization_code" not in self.grant_types:
+        if not {"authorization_code", "client_credentials"} & set(self.grant_types):
+            found.append("grant_types: authorization_code or client_credentials must be among them")
+        if "refresh_token" in self.grant_types and "authorization_code" not in self.grant_types:
             found.append("grant_types: refresh_token comes with authorization_code")
+        by_key = self.token_endpoint_auth_method == BY_KEY
+        if by_key and self.jwks is None:
+            found.append(f"{BY_KEY} needs the client's public keys in jwks; jwks_uri is not read yet")
+        if "client_credentials" in self.grant_types and not by_key:
+            found.append(f"grant_types: client_credentials needs {BY_KEY} (SMART backend services)")
         return found
 
 

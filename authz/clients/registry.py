@@ -99,9 +99,9 @@ class Clients:
         client_id = client_id or f"c_{random.token_hex(8)}"
         if not CLIENT_ID.fullmatch(client_id):
             raise InvalidValue(f"{client_id}: {CLIENT_ID_RULE}")
-        if metadata.is_public and secret is not None:
-            raise InvalidValue("a public client has no secret")
-        if not metadata.is_public and secret is None:
+        if not metadata.has_secret and secret is not None:
+            raise InvalidValue("a public client has no secret, nor has one that signs with a key")
+        if metadata.has_secret and secret is None:
             secret = new_secret()
         now = self.now()
         kept = [] if secret is None else [self.stored.keep(secret, now)]
@@ -125,7 +125,7 @@ class Clients:
         self.write(
             session, row, metadata, HospitalDecisions(**decided | {"fhir_servers": tuple(decided["fhir_servers"])})
         )
-        if metadata.is_public:
+        if not metadata.has_secret:
             row.secrets = []
         self.write_origins(session, row)
         return from_row(row)
@@ -142,8 +142,8 @@ class Clients:
     def rotate_secret(self, session: Session, client_id: str, overlap: timedelta) -> str:
         """A new secret; the old ones work for ``overlap`` more. Raises NotFound; InvalidValue for a public client."""
         row = self.row(session, client_id)
-        if from_row(row).is_public:
-            raise InvalidValue(f"{client_id}: a public client has no secret")
+        if not from_row(row).has_secret:
+            raise InvalidValue(f"{client_id}: a public client has no secret, nor has one that signs with a key")
         secret = new_secret()
         row.secrets = self.stored.rotate(secret, row.secrets, self.now(), overlap)
         return secret

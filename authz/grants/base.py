@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from authz.audit.trail import Trail
     from authz.clients.registry import Client, Clients
+    from authz.fhir_servers.registry import FhirServers
     from authz.grants.caller import BackChannelRequest
     from authz.policy.policy import Policy
     from authz.settings import Settings
@@ -38,6 +39,7 @@ class GrantServices:
     db: Database
     now: Callable[[], datetime]
     clients: Clients
+    fhir_servers: FhirServers
     codes: Codes
     refresh_tokens: RefreshTokens
     issuer: Issuer

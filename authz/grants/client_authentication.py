@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from authz.clients import assertion
+from authz.clients.client import BY_KEY
+from authz.clients.model import SeenAssertionRow
 from authz.errors import InvalidClient, InvalidRequest
+from authz.storage.database import insert_once
 
 if TYPE_CHECKING:
-    from authz.clients.registry import Client, Clients
+    from authz.clients.registry import Client
+    from authz.grants.base import GrantServices
     from authz.grants.caller import BackChannelRequest
 
-METHODS = ("client_secret_basic", "client_secret_post", "none")
+log = logging.getLogger(__name__)
+
+METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,36 @@ class AuthlibClient:
 class ClientAuthentication:
     """Authenticates the client of one back-channel request; every failure reads the same (security.md CA-01)."""
 
-    def __init__(self, clients: Clients) -> None:
-        self.clients = clients
+    def __init__(self, services: GrantServices) -> None:
+        self.services = services
+        self.clients = services.clients
+
+    def private_key_jwt(self, _query: object, request: Any) -> AuthlibClient | None:
+        """A JWT signed with a registered key; each is good once (SMART section 15)."""
+        sent: BackChannelRequest = request.sent
+        if not {"client_assertion", "client_assertion_type"} & sent.form.keys():
+            return None
+        try:
+            return self.by_assertion(sent, request.uri)
+        except assertion.BadAssertion as error:
+            log.info("client assertion refused: %s", error)
+            raise InvalidClient from error
+
+    def by_assertion(self, sent: BackChannelRequest, called: str) -> AuthlibClient:
+        """``called`` is the endpoint's URL. Raises BadAssertion, InvalidClient."""
+        if sent.form.get("client_assertion_type") != assertion.ASSERTION_TYPE:
+            raise assertion.BadAssertion("client_assertion_type is not jwt-bearer")
+        read = assertion.read(sent.form.get("client_assertion", ""))
+        known = self.known(read.client_id, sent)
+        if known.client.token_endpoint_auth_method != BY_KEY or known.client.jwks is None:
+            raise assertion.BadAssertion("the client is not registered for private_key_jwt")
+        settings = self.services.settings
+        audiences = {settings.issuer, settings.url("/token"), called}
+        proved = assertion.prove(read, known.client.jwks, audiences, self.services.now())
+        with self.services.db.write() as session:  # of twelve at once one gets the row
+            if not insert_once(session, SeenAssertionRow, digest=proved.digest, expires_at=proved.forget_at):
+                raise assertion.BadAssertion("this jti was used before")
+        return known
 
     def client_secret_basic(self, _query: object, request: Any) -> AuthlibClient | None:
         sent: BackChannelRequest = request.sent

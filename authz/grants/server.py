@@ -11,6 +11,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authz.errors import InvalidClient, InvalidRequest, UnsupportedGrantType
 from authz.grants.authorization_code import AuthorizationCode
 from authz.grants.client_authentication import METHODS, ClientAuthentication
+from authz.grants.client_credentials import ClientCredentials
 from authz.grants.refresh_token import RefreshToken
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from authz.grants.base import GrantServices
     from authz.grants.caller import BackChannelRequest
 
-GRANTS = (AuthorizationCode, RefreshToken)
+GRANTS = (AuthorizationCode, RefreshToken, ClientCredentials)
 
 
 class TokenServer(AuthorizationServer):
@@ -27,7 +28,7 @@ class TokenServer(AuthorizationServer):
     def __init__(self, services: GrantServices) -> None:
         super().__init__()
         self.services = services
-        authentication = ClientAuthentication(services.clients)
+        authentication = ClientAuthentication(services)
         for method in METHODS:
             self.register_client_auth_method(method, getattr(authentication, method))
         for grant in GRANTS:
@@ -51,7 +52,7 @@ class TokenServer(AuthorizationServer):
         if not request.form.get("grant_type"):
             raise InvalidRequest("grant_type is missing")
         request.check_one_credential()
-        asked = self.authlib_request(request)
+        asked = self.authlib_request(request, "/token")
         try:
             grant = self.get_token_grant(asked)
             grant.validate_token_request()
@@ -63,17 +64,17 @@ class TokenServer(AuthorizationServer):
             raise as_ours(error) from error
         return body
 
-    def authenticate(self, request: BackChannelRequest) -> Client:
-        """The client of a request to another endpoint, such as /revoke."""
+    def authenticate(self, request: BackChannelRequest, path: str) -> Client:
+        """The client of a request to another endpoint, such as /revoke. Raises InvalidClient or InvalidRequest."""
         request.check_one_credential()
         try:
-            client: Client = self.authenticate_client(self.authlib_request(request), METHODS).client
+            client: Client = self.authenticate_client(self.authlib_request(request, path), METHODS).client
         except OAuth2Error as error:
             raise as_ours(error) from error
         return client
 
-    def authlib_request(self, request: BackChannelRequest) -> OAuth2Request:
-        asked = OAuth2Request("POST", self.services.settings.url("/token"))
+    def authlib_request(self, request: BackChannelRequest, path: str) -> OAuth2Request:
+        asked = OAuth2Request("POST", self.services.settings.url(path))
         asked.payload = BasicOAuth2Payload(request.form)
         asked.sent = request
         return asked

@@ -1,0 +1,85 @@
+"""``grant_type=client_credentials``: a backend service gets a token of its own (SMART BKS-01..12, decision 12)."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from authz.audit.event import EventName
+from authz.clients.model import ClientRow
+from authz.errors import InvalidClient, InvalidRequest, InvalidScope, InvalidTarget
+from authz.grants.base import Grant
+from authz.scopes import ExtensionScope, Limit, Reason, ResourceScope, ScopeSet, judge, only_levels, only_types
+from authz.tokens.authorization import Authorization
+from authz.tokens.store import NewGrant, check_usable
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.clients.registry import Client
+    from authz.fhir_servers.registry import FhirServer
+    from authz.scopes import Judgement
+    from authz.scopes.scope import Scope
+
+
+class ClientCredentials(Grant):
+    """Registered only for clients with ``private_key_jwt``, so the client has proved a key of its own (BKS-01)."""
+
+    GRANT_TYPE = "client_credentials"
+
+    def authorize(self, session: Session, client: Client) -> Authorization:
+        services = self.services
+        requested = ScopeSet.parse(self.sent.form.get("scope", ""))
+        if not requested:
+            raise InvalidRequest("scope is missing: a backend service says what it needs")
+        server = self.fhir_server(client)
+        judgement = decide(client, server, requested)
+        if not judgement.granted:
+            raise InvalidScope("nothing of this scope is registered for this client at this FHIR server")
+        row = session.get(ClientRow, client.client_id, with_for_update={"read": True})
+        if (
+            row is None or not row.enabled
+        ):  # switched off since it authenticated: what revoked its grants missed this one
+            raise InvalidClient
+        verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
+        new = NewGrant(client.client_id, server.name, judgement.granted, verdicts=verdicts)
+        grant = new.as_row(secrets.token_hex(16), services.now())
+        session.add(grant)
+        session.flush()
+        check_usable(session, grant)
+        return Authorization(
+            grant=grant,
+            scope=judgement.granted,
+            access_token_seconds=services.settings.backend_token_seconds,
+            refresh=None,
+            event=EventName.TOKEN_ISSUED,
+        )
+
+    def fhir_server(self, client: Client) -> FhirServer:
+        """The one that ``resource`` names, else the only one the client may use (BKS-12, RFC 8707 §2)."""
+        usable = [
+            server for server in self.services.fhir_servers.all() if server.enabled and client.may_use(server.name)
+        ]
+        resource = self.sent.form.get("resource")
+        if resource:
+            usable = [server for server in usable if server.accepts_aud(resource)]
+            if len(usable) != 1:
+                raise InvalidTarget("resource must be the base URL of one FHIR server that this client may use")
+        if len(usable) != 1:
+            raise InvalidRequest("say with resource which FHIR server the token is for: its base URL")
+        return usable[0]
+
+
+def decide(client: Client, server: FhirServer, requested: ScopeSet) -> Judgement:
+    """Part of what was asked may be granted; launch, identity and refresh scopes have no meaning here (BKS-11)."""
+    limits = [
+        only_types(server.resource_types),
+        only_levels("system"),
+        Limit(Reason.UNSUPPORTED, is_for_backends, "without a user there is nothing of the kind"),
+        Limit(Reason.NOT_REGISTERED, client.scope, "the client is not registered for it"),
+    ]
+    return judge(requested, limits)
+
+
+def is_for_backends(scope: Scope) -> bool:
+    return isinstance(scope, (ResourceScope, ExtensionScope))
