@@ -48,7 +48,7 @@ def fresh_state(state: Path) -> None:
     """Made anew at each start; the keys stay where a database of one's own still refers to them."""
     keep_keys = bool(os.environ.get("AUTHZ_DATABASE_URL"))
     for entry in state.iterdir() if state.exists() else ():
-        if entry.name == "keys" and keep_keys:
+        if entry.name in {"keys", "bulk.jwks.json"} and keep_keys:
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     state.mkdir(mode=0o700, exist_ok=True)

@@ -47,6 +47,7 @@ def seed(settings: Settings, config: DemoConfig) -> None:
             Rotation(made.keyring, settings.jwks_max_age_seconds).generate(session)
         if made.fhir_servers.get("demo") is None:
             add_all(made, config)
+            add_bulk(made, settings.keys_dir.parent)
         made.db.engine.dispose()
     made.backend.close()
 
@@ -110,7 +111,7 @@ def add_bulk(made: Services, state_dir: Path) -> None:
         "token_endpoint_auth_method": "private_key_jwt",
         "grant_types": ["client_credentials"],
         "jwks": {"keys": [key.as_dict(private=False) for key in keys]},
-        "scope": "system/*.rs",
+        "scope": "system/*.rs __introspect __launch",
     }
     with made.db.write() as session:
         made.clients.add(session, ClientMetadata.load(bulk), HospitalDecisions(("demo",)), client_id="bulk")

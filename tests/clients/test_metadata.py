@@ -143,6 +143,9 @@ def test_one_kid_may_name_keys_of_two_types() -> None:
         {"client_name": 5},
         {"client_name": None},
         {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/jwks"},
+        {"grant_types": ["client_credentials"]},
+        {"token_endpoint_auth_method": "none", "grant_types": ["client_credentials"]},
         {"token_endpoint_auth_method": "client_secret_jwt"},
         {"application_type": "service"},
         {"grant_types": ["password"]},
@@ -180,3 +183,18 @@ def test_everything_wrong_is_said_at_once() -> None:
 def test_a_misspelt_scope_is_refused_with_a_hint() -> None:
     with pytest.raises(InvalidClientMetadata, match="fhirUser"):
         ClientMetadata.load({**GOOD, "scope": "openid fhiruser"})
+
+
+def test_a_backend_service_has_keys_and_no_redirect_uri() -> None:
+    """BKS-01, section 5: private_key_jwt with keys given here, and nobody to send anywhere."""
+    service = {
+        "client_name": "Bulk",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "grant_types": ["client_credentials"],
+        "jwks": {"keys": [public(EC, "e")]},
+        "scope": "system/*.rs",
+    }
+    loaded = ClientMetadata.load(service)
+    assert (loaded.redirect_uris, loaded.is_public, loaded.has_secret) == ((), False, False)
+    with pytest.raises(InvalidClientMetadata, match="refresh_token comes with authorization_code"):
+        ClientMetadata.load({**service, "grant_types": ["client_credentials", "refresh_token"]})
