@@ -17,9 +17,12 @@ from authz.clients.assertion import ASSERTION_TYPE
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from tests.actors import FORM
-from tests.world import FHIR, ISSUER, OTHER_FHIR
+from tests.servers import postgres_server
+from tests.world import FHIR, ISSUER, OTHER_FHIR, build, settings_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.orm import Session
 
     from tests.transport import Reply
@@ -170,6 +173,21 @@ def test_the_same_jti_of_two_clients_is_accepted_twice(world: World, bulk: Backe
 
 def test_of_twelve_at_once_one_wins(bulk: Backend) -> None:
     """CA-35: the jti is a unique row, so a race has one winner."""
+    check_race(bulk)
+
+
+@pytest.mark.postgres
+def test_of_twelve_at_once_one_wins_on_postgresql_too(tmp_path: Path) -> None:
+    """CA-35: there the twelve really run side by side."""
+    with postgres_server() as postgres:
+        world = build(settings_in(tmp_path, database_url=postgres.new_database()))
+        with world.app.app_context():
+            check_race(register(world, "bulk", ("main",)))
+            world.services.db.engine.dispose()
+        world.services.backend.close()
+
+
+def check_race(bulk: Backend) -> None:
     assertion = bulk.assertion()
     with ThreadPoolExecutor(12) as pool:
         replies = list(pool.map(lambda _: bulk.ask(client_assertion=assertion), range(12)))
