@@ -65,7 +65,7 @@ def test_the_same_question_is_not_asked_twice_until_the_decision_expires(made: R
         {"scope": ScopeSet.parse("patient/*.rs")},
         {"scope": ScopeSet.parse("patient/Observation.rs fhirUser")},
     ],
-    ids=str,
+    ids=["user", "app", "FHIR server", "patient", "no patient", "more letters", "more types", "one more scope"],
 )
 def test_another_question_is_asked(made: Registries, consents: Consents, other: dict[str, object]) -> None:
     """security.md AZ-59: not for a wider scope, nor for anybody else."""
