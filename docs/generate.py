@@ -92,8 +92,8 @@ def tests_page() -> str:
     lines = [
         "# Rules and the tests that cite them",
         "",
-        "AZ, TK, CA, RG, IN, RV, DJ, LC, LA, WM, KT, HC, HP, RL and AU are attack cases; the others are rules of SMART App",
-        "Launch 2.2, numbered by page.",
+        "AZ, TK, CA, RG, IN, RV, DJ, LC, LA, WM, KT, HC, HP, RL and AU are attack cases; the others are rules of SMART",
+        "App Launch 2.2, numbered by page.",
         "",
         "| id | tests |",
         "|---|---|",
