@@ -111,7 +111,7 @@ def add_bulk(made: Services, state_dir: Path) -> None:
         "token_endpoint_auth_method": "private_key_jwt",
         "grant_types": ["client_credentials"],
         "jwks": {"keys": [key.as_dict(private=False) for key in keys]},
-        "scope": "system/*.rs __introspect __launch",
+        "scope": "system/*.rs",
     }
     with made.db.write() as session:
         made.clients.add(session, ClientMetadata.load(bulk), HospitalDecisions(("demo",)), client_id="bulk")
