@@ -26,6 +26,7 @@ Network = IPv4Network | IPv6Network
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "AUTHZ_"
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 NOT_SETTINGS = frozenset({"AUTHZ_CONFIG"})
 
 
@@ -222,7 +223,7 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         problems.append("refresh_grace_seconds: 0 to 10")
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         problems.append("log_level: DEBUG, INFO, WARNING or ERROR")
-    if settings.redis_url and urlsplit(settings.redis_url).scheme not in {"redis", "rediss", "redis+sentinel", "unix"}:
+    if settings.redis_url and settings.redis_url.partition("://")[0] not in REDIS_SCHEMES:
         problems.append("redis_url: must start with redis://, rediss://, unix:// or redis+sentinel://")
     if urlsplit(settings.database_url).scheme.split("+")[0] not in {"sqlite", "postgresql"}:
         problems.append("database_url: must start with sqlite:// or postgresql://")

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -199,7 +199,11 @@ def open_files(server: Server) -> Counter[str]:
     """What the workers have open, by name; every socket counts as ``socket``."""
     children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     found = [path for child in children for path in Path(f"/proc/{child}/fd").iterdir()]
-    return Counter(Path(str(path.readlink()).partition(":")[0]).name for path in found if path.is_symlink())
+    names: Counter[str] = Counter()
+    for path in found:
+        with suppress(FileNotFoundError):  # closed since the folder was read
+            names[Path(str(path.readlink()).partition(":")[0]).name] += 1
+    return names
 
 
 def test_aborted_connections_leave_nothing_behind(server: Server) -> None:

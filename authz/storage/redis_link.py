@@ -82,16 +82,17 @@ class Sentinels:
     """
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        credentials, at, hosts = parts.netloc.rpartition("@")
-        self._service = parts.path.removeprefix("/")
+        scheme, _, rest = url.partition("://")  # by hand: some Pythons refuse several hosts with an IPv6 one among them
+        netloc, _, path = rest.partition("/")
+        self._service, _, query = path.partition("?")
+        credentials, at, hosts = netloc.rpartition("@")
         self._sentinels = [address(host) for host in hosts.split(",") if host]
         if not self._service or not self._sentinels:
             raise ValueError(
                 "a Sentinel URL names at least one sentinel and the service: redis+sentinel://host:port/service"
             )
-        scheme = parts.scheme.removesuffix("+sentinel")
-        self._options = checked_options(urlunsplit((scheme, f"{credentials}{at}sentinel", "", parts.query, "")))
+        server = (scheme.removesuffix("+sentinel"), f"{credentials}{at}sentinel", "", query, "")
+        self._options = checked_options(urlunsplit(server))
 
     def link(self) -> Link:
         host, port = self._in_charge()
@@ -123,7 +124,7 @@ class Door(Protocol):
 
 def door(url: str) -> Door:
     """Raises ValueError, without the URL's password, if the URL can't be used."""
-    return Sentinels(url) if urlsplit(url).scheme.endswith("+sentinel") else Server(url)
+    return Sentinels(url) if url.partition("://")[0].endswith("+sentinel") else Server(url)
 
 
 def opened(options: dict[str, Any]) -> Link:

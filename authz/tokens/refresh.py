@@ -104,7 +104,7 @@ class RefreshTokens:
             raise InvalidGrant(UNUSABLE)
         check_usable(session, grant)
         user = session.get(UserRow, grant.sub) if grant.sub else None
-        signed_out = user is not None and grant.auth_time is not None and grant.auth_time < user.sessions_valid_from
+        signed_out = user is not None and grant.created_at < user.sessions_valid_from
         if signed_out and kind is RefreshKind.ONLINE:
             raise InvalidGrant("the user has signed out")
 
