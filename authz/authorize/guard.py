@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from authz.authorize.outcome import Done, Frame
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
-from authz.errors import OAuthError
+from authz.errors import OAuthError, TemporarilyUnavailable, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +47,11 @@ class Guard:
                 raise
             except OAuthError as error:
                 raise ErrorRedirect(error, request.redirect_uri, request.state) from error
+            except (
+                Unavailable
+            ) as error:  # RFC 6749 §4.1.2.1, security.md I8: the app hears of it, now that it is certain
+                away = TemporarilyUnavailable("a part of the server does not answer, try again")
+                raise ErrorRedirect(away, request.redirect_uri, request.state) from error
         except PageRefusal as refusal:
             self.audit(about, "page", refusal.support_code)
             raise
