@@ -36,7 +36,6 @@ class ShowLogin:
     app_name: str
     username: str = ""
     problem: str | None = None
-    because: str | None = None  # why somebody who is signed in is asked again
     new_binding: str | None = None  # a cookie to set
     status: int = 200
     retry_after: int | None = None  # seconds
