@@ -33,7 +33,7 @@ types: $(VENV)/dev.done
 imports: $(VENV)/dev.done
 	$(BIN)/lint-imports
 
-docs: $(VENV)/dev.done  ## write the reference pages that are generated from the code
+docs: $(VENV)/dev.done  ## write the pages that are generated from the code and its tests
 	$(BIN)/python -m docs.generate
 
 node: tests/clients/node_modules/.done

@@ -1,4 +1,4 @@
-"""Writes the reference pages that follow from the code: settings, command line, launch record.
+"""Writes the pages that follow from the code: settings, command line, launch record, rules with their tests.
 
 ``--check`` writes nothing and fails if a page is not what the code says.
 """
@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import ast
-import re
 import sys
 from dataclasses import MISSING, fields
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +18,13 @@ import click
 from authz.cli import main as command_line
 from authz.launch.reference import reference as launch_record
 from authz.settings import Settings
+from docs.citations import RULES, Citations, Rules
+from docs.conformance import cases_page, conformance_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGES = Path(__file__).resolve().parent / "reference"
-TESTS = Path(__file__).resolve().parent.parent / "tests"
-RULE = re.compile(
-    r"\b(?:DISC|CAP|CS|CORS|REG|LAU|AUTHZ|PKCE|TOK|REF|CTX|FCX|SCP|PROC|OID|SYM|ASY|BKS|INT|MGT|VER|Q"
-    r"|AZ|TK|CA|RG|IN|RV|DJ|LC|LA|WM|KT|HC|HP|RL|AU)-[0-9]{1,2}\b"
-)
+DOCS = Path(__file__).resolve().parent
 
 
 def settings_page() -> str:
@@ -81,45 +78,34 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
             yield from commands(found, f"{path} {name}")
 
 
-def tests_page() -> str:
-    """Which test cites which numbered rule, by the ids in its docstring."""
-    cited: dict[str, set[str]] = {}
-    for file in sorted(TESTS.rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                for rule in RULE.findall(ast.get_docstring(node) or ""):
-                    cited.setdefault(rule, set()).add(f"{file.relative_to(TESTS)}::{node.name}")
-    lines = [
-        "# Rules and the tests that cite them",
-        "",
-        "AZ, TK, CA, RG, IN, RV, DJ, LC, LA, WM, KT, HC, HP, RL and AU are attack cases; the others are rules of SMART",
-        "App Launch 2.2, numbered by page.",
-        "",
-        "| id | tests |",
-        "|---|---|",
-    ]
-    lines += [f"| {rule} | {'<br>'.join(f'`{name}`' for name in sorted(cited[rule]))} |" for rule in sorted(cited)]
-    return "\n".join(lines) + "\n"
-
-
 def pages() -> dict[str, str]:
+    """The pages by their path under docs."""
+    citations = cited()
     return {
-        "settings.md": settings_page(),
-        "cli.md": cli_page(),
-        "launch-record.md": launch_record(),
-        "tests.md": tests_page(),
+        "conformance.md": conformance_page(citations),
+        "reference/settings.md": settings_page(),
+        "reference/cli.md": cli_page(),
+        "reference/launch-record.md": launch_record(),
+        "reference/tests.md": cases_page(citations),
     }
+
+
+@cache
+def cited() -> Citations:
+    return Citations.read(Rules.load(RULES.read_text()))
 
 
 def main() -> int:
     stale = []
     for name, text in pages().items():
-        page = PAGES / name
+        page = DOCS / name
         if "--check" in sys.argv[1:]:
             stale += [name] if not page.exists() or page.read_text() != text else []
         else:
-            PAGES.mkdir(exist_ok=True)
             page.write_text(text)
+    for about, ids in (("open", cited().open), ("unknown", cited().unknown), ("excused", cited().excused)):
+        if ids:
+            sys.stdout.write(f"{len(ids)} rules are {about}: {' '.join(ids)}\n")
     if stale:
         sys.stderr.write(f"not what the code says, run `make docs`: {', '.join(stale)}\n")
     return 1 if stale else 0

@@ -1,11 +1,83 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from docs.generate import PAGES, pages
+from docs.citations import Citations, Rules
+from docs.generate import DOCS, pages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = (
+    "conformance.md",
+    "reference/settings.md",
+    "reference/cli.md",
+    "reference/launch-record.md",
+    "reference/tests.md",
+)
+RULES = """
+[[section]]
+title = "Some"
+[section.rules]
+DISC-01 = "a"
+C01 = "b"
+C02 = "c"
+REQ-1 = "d"
+REQ-12 = "e"
+"FIELD token.scope" = "f"
+"CAPABILITY launch-ehr" = "g"
+CAP-02 = "h"
+[section.why_not]
+CAP-02 = "speaks to apps"
+REQ-1 = "not offered yet"
+[[cases]]
+prefix = "AZ"
+title = "authorization endpoint"
+numbers = "01 03"
+"""
+TESTS = '''
+CASES = {"C01": 1, "C02-more": 2}
+NOT_IDS = {"DISC-01": 1}
+
+@pytest.mark.parametrize("one", CASES.values(), ids=CASES)
+def test_cases(one):
+    """REQ-12; AZ-03, AZ-02; FIELD token.scope."""
+
+@pytest.mark.parametrize("one", [pytest.param(1, id="REQ-1 first")])
+@pytest.mark.parametrize("two", NOT_IDS)
+def test_names(one):
+    """ES384, S256, XC01, C011, FIELD
+    token.scope and CAPABILITY launch-ehr, FIELD token.nothing"""
+
+def helper():
+    """DISC-01"""
+'''
 
 
-@pytest.mark.parametrize("name", ["settings.md", "cli.md", "launch-record.md", "tests.md"])
-def test_a_reference_page_is_what_the_code_says(name: str) -> None:
-    """`make docs` writes them; a change of a setting, a command or the launch record shows in its page."""
-    assert (PAGES / name).read_text() == pages()[name]
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_what_the_code_says(name: str) -> None:
+    """`make docs` writes them; a change of a setting, a command, the launch record or a test shows in its page."""
+    assert (DOCS / name).read_text() == pages()[name]
+
+
+def test_an_id_counts_where_a_test_cites_it(tmp_path: Path) -> None:
+    """In its docstring and in the names of its cases; what only looks like an id is found out."""
+    (tmp_path / "test_it.py").write_text(TESTS)
+    found = Citations.read(Rules.load(RULES), tmp_path)
+    cases, names = "test_it.py::test_cases", "test_it.py::test_names"
+    assert found.by_id == {
+        "C01": [cases],
+        "C02": [cases],
+        "REQ-12": [cases],
+        "AZ-02": [cases],
+        "AZ-03": [cases],
+        "FIELD token.scope": [cases, names],
+        "FIELD token.nothing": [names],
+        "CAPABILITY launch-ehr": [names],
+        "REQ-1": [names],
+    }
+    assert found.open == ["DISC-01"]
+    assert found.unknown == ["AZ-02", "FIELD token.nothing"]
+    assert found.excused == ["REQ-1"]

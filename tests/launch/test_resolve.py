@@ -127,7 +127,7 @@ def test_a_launch_from_an_ended_session_is_refused(world: World) -> None:
 
 
 def test_a_second_request_with_the_same_launch_is_refused(world: World) -> None:
-    """Decision 14, security.md AZ-76: whoever came first goes on, and may come again."""
+    """Decision 14: whoever came first goes on, and may come again."""
     handle, launch = world.create()
     question = asked(handle)
     claim(world.services.launches, launch, "first", question)
