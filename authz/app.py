@@ -40,6 +40,8 @@ from authz.storage.short_lived import StoreUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from authz.outbound import Outbound
+
 PARTS = (authorize, consent, discovery, ehr_session, introspect, jwks, launch, login, revoke, token, userinfo)
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0
@@ -49,7 +51,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now) -> Flask:
+def create_app(
+    settings: Settings | None = None, *, now: Callable[[], datetime] = utc_now, outbound: Outbound | None = None
+) -> Flask:
     """Build the app; it opens no connection, and says nothing about whether it may serve (see ``check``).
 
     Raises ConfigurationError for settings or a secrets file that no server may run with.
@@ -62,7 +66,7 @@ def create_app(settings: Settings | None = None, *, now: Callable[[], datetime] 
     app.url_map.merge_slashes = False  # the redirect would be built from the Host header
     db = Database()
     db.init_app(app, settings.database_url)
-    app.extensions["authz"] = wire(settings, db, now)
+    app.extensions["authz"] = wire(settings, db, now, outbound)
     for part in PARTS:
         app.register_blueprint(part.bp, url_prefix=settings.public_path or None)
     app.register_blueprint(discovery.at_root(settings.public_path))

@@ -32,6 +32,7 @@ from authz.login.by_password import ByPassword
 from authz.login.password import Passwords
 from authz.login.session import Sessions
 from authz.login.throttle import Throttle
+from authz.outbound import Outbound
 from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
 from authz.storage.redis import RedisBackend
@@ -63,6 +64,7 @@ class Services:
     db: Database
     backend: Backend
     now: Callable[[], datetime]
+    outbound: Outbound
     secrets: Secrets
     keyring: Keyring
     trail: Trail
@@ -92,7 +94,7 @@ def short_lived(settings: Settings) -> Backend:
     return SQLiteBackend(settings.short_lived_path)
 
 
-def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Services:
+def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound: Outbound | None = None) -> Services:
     """Build a server's parts; opens no connection.
 
     Raises ConfigurationError if there is no usable secrets file.
@@ -155,6 +157,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime]) -> Servi
         db=db,
         backend=backend,
         now=now,
+        outbound=outbound or Outbound(settings.outbound_networks),
         secrets=secrets,
         keyring=keyring,
         trail=trail,

@@ -61,6 +61,9 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     """Networks (CIDR) of proxies whose ``X-Forwarded-For`` tells the client's address (audit and limits only)."""
 
+    outbound_networks: tuple[Network, ...] = ()
+    """Private networks (CIDR) where addresses that apps register (JWKS, logout) may lie; public ones always may."""
+
     code_seconds: int = 60
     """Life of an authorization code."""
 

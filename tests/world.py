@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from authz.outbound import Outbound
     from authz.services import Services
     from tests.transport import Transport
 
@@ -153,11 +154,11 @@ def actors(transport: Transport) -> dict[str, Ehr | FhirServer | SmartApp]:
     }
 
 
-def build(settings: Settings) -> World:
-    """A populated server in this process, with a clock of its own."""
+def build(settings: Settings, outbound: Outbound | None = None) -> World:
+    """A populated server in this process, with a clock of its own; ``outbound`` stands in for the world outside."""
     clock = Clock()
     rotate_file(settings.keys_dir / "secrets.json", clock())
-    app = create_app(settings, now=clock)
+    app = create_app(settings, now=clock, outbound=outbound)
     populate(app)
     transport = InProcess(app, settings.issuer)
     return World(app, app.extensions["authz"], clock, transport, **actors(transport))  # type: ignore[arg-type]  # each name has its actor
