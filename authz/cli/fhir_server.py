@@ -24,6 +24,11 @@ BY_NAME = {name: version for version, name in FHIR_VERSIONS.items()}
 LISTS = ("aliases", "fhir_versions", "ehr_origins")
 
 settings = options(
+    click.option(
+        "--upstream-url",
+        default=None,
+        help="Where this server asks the FHIR server, behind the proxy that enforces; empty: the base URL.",
+    ),
     click.option("--alias", "aliases", multiple=True, help="A further spelling of the base URL that apps send as aud."),
     click.option("--fhir-version", "fhir_versions", multiple=True, help="R4 (the default), R4B or R5."),
     click.option("--ehr-origin", "ehr_origins", multiple=True, help="An origin that may frame an EHR launch's pages."),
@@ -160,6 +165,8 @@ def rotate_secret(name: str, overlap_seconds: int) -> None:
 def changes(given: dict[str, Any]) -> dict[str, Any]:
     """The members of NewFhirServer that were given as options."""
     found = {name: value for name, value in given.items() if value not in (None, (), "")}
+    if given["upstream_url"] == "":
+        found["upstream_url"] = ""
     for name in LISTS:
         if name in found:
             found[name] = replaced(found[name])
@@ -177,6 +184,7 @@ def as_record(server: FhirServer) -> dict[str, Any]:
     return {
         "name": server.name,
         "base_url": server.base_url,
+        "upstream_url": server.upstream_url,
         "aliases": list(server.aliases),
         "fhir_versions": list(server.fhir_versions),
         "ehr_origins": list(server.ehr_origins),

@@ -16,6 +16,7 @@ class FhirServerRow(Base):
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     base_url: Mapped[str] = mapped_column(String(2048), unique=True)
+    upstream_url: Mapped[str] = mapped_column(String(2048), server_default="")  # see FhirServer; empty: base_url
     aliases: Mapped[list[str]] = mapped_column(JSON)  # further spellings of base_url that apps send as aud
     fhir_versions: Mapped[list[str]] = mapped_column(JSON)  # "4.0.1", "4.3.0", "5.0.0"
     ehr_origins: Mapped[list[str]] = mapped_column(JSON)  # serialised origins that may frame an EHR launch's pages

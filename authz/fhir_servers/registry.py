@@ -31,6 +31,7 @@ class NewFhirServer:
 
     name: str
     base_url: str
+    upstream_url: str = ""
     aliases: tuple[str, ...] = ()
     fhir_versions: tuple[str, ...] = ("4.0.1",)
     ehr_origins: tuple[str, ...] = ()

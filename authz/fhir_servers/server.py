@@ -34,6 +34,7 @@ class FhirServer:
 
     name: str
     base_url: str
+    upstream_url: str = ""  # where this server asks it: behind the enforcing proxy; empty: the base URL
     aliases: tuple[str, ...] = ()  # further spellings that apps send as ``aud``
     fhir_versions: tuple[str, ...] = ("4.0.1",)
     ehr_origins: tuple[str, ...] = ()  # may frame the pages of an EHR launch
@@ -58,6 +59,11 @@ class FhirServer:
         normal = normal_form(text)
         return normal is not None and normal in self.normal_forms
 
+    @property
+    def upstream(self) -> str:
+        """Where this server itself sends requests, without a slash at the end."""
+        return (self.upstream_url or self.base_url).removesuffix("/")
+
     def absolute(self, reference: str) -> str:
         """The URL of a relative reference, as ``fhirUser`` wants it."""
         return f"{self.base_url.removesuffix('/')}/{reference}"
@@ -74,6 +80,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
     return FhirServer(
         name=row.name,
         base_url=row.base_url,
+        upstream_url=row.upstream_url,
         aliases=tuple(row.aliases),
         fhir_versions=tuple(row.fhir_versions),
         ehr_origins=tuple(row.ehr_origins),
@@ -89,6 +96,8 @@ def from_row(row: FhirServerRow) -> FhirServer:
 def check(row: FhirServerRow) -> None:
     """Raises InvalidValue naming everything that is wrong with what an administrator wants to write."""
     problems = [problem for url in (row.base_url, *row.aliases) for problem in base_url_problems(url)]
+    if row.upstream_url and normal_form(row.upstream_url) is None:
+        problems.append(f"{row.upstream_url}: must be an absolute URL without user, query and fragment")
     problems += [problem for origin in row.ehr_origins for problem in origin_problems(origin)]
     problems += [
         f"{version}: FHIR versions are {', '.join(FHIR_VERSIONS)}"

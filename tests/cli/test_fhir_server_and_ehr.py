@@ -16,6 +16,7 @@ DEFAULT_CEILINGS = {
 MAIN = {
     "name": "main",
     "base_url": BASE,
+    "upstream_url": "",
     "aliases": [],
     "fhir_versions": ["4.0.1"],
     "ehr_origins": [],
@@ -49,6 +50,7 @@ def test_a_secret_may_be_given_by_stdin(authz: Cli) -> None:
 def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     """Decisions 4, 15, 16, 34; SMART AUTHZ-11."""
     words = ["fhir-server", "add", "main", "--base-url", BASE, "--introspection-client-id", "rs-main"]
+    words += ["--upstream-url", "http://127.0.0.1:8080/fhir"]
     words += ["--alias", "https://legacy.example/", "--fhir-version", "R4B", "--fhir-version", "5.0.0"]
     words += ["--ehr-origin", "https://ehr.example", "--ceiling", "Patient=patient/*.cruds"]
     words += ["--reauthenticate", "--no-vouched-users", "--redis-launches"]
@@ -56,6 +58,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     del added["introspection_client_secret"]
     assert added == {
         **MAIN,
+        "upstream_url": "http://127.0.0.1:8080/fhir",
         "aliases": ["https://legacy.example/"],
         "fhir_versions": ["4.3.0", "5.0.0"],
         "ehr_origins": ["https://ehr.example"],
@@ -72,6 +75,9 @@ def test_an_update_changes_what_is_given_and_no_more(authz: Cli) -> None:
     changed = authz("fhir-server", "update", "main", *origin, "--no-reauthenticate")
     assert changed == {**MAIN, "ehr_origins": ["https://ehr.example"]}
     assert authz("fhir-server", "update", "main", "--ehr-origin", "") == MAIN
+    inside = authz("fhir-server", "update", "main", "--upstream-url", "http://127.0.0.1:8080/fhir")
+    assert inside == {**MAIN, "upstream_url": "http://127.0.0.1:8080/fhir"}
+    assert authz("fhir-server", "update", "main", "--upstream-url", "") == MAIN
     moved = authz("fhir-server", "update", "main", "--base-url", "https://new.example/r4")
     assert moved == {**MAIN, "base_url": "https://new.example/r4"}
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -129,3 +131,10 @@ def test_an_ehr_origin_is_written_as_browsers_write_it(origin: str) -> None:
 @pytest.mark.parametrize("origin", ["https://ehr.example", "https://ehr.example:8443", "http://localhost:9001"])
 def test_a_good_ehr_origin_has_no_problems(origin: str) -> None:
     assert origin_problems(origin) == []
+
+
+def test_this_server_asks_the_fhir_server_behind_the_proxy() -> None:
+    """The proxy that enforces would refuse a request without a token; the address inside needs none."""
+    server = FhirServer("main", "https://fhir.example/r4/")
+    assert server.upstream == "https://fhir.example/r4"
+    assert replace(server, upstream_url="http://127.0.0.1:8080/fhir/").upstream == "http://127.0.0.1:8080/fhir"

@@ -83,6 +83,8 @@ def test_no_aud_and_no_name_means_two_servers(made: Registries, name: str, given
     [
         {"base_url": "http://main.example/fhir"},
         {"aliases": ("main",)},
+        {"upstream_url": "127.0.0.1:8080/fhir"},
+        {"upstream_url": "http://127.0.0.1:8080/fhir?tenant=1"},
         {"ehr_origins": ("https://ehr.example/",)},
         {"fhir_versions": ()},
         {"fhir_versions": ("3.0.2",)},
