@@ -7,10 +7,10 @@ import click
 
 from authz.audit.event import EventName
 from authz.cli.context import record, replaced, secret_from_stdin, services
-from authz.cli.options import options, overlap_option
+from authz.cli.options import assignments, options, overlap_option
 from authz.cli.output import json_option, show, show_list
 from authz.consent.withdraw import withdraw_all
-from authz.errors import InvalidValue, NotFound
+from authz.errors import NotFound
 from authz.fhir_servers.registry import NewFhirServer
 from authz.fhir_servers.server import FHIR_VERSIONS
 
@@ -36,6 +36,22 @@ settings = options(
     click.option("--reauthenticate/--no-reauthenticate", default=None, help="Sign in again in every EHR launch."),
     click.option("--vouched-users/--no-vouched-users", default=None, help="Create people first seen in a launch."),
     click.option("--redis-launches/--no-redis-launches", default=None, help="EHRs may write launches into Redis."),
+    click.option(
+        "--staff-picker/--no-staff-picker",
+        default=None,
+        help="Staff may search its patients. Only if it shows each of them nobody they may not see.",
+    ),
+    click.option(
+        "--launch-picker/--no-launch-picker",
+        default=None,
+        help="A patient or visit that an EHR launch does not name may be chosen here.",
+    ),
+    click.option(
+        "--patient-search",
+        "patient_search",
+        multiple=True,
+        help="name=family, birthdate=, identifier=, mrn_system=URI, minimum_letters=3, page_size=10.",
+    ),
 )
 
 
@@ -173,10 +189,12 @@ def changes(given: dict[str, Any]) -> dict[str, Any]:
     if "fhir_versions" in found:
         found["fhir_versions"] = tuple(BY_NAME.get(version, version) for version in found["fhir_versions"])
     if "scope_ceilings" in found:
-        pairs = [text.partition("=") for text in replaced(found["scope_ceilings"])]
-        if not all(separator for _, separator, _ in pairs):
-            raise InvalidValue('a ceiling looks like Patient="patient/*.rs"')
-        found["scope_ceilings"] = {user_type: scopes for user_type, _, scopes in pairs}
+        rule = 'a ceiling looks like Patient="patient/*.rs"'
+        found["scope_ceilings"] = assignments(replaced(found["scope_ceilings"]), rule)
+    if "patient_search" in found:
+        found["patient_search"] = assignments(
+            replaced(found["patient_search"]), "--patient-search looks like name=family"
+        )
     return found
 
 
@@ -193,5 +211,8 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "reauthenticate": server.reauthenticate,
         "vouched_users": server.vouched_users,
         "redis_launches": server.redis_launches,
+        "staff_picker": server.staff_picker,
+        "launch_picker": server.launch_picker,
+        "patient_search": server.patient_search.as_dict(),
         "enabled": server.enabled,
     }

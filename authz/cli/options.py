@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from authz.errors import InvalidValue
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,6 +16,14 @@ Command = TypeVar("Command", bound="Callable[..., Any]")
 def options(*several: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """Options that two commands share, as one decorator; the help lists them in this order."""
     return lambda command: reduce(lambda made, option: option(made), reversed(several), command)
+
+
+def assignments(texts: tuple[str, ...], rule: str) -> dict[str, str]:
+    """What ``name=value`` says, each time it is given. Raises InvalidValue with the rule."""
+    pairs = [text.partition("=") for text in texts]
+    if not all(separator for _, separator, _ in pairs):
+        raise InvalidValue(rule)
+    return {name: value for name, _, value in pairs}
 
 
 overlap_option = click.option(

@@ -26,6 +26,9 @@ class FhirServerRow(Base):
     reauthenticate: Mapped[bool] = mapped_column(Boolean)  # an EHR launch must be confirmed by signing in
     vouched_users: Mapped[bool] = mapped_column(Boolean)  # people first seen through a launch are created
     redis_launches: Mapped[bool] = mapped_column(Boolean)  # its EHRs may write launches straight into Redis
+    staff_picker: Mapped[bool] = mapped_column(Boolean)  # it enforces what its staff may see, so they may search it
+    launch_picker: Mapped[bool] = mapped_column(Boolean)  # what an EHR launch does not say may be chosen
+    patient_search: Mapped[dict[str, Any]] = mapped_column(JSON)  # see search_settings
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

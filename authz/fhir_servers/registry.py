@@ -39,6 +39,9 @@ class NewFhirServer:
     reauthenticate: bool = False
     vouched_users: bool = True
     redis_launches: bool = False
+    staff_picker: bool = False
+    launch_picker: bool = False
+    patient_search: dict[str, Any] = field(default_factory=dict)
     introspection_client_id: str = ""  # empty: we make one
 
 

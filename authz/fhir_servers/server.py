@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidScope, InvalidValue
+from authz.fhir_servers.search_settings import SearchSettings, search_settings
 from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
 from authz.scopes import ResourceScope, ScopeSet, resource_types
 
@@ -43,6 +44,9 @@ class FhirServer:
     reauthenticate: bool = False  # an EHR launch must be confirmed by signing in
     vouched_users: bool = True  # people first seen through a launch are created
     redis_launches: bool = False  # its EHRs may write launches straight into Redis
+    staff_picker: bool = False  # staff may search its patients, whom it shows as each of them may see (decision 16)
+    launch_picker: bool = False  # the patient or visit that an EHR launch does not say may be chosen
+    patient_search: SearchSettings = field(default_factory=SearchSettings)
     enabled: bool = True
 
     @cached_property
@@ -89,6 +93,9 @@ def from_row(row: FhirServerRow) -> FhirServer:
         reauthenticate=row.reauthenticate,
         vouched_users=row.vouched_users,
         redis_launches=row.redis_launches,
+        staff_picker=row.staff_picker,
+        launch_picker=row.launch_picker,
+        patient_search=search_settings(row.patient_search),
         enabled=row.enabled,
     )
 
@@ -111,6 +118,10 @@ def check(row: FhirServerRow) -> None:
     if not row.fhir_versions:
         problems.append("at least one FHIR version is needed")
     problems += [problem for name, text in row.scope_ceilings.items() for problem in ceiling_problems(name, text)]
+    try:
+        search_settings(row.patient_search)
+    except InvalidValue as error:
+        problems.append(str(error))
     if problems:
         raise InvalidValue("; ".join(problems))
 

@@ -43,3 +43,14 @@ class RepresentationRow(Base):
     patient: Mapped[str] = mapped_column(String(64), primary_key=True)  # logical id
     relationship: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RecentPatientRow(Base):
+    """A patient whose records somebody has opened in an app before: offered to them first when they choose again."""
+
+    __tablename__ = "recent_patient"
+
+    sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), primary_key=True)
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    patient: Mapped[str] = mapped_column(String(64), primary_key=True)  # logical id
+    at: Mapped[datetime] = mapped_column(UtcDateTime)

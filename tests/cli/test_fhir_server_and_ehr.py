@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from authz.fhir_servers.search_settings import SearchSettings
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -13,7 +17,7 @@ DEFAULT_CEILINGS = {
     "Practitioner": "patient/*.cruds user/*.cruds",
     "PractitionerRole": "patient/*.cruds user/*.cruds",
 }
-MAIN = {
+MAIN: dict[str, Any] = {
     "name": "main",
     "base_url": BASE,
     "upstream_url": "",
@@ -25,6 +29,9 @@ MAIN = {
     "reauthenticate": False,
     "vouched_users": True,
     "redis_launches": False,
+    "staff_picker": False,
+    "launch_picker": False,
+    "patient_search": SearchSettings().as_dict(),
     "enabled": True,
 }
 
@@ -53,7 +60,9 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--upstream-url", "http://127.0.0.1:8080/fhir"]
     words += ["--alias", "https://legacy.example/", "--fhir-version", "R4B", "--fhir-version", "5.0.0"]
     words += ["--ehr-origin", "https://ehr.example", "--ceiling", "Patient=patient/*.cruds"]
-    words += ["--reauthenticate", "--no-vouched-users", "--redis-launches"]
+    words += ["--reauthenticate", "--no-vouched-users", "--redis-launches", "--staff-picker", "--launch-picker"]
+    words += ["--patient-search", "name=family", "--patient-search", "minimum_letters=3"]
+    words += ["--patient-search", "birthdate=", "--patient-search", "mrn_system=http://hospital.example/mrn"]
     added = authz(*words)
     del added["introspection_client_secret"]
     assert added == {
@@ -66,7 +75,33 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "reauthenticate": True,
         "vouched_users": False,
         "redis_launches": True,
+        "staff_picker": True,
+        "launch_picker": True,
+        "patient_search": {
+            **MAIN["patient_search"],
+            "name": "family",
+            "birthdate": "",
+            "mrn_system": "http://hospital.example/mrn",
+            "minimum_letters": 3,
+        },
     }
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("page_size=0", "page_size: a number from 1 to 50"),
+        ("minimum_letters=many", "minimum_letters: a number from 1 to 10"),
+        ("name=a b", "name: must be the name of a search parameter, or empty"),
+        ("colour=blue", "colour: patients are searched by"),
+        ("mrn_system=a|b", "mrn_system: must be a URI"),
+        ("name", "--patient-search looks like name=family"),
+    ],
+)
+def test_a_search_that_can_not_be_is_refused_with_the_reason(authz: Cli, said: str, why: str) -> None:
+    """What an administrator writes is checked before people meet it."""
+    refusal = authz.refused("fhir-server", "add", "main", "--base-url", BASE, "--patient-search", said)
+    assert why in refusal["error_description"]
 
 
 def test_an_update_changes_what_is_given_and_no_more(authz: Cli) -> None:
