@@ -110,8 +110,9 @@ def said_by(test: ast.FunctionDef, module: ast.Module) -> Iterator[str]:
         for node in ast.walk(decorator):
             if isinstance(node, ast.keyword) and node.arg == "id" and isinstance(node.value, ast.Constant):
                 yield str(node.value.value)
-            if isinstance(node, ast.keyword) and node.arg == "ids" and isinstance(node.value, ast.Name):
-                yield from keys_of(node.value.id, module)
+            if isinstance(node, ast.keyword) and node.arg == "ids":
+                for name in (inner for inner in ast.walk(node.value) if isinstance(inner, ast.Name)):
+                    yield from keys_of(name.id, module)
 
 
 def keys_of(name: str, module: ast.Module) -> Iterator[str]:

@@ -94,7 +94,7 @@ def test_no_parameters_at_all(shared: World) -> None:
 
 @pytest.mark.parametrize("client_id", ["nope", "pub\u00fc", "x" * 256, "' OR 1=1--", "public ", "PUBLIC"])
 def test_an_unknown_client_is_never_redirected(shared: World, client_id: str) -> None:
-    """AZ-02: unknown and malformed ids read the same."""
+    """AZ-02: unknown and malformed ids read the same; ERR-01, FIELD authorize.client_id."""
     reply = ask(shared, client_id=client_id, redirect_uri="https://evil.example/")
     assert_page(shared, reply)
     known_form = ask(shared, client_id="nope", redirect_uri="https://evil.example/")
@@ -104,7 +104,10 @@ def test_an_unknown_client_is_never_redirected(shared: World, client_id: str) ->
 
 @pytest.mark.parametrize("missing", ["client_id", "redirect_uri"])
 def test_client_and_redirect_uri_have_no_default(shared: World, missing: str) -> None:
-    """AZ-03, AZ-05; a client with one redirect URI is not spared either."""
+    """AZ-03, AZ-05; a client with one redirect URI is not spared either.
+
+    ERR-01, ST-11, FIELD authorize.redirect_uri.
+    """
     assert_page(shared, ask(shared, **{missing: None}))
     assert_page(shared, ask(shared, **{missing: ""}))
     assert_page(shared, ask(shared, client_id="confidential", redirect_uri=None))
@@ -155,7 +158,10 @@ def test_client_and_redirect_uri_have_no_default(shared: World, missing: str) ->
     ],
 )
 def test_only_the_registered_redirect_uri_is_gone_to(shared: World, uri: str) -> None:
-    """AZ-06..22: one character more, less or otherwise is another address; none is put into a link."""
+    """AZ-06..22: one character more, less or otherwise is another address; none is put into a link.
+
+    ERR-01, REQ-23, REQ-63.
+    """
     reply = ask(shared, redirect_uri=uri)
     assert_page(shared, reply)
     assert "href=" not in reply.text.replace('<link rel="stylesheet" href=', "").replace('<link rel="icon" href=', "")
@@ -180,7 +186,7 @@ def test_who_asks_is_said_once(shared: World, name: str) -> None:
     "name", ["scope", "aud", "response_type", "code_challenge", "code_challenge_method", "launch", "nonce", "prompt"]
 )
 def test_no_parameter_is_said_twice(shared: World, name: str) -> None:
-    """AUTHZ-04, RFC 6749 §3.1: the app is told."""
+    """AUTHZ-04, RFC 6749 §3.1: the app is told; ERR-02, ST-10."""
     assert_redirect(shared, ask_literally(shared, f"{query_of(shared, **{name: 'x'})}&{name}=x"), "invalid_request")
 
 
@@ -191,7 +197,7 @@ def test_state_said_twice_is_not_repeated(shared: World) -> None:
 
 
 def test_a_post_reads_its_body_alone(shared: World) -> None:
-    """AZ-29."""
+    """AZ-29, AUTHZ-03, ST-15."""
     evil = urlencode({"client_id": "evil", "redirect_uri": "https://evil.example/"})
     body = query_of(shared).encode()
     reply = shared.browser().request("POST", f"{ISSUER}/authorize?{evil}", body, {"Content-Type": FORM})
@@ -199,7 +205,7 @@ def test_a_post_reads_its_body_alone(shared: World) -> None:
 
 
 def test_a_post_is_answered_like_a_get(shared: World) -> None:
-    """AZ-30, AUTHZ-02: the sign-in page, and errors by redirect."""
+    """AZ-30, AUTHZ-02: the sign-in page, and errors by redirect; VER-03, CAPABILITY authorize-post."""
     form = {"Content-Type": FORM}
     good = shared.browser().request("POST", f"{ISSUER}/authorize", query_of(shared).encode(), form)
     assert (good.status, "<h1>Sign in</h1>" in good.text) == (200, True)
@@ -227,14 +233,14 @@ def test_a_missing_response_type_is_told_to_the_app(shared: World) -> None:
     "response_type", ["token", "id_token", "id_token token", "code token", "code id_token", "none", "CODE", "code "]
 )
 def test_nothing_but_code_is_offered(shared: World, response_type: str) -> None:
-    """AZ-34: and no token ever travels in a fragment."""
+    """AZ-34: and no token ever travels in a fragment; ERR-03, FIELD authorize.response_type, REQ-128."""
     reply = ask(shared, response_type=response_type)
     assert_redirect(shared, reply, "unsupported_response_type")
     assert "#" not in reply.location
 
 
 def test_a_second_mistake_does_not_open_the_redirect(shared: World) -> None:
-    """AZ-35."""
+    """AZ-35, ST-09."""
     assert_page(shared, ask(shared, response_type="bogus", redirect_uri="https://evil.example/"))
 
 
@@ -242,7 +248,7 @@ def test_a_second_mistake_does_not_open_the_redirect(shared: World) -> None:
     "state", ['"><script>alert(1)</script>', "&code=attacker&iss=evil", "\U0001f600", "a b+c%20", "x" * 4096]
 )
 def test_state_comes_back_as_it_was(shared: World, state: str) -> None:
-    """AZ-37, AZ-38: exactly one state, no code and one iss, whatever is in it."""
+    """AZ-37, AZ-38: exactly one state, no code and one iss, whatever is in it; FIELD authorize.state, REQ-82."""
     sent = ask(shared, response_type="token", state=state).location_parameters
     assert (sent["state"], sent["iss"], sent.get("code")) == (state, ISSUER, None)
 
@@ -254,7 +260,7 @@ def test_a_state_that_can_not_be_repeated_is_refused(shared: World, state: str) 
 
 
 def test_state_is_required(shared: World) -> None:
-    """AZ-39, AUTHZ-14: and none is made up."""
+    """AZ-39, AUTHZ-14: and none is made up; AMB-06, ERR-02, REQ-63."""
     sent = ask(shared, state=None).location_parameters
     assert sent.pop("error_description").startswith("state is missing")
     assert sent == {"error": "invalid_request", "iss": ISSUER}
@@ -280,7 +286,11 @@ def test_state_is_required(shared: World) -> None:
     ],
 )
 def test_every_client_needs_pkce_by_s256(shared: World, client_id: str, changes: dict[str, str | None]) -> None:
-    """AZ-41..43, PKCE-01..04."""
+    """AZ-41..43, PKCE-01..04.
+
+    PKCE-02, PKCE-04, PKCE-06, FIELD authorize.code_challenge, FIELD authorize.code_challenge_method, ERR-02, ST-01,
+    REQ-63, REQ-72, REQ-D3.
+    """
     app = {"public": shared.public, "confidential": shared.confidential}[client_id]
     reply = ask(shared, client_id=client_id, redirect_uri=app.redirect_uri, **changes)
     assert_redirect(shared, reply, "invalid_request", to=f"{app.redirect_uri}?")
@@ -308,18 +318,18 @@ def test_a_challenge_with_a_line_break_is_refused(shared: World) -> None:
     ],
 )
 def test_only_a_fhir_server_of_ours_is_an_audience(shared: World, aud: str | None) -> None:
-    """AZ-45..47: there is no default."""
+    """AZ-45..47: there is no default; AUTHZ-12, AMB-04, ERR-02, FIELD authorize.aud, Q-09."""
     assert_redirect(shared, ask(shared, aud=aud), "invalid_request")
 
 
 @pytest.mark.parametrize("aud", [f"{FHIR}/", "https://FHIR.example/r4", "https://fhir.example:443/r4"])
 def test_one_slash_and_the_letters_of_the_host_are_forgiven(shared: World, aud: str) -> None:
-    """AZ-47, AUTHZ-11."""
+    """AZ-47, AUTHZ-11, Q-08."""
     assert "<h1>Sign in</h1>" in ask(shared, aud=aud).text
 
 
 def test_resource_is_a_synonym_of_aud_and_must_agree(shared: World) -> None:
-    """AUTHZ-10, AUTHZ-12, RFC 8707 §2."""
+    """AUTHZ-10, AUTHZ-12, RFC 8707 §2; FIELD authorize.resource."""
     assert "<h1>Sign in</h1>" in ask(shared, aud=None, resource=FHIR).text
     assert "<h1>Sign in</h1>" in ask(shared, resource=f"{FHIR}/").text
     assert_redirect(shared, ask(shared, resource=OTHER_FHIR), "invalid_request")
@@ -328,7 +338,7 @@ def test_resource_is_a_synonym_of_aud_and_must_agree(shared: World) -> None:
 
 @pytest.mark.parametrize("scope", [None, "", " "])
 def test_without_a_scope_nothing_is_granted(shared: World, scope: str | None) -> None:
-    """AZ-49: never everything that is registered."""
+    """AZ-49: never everything that is registered; ERR-05."""
     assert_redirect(shared, ask(shared, scope=scope), "invalid_scope")
 
 
@@ -336,7 +346,7 @@ def test_without_a_scope_nothing_is_granted(shared: World, scope: str | None) ->
     "parameter", [("request", "eyJhbGciOiJub25lIn0.e30."), ("request_uri", "urn:x"), ("registration", "{}")]
 )
 def test_request_objects_are_refused_by_name(shared: World, parameter: tuple[str, str]) -> None:
-    """AZ-67, OpenID Connect Core §3.1.2.6."""
+    """AZ-67, OpenID Connect Core §3.1.2.6; FIELD authorize.request, OID-05."""
     name, value = parameter
     assert_redirect(shared, ask(shared, **{name: value}), f"{name}_not_supported")
 
@@ -348,14 +358,17 @@ def test_the_answer_goes_into_the_query_only(shared: World, mode: str) -> None:
 
 
 def test_what_is_not_known_is_ignored(shared: World) -> None:
-    """AZ-71, AZ-65: also optional parameters with values from nowhere."""
+    """AZ-71, AZ-65: also optional parameters with values from nowhere.
+
+    AUTHZ-04, FIELD authorize.display, FIELD authorize.acr_values, FIELD authorize.ui_locales, OID-01.
+    """
     unknown = {f"x{n}": "foobar" for n in range(60)}
     optional = {"ui_locales": "../../etc/passwd", "display": "x", "acr_values": "x", "claims_locales": "xx-XX-xx"}
     assert "<h1>Sign in</h1>" in ask(shared, **unknown, **optional).text
 
 
 def test_a_login_hint_is_text_on_the_page(shared: World) -> None:
-    """AZ-65."""
+    """AZ-65, FIELD authorize.login_hint."""
     page = ask(shared, login_hint='"><img src=x onerror=alert(1)>').text
     assert "<img" not in page
     assert 'value="&#34;&gt;&lt;img src=x onerror=alert(1)&gt;"' in page
@@ -374,7 +387,7 @@ def test_prompt_is_one_of_those_published(shared: World, prompt: str) -> None:
 
 
 def test_nobody_is_asked_when_nobody_may_be(shared: World) -> None:
-    """AZ-58."""
+    """AZ-58, ERR-07."""
     assert_redirect(shared, ask(shared, prompt="none"), "login_required")
 
 
@@ -410,7 +423,7 @@ def test_what_is_not_utf_8_is_refused(shared: World, escape: str) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 def test_other_methods_begin_nothing(shared: World, method: str) -> None:
-    """AUTHZ-01, AUTHZ-02; HC-06: no CORS here either."""
+    """AUTHZ-01, AUTHZ-02; HC-06: no CORS here either; CORS-05, REQ-94."""
     reply = shared.browser().request(
         method,
         f"{ISSUER}/authorize?{query_of(shared)}",
@@ -436,7 +449,7 @@ def opened(world: World, handle: str, **changes: str | None) -> Reply:
 
 @pytest.mark.parametrize("handle", ["x", "x" * 2000, "' OR 1=1--", "../../", "l\u00e4unch", "*", "%00"])
 def test_a_launch_from_nowhere_is_refused(shared: World, handle: str) -> None:
-    """AZ-73, AZ-79: never a fall back to a standalone launch, never a 500."""
+    """AZ-73, AZ-79: never a fall back to a standalone launch, never a 500; AMB-05, ERR-02, REQ-50."""
     assert_redirect(shared, opened(shared, handle), "invalid_request")
 
 
@@ -447,7 +460,7 @@ def test_a_launch_that_is_no_text_is_refused(shared: World, handle: str) -> None
 
 
 def test_unknown_expired_and_foreign_launches_read_the_same(world: World) -> None:
-    """AZ-73..75."""
+    """AZ-73..75, AUTHZ-13, FIELD authorize.launch, REQ-50, REQ-77."""
     foreign, elsewhere, late = launch(world, "confidential"), launch(world), launch(world)
     replies = [opened(world, "unknown"), opened(world, foreign), opened(world, elsewhere, aud=OTHER_FHIR)]
     world.clock.forward(seconds=301)
@@ -466,7 +479,10 @@ def test_a_launch_tried_by_another_app_stays_good_for_its_own(world: World) -> N
 
 
 def test_a_launch_needs_its_scope(world: World) -> None:
-    """AZ-77, decision 11: no context leaks; the launch is still there for a right request."""
+    """AZ-77, decision 11: no context leaks; the launch is still there for a right request.
+
+    AMB-05, SCP-20, REQ-50, REQ-131.
+    """
     handle = launch(world)
     assert_redirect(world, opened(world, handle, scope="patient/Observation.rs"), "invalid_request")
     assert world.public.code(handle, EHR_SCOPE)
@@ -488,7 +504,10 @@ def signed_in(world: World, name: str = "alice", scope: str = SCOPE) -> tuple[Br
 
 
 def test_scopes_beyond_user_server_and_grammar_are_not_granted(world: World) -> None:
-    """AZ-50, AZ-51, AZ-53, AZ-57: what is left is within request, registration and the user's rights."""
+    """AZ-50, AZ-51, AZ-53, AZ-57: what is left is within request, registration and the user's rights.
+
+    AUTHZ-15, SCP-16, N16, FIELD authorize.scope, Q-18, Q-21, AMB-26, REQ-40.
+    """
     wild = (
         "system/*.rs patient/Observation.rsx patient/Observation.sr patient/observation.rs Patient/Observation.rs"
         " patient/.rs patient/Observation. patient/Observation.rs? patient/../x.rs user/Observation.rs"
@@ -500,7 +519,7 @@ def test_scopes_beyond_user_server_and_grammar_are_not_granted(world: World) -> 
 
 
 def test_only_system_scopes_are_nothing(world: World) -> None:
-    """AZ-51, SCP-17."""
+    """AZ-51, SCP-17, ERR-05, AMB-11."""
     _browser, reply = signed_in(world, scope="system/*.rs")
     assert_redirect(world, reply, "invalid_scope")
 
@@ -528,7 +547,7 @@ def test_characters_no_scope_has_are_not_granted(world: World, character: str) -
 
 
 def test_silence_needs_the_consent_that_was_given(world: World) -> None:
-    """AZ-59: nothing remembered, then a wider request than the one remembered."""
+    """AZ-59: nothing remembered, then a wider request than the one remembered; ERR-07, FIELD authorize.prompt."""
     browser, page = signed_in(world)
     assert_redirect(world, browser.open(world.public.authorize_url(scope=SCOPE, prompt="none")), "consent_required")
     browser.submit(page, press="allow")
@@ -544,7 +563,10 @@ def test_silence_needs_the_consent_that_was_given(world: World) -> None:
 
 @pytest.mark.parametrize("changes", [{"prompt": "login"}, {"max_age": "0"}, {"max_age": "1"}])
 def test_a_fresh_sign_in_is_one(world: World, changes: dict[str, str]) -> None:
-    """AZ-62, AZ-63: auth_time moves on, and the way back does not loop."""
+    """AZ-62, AZ-63: auth_time moves on, and the way back does not loop.
+
+    FIELD authorize.max_age, FIELD authorize.prompt.
+    """
     browser, page = signed_in(world)
     browser.submit(page, press="allow")
     world.clock.forward(seconds=2)
@@ -556,7 +578,10 @@ def test_a_fresh_sign_in_is_one(world: World, changes: dict[str, str]) -> None:
 
 
 def test_nobody_else_gets_a_code_meant_for_one_person(world: World) -> None:
-    """AZ-66, oauth.md 23.1: ``claims`` and ``id_token_hint`` name who it must be."""
+    """AZ-66, oauth.md 23.1: ``claims`` and ``id_token_hint`` name who it must be.
+
+    FIELD authorize.claims, FIELD authorize.id_token_hint.
+    """
     browser, page = signed_in(world)
     code = browser.submit(page, press="allow").location_parameters["code"]
     id_token = world.public.redeem(code).json()["id_token"]
@@ -571,7 +596,7 @@ def test_nobody_else_gets_a_code_meant_for_one_person(world: World) -> None:
 
 
 def test_an_acr_that_can_not_be_reached_is_an_error_only_if_essential(world: World) -> None:
-    """oauth.md 23.1, RFC 9470 §5."""
+    """oauth.md 23.1, RFC 9470 §5; OID-05, FIELD authorize.claims."""
     browser, page = signed_in(world)
     browser.submit(page, press="allow")
     essential = '{"id_token":{"acr":{"essential":true,"values":["urn:mfa"]}}}'
@@ -582,7 +607,7 @@ def test_an_acr_that_can_not_be_reached_is_an_error_only_if_essential(world: Wor
 
 
 def test_a_success_is_code_state_and_iss(world: World) -> None:
-    """AZ-81, AZ-82: by 303, stored nowhere."""
+    """AZ-81, AZ-82: by 303, stored nowhere; AUTHZ-20, AUTHZ-25, REQ-91."""
     browser, page = signed_in(world)
     reply = browser.submit(page, press="allow")
     assert reply.status == 303

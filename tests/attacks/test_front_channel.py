@@ -99,7 +99,7 @@ def test_the_consent_form_can_only_take_away(world: World) -> None:
 
 
 def test_to_allow_nothing_is_to_refuse(world: World) -> None:
-    """SCP-17: every box unticked is the person's no, not a mistake of the app's."""
+    """SCP-17: every box unticked is the person's no, not a mistake of the app's; ERR-06, AMB-11."""
     browser, page = consent_page(world, "patient/Observation.rs offline_access")
     reply = post(browser, "/consent", interaction=handle_of(page), action="allow")
     sent = reply.location_parameters
@@ -278,7 +278,7 @@ def test_what_is_switched_off_meanwhile_gets_no_code(world: World, what: str) ->
 
 
 def test_a_right_taken_away_meanwhile_is_gone(world: World) -> None:
-    """Decision 20: a parent whose representation ended between choice and consent."""
+    """Decision 20: a parent whose representation ended between choice and consent; REQ-109."""
     browser, page = consent_page(world, name="parent")
     consent = browser.submit(page, press="child-2")
     parent = world.services.users.by_name("parent")
@@ -301,7 +301,7 @@ def test_the_trail_tells_who_chose_whom_and_agreed(world: World) -> None:
 
 
 def test_a_no_is_on_the_trail_and_takes_no_earlier_yes_back(world: World) -> None:
-    """LC-18."""
+    """LC-18, ERR-06, AUTHZ-23."""
     browser, page = consent_page(world)
     browser.submit(page, press="allow")
     asked = browser.open(world.public.authorize_url(scope=SCOPE, prompt="consent"))
@@ -311,7 +311,7 @@ def test_a_no_is_on_the_trail_and_takes_no_earlier_yes_back(world: World) -> Non
 
 
 def test_a_consent_is_for_one_patient_app_and_person(world: World) -> None:
-    """Decision 16: what was agreed for one child says nothing about the other."""
+    """Decision 16: what was agreed for one child says nothing about the other; REQ-88."""
     browser, page = consent_page(world, name="parent")
     browser.submit(browser.submit(page, press="child-1"), press="allow")
     choice = browser.open(world.public.authorize_url(scope=SCOPE))
@@ -323,7 +323,7 @@ def test_a_consent_is_for_one_patient_app_and_person(world: World) -> None:
 
 
 def test_a_remembered_consent_runs_out(world: World) -> None:
-    """requirements 88: with expiry."""
+    """requirements 88: with expiry; REQ-88."""
     browser, page = consent_page(world)
     browser.submit(page, press="allow")
     world.clock.forward(days=91)

@@ -58,7 +58,7 @@ def post(world: World, path: str, form: dict[str, str], headers: dict[str, str] 
 
 @pytest.mark.parametrize("name", ["response_type", "redirect_uri"])
 def test_4_a_quote_in_a_parameter_is_refused_and_no_server_error(world: World, name: str) -> None:
-    """Trap 4: a description with a forbidden character raised ValueError."""
+    """Trap 4: a description with a forbidden character raised ValueError; ST-12, REQ-107."""
     reply = world.browser().open(world.public.authorize_url(scope=SCOPE, **{name: '"'}))
     assert reply.status == (303 if name == "response_type" else 400)
 
@@ -74,7 +74,7 @@ def test_6_an_error_redirect_names_the_issuer(world: World) -> None:
 
 
 def test_7_a_token_lives_an_hour_at_most(world: World) -> None:
-    """Trap 7: ten days by default; TOK-10."""
+    """Trap 7: ten days by default; TOK-10; ST-02, REQ-95, REQ-107."""
     assert tokens(world)["expires_in"] == 3600
 
 
@@ -88,18 +88,18 @@ def test_7_a_token_lives_an_hour_at_most(world: World) -> None:
     ],
 )
 def test_8_pkce_is_demanded_at_the_authorization_endpoint(world: World, changes: dict[str, str | None]) -> None:
-    """Trap 8: optional, and ``plain`` without a method; PKCE-04."""
+    """Trap 8: optional, and ``plain`` without a method; PKCE-04; ST-01, REQ-107."""
     assert refused(world, launch=launch(world), **changes)["error"] == "invalid_request"
 
 
 def test_9_a_repeated_nonce_is_refused(world: World) -> None:
-    """Trap 9: duplicates were looked for in five parameters only."""
+    """Trap 9: duplicates were looked for in five parameters only; ST-10, REQ-107."""
     url = world.public.authorize_url(scope=SCOPE, launch=launch(world), nonce="a")
     assert world.browser().open(f"{url}&nonce=b").location_parameters["error"] == "invalid_request"
 
 
 def test_13_nothing_grantable_is_an_invalid_scope_and_scope_is_always_told(world: World) -> None:
-    """Trap 13: a token without ``scope`` was issued."""
+    """Trap 13: a token without ``scope`` was issued; ST-03, ERR-05, REQ-99, REQ-107."""
     browser = world.browser()
     page = browser.open(world.public.authorize_url(scope="user/Unknown.rs"))
     answer = browser.sign_in(page, "doctor", "doctor-password").location_parameters
@@ -108,13 +108,13 @@ def test_13_nothing_grantable_is_an_invalid_scope_and_scope_is_always_told(world
 
 
 def test_14_scopes_are_compared_by_meaning(world: World) -> None:
-    """Trap 14: a literal set test would refuse a narrower scope of a wildcard."""
+    """Trap 14: a literal set test would refuse a narrower scope of a wildcard; ST-04, REQ-107."""
     granted = world.public.tokens(launch(world), "launch patient/Observation.rs?category=laboratory")
     assert granted["scope"] == "launch patient/Observation.rs?category=laboratory"
 
 
 def test_15_and_16_a_used_code_stays_and_lives_sixty_seconds_from_its_issue(world: World) -> None:
-    """Traps 15, 16: deleted after use, and born expired with a real ``auth_time``."""
+    """Traps 15, 16: deleted after use, and born expired with a real ``auth_time``; AUTHZ-21, REQ-95, REQ-107."""
     code = world.public.code(launch(world), SCOPE)
     assert world.public.redeem(code).status == 200
     with world.services.db.read() as session:
@@ -136,7 +136,10 @@ def test_17_no_client_secret_is_kept(world: World) -> None:
 
 
 def test_18_refreshing_rotates_and_keeps_the_whole_scope(world: World) -> None:
-    """Trap 18: no new refresh token, no reuse detection, and a narrowed scope stayed narrow."""
+    """Trap 18: no new refresh token, no reuse detection, and a narrowed scope stayed narrow.
+
+    ST-05, REF-11, BP-02, REQ-105, REQ-107.
+    """
     first = tokens(world)
     narrow = world.public.refresh(first["refresh_token"], scope="patient/Observation.r").json()
     assert narrow["refresh_token"] != first["refresh_token"]
@@ -147,7 +150,7 @@ def test_18_refreshing_rotates_and_keeps_the_whole_scope(world: World) -> None:
 
 
 def test_19_auth_time_stays_that_of_the_sign_in(world: World) -> None:
-    """Trap 19, OIDC Core §12.2; and the nonce is in the first id_token only."""
+    """Trap 19, OIDC Core §12.2; and the nonce is in the first id_token only; REF-14, AMB-09."""
     first = world.public.tokens(launch(world), SCOPE, nonce="n")
     before = world.services.keyring.verify(first["id_token"])
     world.clock.forward(seconds=30)
@@ -157,14 +160,14 @@ def test_19_auth_time_stays_that_of_the_sign_in(world: World) -> None:
 
 
 def test_20_a_nonce_may_come_again(world: World) -> None:
-    """Trap 20: OIDC asks for no other processing of the nonce."""
+    """Trap 20: OIDC asks for no other processing of the nonce; FIELD authorize.nonce."""
     for _ in range(2):
         claims = world.services.keyring.verify(world.public.tokens(launch(world), SCOPE, nonce="same")["id_token"])
         assert claims["nonce"] == "same"
 
 
 def test_21_and_32_the_id_token_has_our_claims_and_one_audience(world: World) -> None:
-    """Traps 21, 32: user claims could overwrite ``iss``; ``aud`` was a list."""
+    """Traps 21, 32: user claims could overwrite ``iss``; ``aud`` was a list; Q-07, ST-14."""
     claims = world.services.keyring.verify(tokens(world)["id_token"])
     assert (claims["iss"], claims["aud"]) == (ISSUER, "public")
     assert not {"name", "email", "profile"} & set(claims)
@@ -179,7 +182,7 @@ def test_25_an_unknown_token_type_hint_is_ignored(world: World) -> None:
 
 
 def test_27_a_missing_token_gets_the_challenge_without_an_error(world: World) -> None:
-    """Trap 27, RFC 6750 §3.1."""
+    """Trap 27, RFC 6750 §3.1; REQ-93."""
     reply = world.transport.send("GET", f"{ISSUER}/userinfo")
     assert (reply.status, reply.header("www-authenticate")) == (401, 'Bearer realm="authz"')
 
@@ -190,7 +193,7 @@ def test_33_prompt_none_without_a_session_needs_a_login(world: World) -> None:
 
 
 def test_34_a_response_mode_that_is_not_offered_is_refused(world: World) -> None:
-    """Trap 34: form_post silently became query."""
+    """Trap 34: form_post silently became query; REQ-107."""
     assert refused(world, launch=launch(world), response_mode="form_post")["error"] == "invalid_request"
 
 
@@ -201,19 +204,19 @@ def test_36_the_switch_that_turns_the_tls_check_off_stops_the_start() -> None:
 
 
 def test_37_the_context_comes_with_every_refresh(world: World) -> None:
-    """Trap 37, REF-08."""
+    """Trap 37, REF-08; Q-12, VER-09, AMB-24."""
     assert world.public.refresh(tokens(world)["refresh_token"]).json()["patient"] == "A"
 
 
 def test_38_an_error_that_may_not_travel_is_a_page(world: World) -> None:
-    """Trap 38: raw JSON was shown in the browser."""
+    """Trap 38: raw JSON was shown in the browser; ERR-01."""
     reply = world.browser().open(world.public.authorize_url(scope=SCOPE, client_id="nobody"))
     assert (reply.status, reply.header("content-type")) == (400, "text/html; charset=utf-8")
     assert "<h1>" in reply.text
 
 
 def test_12_a_basic_header_that_is_no_text_is_refused(world: World) -> None:
-    """Trap 12: UnicodeDecodeError."""
+    """Trap 12: UnicodeDecodeError; REQ-107."""
     reply = post(world, "/token", {"grant_type": "refresh_token"}, {"Authorization": "Basic //79"})
     assert (reply.status, reply.json()["error"]) == (401, "invalid_client")
 

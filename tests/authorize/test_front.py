@@ -70,7 +70,7 @@ def test_whoever_has_signed_in_and_agreed_is_not_asked_again(world: World) -> No
 
 
 def test_with_prompt_none_nobody_sees_a_page(world: World) -> None:
-    """OIDC Core §3.1.2.6, security.md AZ-58, AZ-59."""
+    """OIDC Core §3.1.2.6, security.md AZ-58, AZ-59; ERR-07."""
     assert told(ask(world, world.browser(), prompt="none")) == "login_required"
     browser = signed_in(world)
     wider = f"{ALONE} patient/Condition.rs"
@@ -81,7 +81,7 @@ def test_with_prompt_none_nobody_sees_a_page(world: World) -> None:
 
 
 def test_with_prompt_none_a_patient_can_not_be_chosen(world: World) -> None:
-    """oauth.md 23.1."""
+    """oauth.md 23.1; ERR-07."""
     browser = world.browser()
     browser.sign_in(ask(world, browser), "parent", "parent-password")
     assert told(ask(world, browser, prompt="none")) == "interaction_required"
@@ -152,13 +152,13 @@ def test_who_represents_one_patient_need_not_choose(world: World) -> None:
 
 
 def test_a_request_of_which_nothing_can_be_granted_is_an_invalid_scope(world: World) -> None:
-    """SMART 25."""
+    """SMART 25, ERR-05."""
     browser = signed_in(world)
     assert told(ask(world, browser, scope="system/*.rs patient/Nonsense.rs")) == "invalid_scope"
 
 
 def test_a_person_at_another_fhir_server_is_nobody_there(world: World) -> None:
-    """An identity belongs to one FHIR server: no rights are carried over."""
+    """An identity belongs to one FHIR server: no rights are carried over; REQ-69."""
     browser = signed_in(world)
     assert told(ask(world, browser, aud=OTHER_FHIR, scope="patient/Observation.rs")) == "invalid_scope"
 
@@ -211,7 +211,7 @@ def test_a_launch_for_another_app_or_server_stays_good_for_its_own(world: World)
 
 
 def test_a_launch_without_its_scope_is_refused_and_the_scope_without_it_dropped(world: World) -> None:
-    """Decision 11, SMART AUTHZ-13."""
+    """Decision 11, SMART AUTHZ-13; AMB-05, SCP-20, REQ-50."""
     refused = world.public.launched(make_launch(world), "patient/*.rs").location_parameters
     assert refused["error"] == "invalid_request"
     assert refused["error_description"].startswith("the parameter launch needs the scope launch")
@@ -234,7 +234,7 @@ def test_a_patient_in_an_ehr_launch_is_asked_even_by_a_vetted_app(world: World) 
 
 
 def test_nobody_gets_into_somebody_elses_record_by_a_launch(world: World) -> None:
-    """SMART CTX-13: a patient's launch for another patient's record."""
+    """SMART CTX-13: a patient's launch for another patient's record; REQ-109."""
     handle = str(world.ehr.launch("public", "Patient/A", patient="B")["launch"])
     assert told(world.public.launched(handle, LAUNCH)) == "access_denied"
     assert grants(world) == []
@@ -244,7 +244,7 @@ def test_nobody_gets_into_somebody_elses_record_by_a_launch(world: World) -> Non
 
 
 def test_the_trail_tells_the_whole_story_of_a_launch(world: World) -> None:
-    """security.md 4.1: what happened, to whom, for which patient; that consent was skipped is noted."""
+    """security.md 4.1: what happened, to whom, for which patient; that consent was skipped is noted; REQ-37."""
     handle = make_launch(world, encounter="E")
     world.public.code(handle, LAUNCH)
     rows = trail(world, "launch.created", "launch.used", "consent.skipped", "code.issued")
@@ -271,7 +271,7 @@ def test_a_support_code_finds_the_refusal(world: World) -> None:
 
 
 def test_a_no_is_on_the_trail_with_who_said_it(world: World) -> None:
-    """security.md LC-18: told to the app, nothing issued, and a later request asks again."""
+    """security.md LC-18: told to the app, nothing issued, and a later request asks again; ERR-06."""
     browser = world.browser()
     page = browser.sign_in(ask(world, browser), "alice", "alice-password")
     assert told(browser.submit(page, press="deny")) == "access_denied"

@@ -152,7 +152,7 @@ def test_a_second_client_or_address_makes_both_uncertain(world: World, name: str
 
 @pytest.mark.parametrize("name", sorted(set(GOOD) - {"client_id", "redirect_uri"} | {"nonce", "unknown"}))
 def test_a_parameter_sent_twice_is_an_invalid_request(world: World, name: str) -> None:
-    """RFC 6749 §3.1, AUTHZ-04; a doubtful state is not repeated."""
+    """RFC 6749 §3.1, AUTHZ-04; a doubtful state is not repeated; ERR-02."""
     sent = refusal(world, (name, "a"), (name, "b"))
     assert sent["error"] == "invalid_request"
     assert sent.get("state") == (None if name == "state" else GOOD["state"])
@@ -228,7 +228,10 @@ ERRORS: dict[str, tuple[dict[str, str | None], str]] = {
 def test_what_is_wrong_is_told_to_the_app_with_its_state(
     world: World, changes: dict[str, str | None], code: str
 ) -> None:
-    """SMART 25, RFC 6749 §4.1.2.1, oauth.md 23.1: by redirect, once client and address are certain."""
+    """SMART 25, RFC 6749 §4.1.2.1, oauth.md 23.1: by redirect, once client and address are certain.
+
+    AUTHZ-23, ERR-02, ERR-03, ERR-05, Q-09, REQ-92.
+    """
     sent = refusal(world, **changes)
     assert (sent["error"], sent["state"]) == (code, GOOD["state"])
     assert set(sent) == {"error", "error_description", "state", "iss"}
@@ -247,7 +250,7 @@ STATES = ['"><script>alert(1)</script>', "&code=attacker&iss=evil", "\U0001f600"
 
 @pytest.mark.parametrize("state", STATES, ids=range(len(STATES)))
 def test_state_comes_back_byte_for_byte(world: World, state: str) -> None:
-    """AUTHZ-20, security.md AZ-37, AZ-38."""
+    """AUTHZ-20, security.md AZ-37, AZ-38; REQ-82."""
     with pytest.raises(ErrorRedirect) as raised:
         ask(world, state=state, response_type="token")
     sent = parse_qsl(urlsplit(raised.value.location(ISSUER)).query, strict_parsing=True)
@@ -263,14 +266,14 @@ def test_a_query_of_the_redirect_uri_is_kept(world: World) -> None:
 
 
 def test_an_error_description_has_only_what_oauth_allows(world: World) -> None:
-    """RFC 6749 §4.1.2.1, security.md AZ-83: also where it repeats what was sent."""
+    """RFC 6749 §4.1.2.1, security.md AZ-83: also where it repeats what was sent; ST-12."""
     for changes in ({"response_type": 'x"\\\u202e'}, {"prompt": 'x"\\'}, {"scope": "x" * 8001}):
         description = refusal(world, **changes)["error_description"]
         assert all(c in " !" or "#" <= c <= "[" or "]" <= c <= "~" for c in description)
 
 
 def test_one_slash_or_capital_letters_of_the_host_do_not_change_the_audience(world: World) -> None:
-    """AUTHZ-11, security.md AZ-47; ``resource`` is a synonym."""
+    """AUTHZ-11, security.md AZ-47; ``resource`` is a synonym; Q-08."""
     main = ask(world).fhir_server
     assert ask(world, aud=f"{FHIR}/").fhir_server == main
     assert ask(world, aud="HTTPS://FHIR.example:443/r4").fhir_server == main
@@ -279,11 +282,13 @@ def test_one_slash_or_capital_letters_of_the_host_do_not_change_the_audience(wor
 
 
 def test_an_app_gets_no_code_for_a_fhir_server_that_it_may_not_use(world: World) -> None:
+    """REG-10."""
     assert error(world, client_id="elsewhere") == "invalid_request"
     assert ask(world, client_id="elsewhere", aud=OTHER_FHIR).fhir_server.name == "other"
 
 
 def test_an_app_that_is_not_registered_for_codes_gets_none(world: World) -> None:
+    """ERR-04."""
     assert error(world, client_id="backend") == "unauthorized_client"
 
 
@@ -299,7 +304,7 @@ def test_optional_values_that_nobody_knows_change_nothing(world: World) -> None:
 
 
 def test_claims_can_demand_a_person_and_a_way_to_sign_in(world: World) -> None:
-    """OIDC Core §5.5.1 and §5.5.1.1."""
+    """OIDC Core §5.5.1 and §5.5.1.1; OID-05."""
     claims = {"id_token": {"sub": {"value": "s"}, "acr": {"essential": True, "values": ["a", "b"]}}}
     request = ask(world, claims=json.dumps(claims))
     assert (request.wanted_sub, request.essential_acr) == ("s", frozenset({"a", "b"}))
@@ -313,7 +318,7 @@ def hint(world: World, **changes: object) -> str:
 
 
 def test_an_id_token_hint_says_who_the_user_must_be_even_after_it_expired(world: World) -> None:
-    """oauth.md 23.1, OIDC Core §3.1.2.1."""
+    """oauth.md 23.1, OIDC Core §3.1.2.1; FIELD authorize.id_token_hint."""
     assert ask(world, id_token_hint=hint(world)).wanted_sub == "s"
     assert error(world, id_token_hint=hint(world, iss="https://other.example")) == "invalid_request"
     assert error(world, id_token_hint=hint(world, aud="confidential")) == "invalid_request"

@@ -17,7 +17,10 @@ def away(*_: object, **__: object) -> NoReturn:
 
 
 def test_the_app_is_told_that_the_server_is_not_available(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Section 25: ``temporarily_unavailable`` by redirect, for the redirect URI is certain; nothing is issued."""
+    """Section 25: ``temporarily_unavailable`` by redirect, for the redirect URI is certain; nothing is issued.
+
+    ERR-19.
+    """
     url = world.public.authorize_url(scope="openid patient/Observation.rs")
     for verb in ("get", "put", "take", "claim"):
         monkeypatch.setattr(type(world.services.backend), verb, away)

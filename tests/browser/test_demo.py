@@ -61,7 +61,10 @@ def cookies_to_issuer(context: BrowserContext, hospital: Hospital) -> list[str |
 def test_in_the_ehrs_frame_the_app_shows_the_patient_without_a_login_page(
     strict_profile: BrowserContext, hospital: Hospital
 ) -> None:
-    """Decision 14: with cookies of other sites blocked, the launch itself signs the clinician in."""
+    """Decision 14: with cookies of other sites blocked, the launch itself signs the clinician in.
+
+    REQ-4, REQ-70, REQ-130, REQ-D10.
+    """
     seen = cookies_to_issuer(strict_profile, hospital)
     page = chart(strict_profile, hospital)
     frame = in_frame(page)

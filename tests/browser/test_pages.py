@@ -84,7 +84,7 @@ def check_looks(page: Page) -> None:
 def test_every_page_is_readable_and_large_enough_to_touch(
     chromium: Browser, served: World, scheme: str, width: int
 ) -> None:
-    """WCAG 2.2 AA: 1.4.3 contrast, 1.4.10 reflow at 320 px, 2.5.8 target size."""
+    """WCAG 2.2 AA: 1.4.3 contrast, 1.4.10 reflow at 320 px, 2.5.8 target size; REQ-121."""
     context = new_context(chromium, color_scheme=scheme, viewport={"width": width, "height": 700})
     page = context.new_page()
     page.goto(served.public.authorize_url(scope=SCOPE))

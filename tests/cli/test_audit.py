@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def test_every_change_is_on_the_trail(hospital: Cli) -> None:
-    """security.md 4.1: client, user, proxy relation, configuration and secrets."""
+    """security.md 4.1: client, user, proxy relation, configuration and secrets; REQ-34."""
     hospital("ehr", "add", "--fhir-server", "main", "--client-id", "epic")
     hospital("client", "add", "--name", "App", "--client-id", "app", "--redirect-uri", "https://a.example/")
     hospital("client", "update", "app", "--name", "New")

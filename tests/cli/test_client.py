@@ -27,7 +27,7 @@ STORED = {
 
 
 def test_a_confidential_client_is_shown_with_its_secret_once(authz: Cli) -> None:
-    """RFC 7591 §3.2.1; requirements.md rows 34, 62."""
+    """RFC 7591 §3.2.1; requirements.md rows 34, 62; REQ-34, REQ-62."""
     added = authz("client", "add", *APP)
     assert isinstance(added.pop("client_id_issued_at"), int)
     assert len(added.pop("client_secret")) == 43
@@ -53,7 +53,7 @@ def test_a_client_that_may_ask_for_refresh_may_refresh(authz: Cli) -> None:
 
 
 def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) -> None:
-    """SMART REG-01, REG-10."""
+    """SMART REG-01, REG-10, REQ-34, REQ-71, REG-04."""
     words = [*APP, "--type", "native", "--auth-method", "none", "--redirect-uri", "com.example.app:/cb"]
     words += ["--launch-uri", "https://app.example/launch", "--origin", "https://pages.example"]
     words += ["--scope", "launch openid fhirUser patient/*.rs", "--grant-type", "authorization_code"]
@@ -123,7 +123,7 @@ def test_a_client_is_switched_off_on_and_removed(authz: Cli) -> None:
 
 
 def test_a_rotated_secret_is_shown_once(authz: Cli) -> None:
-    """requirements.md row 62."""
+    """requirements.md row 62; REQ-34, REQ-62."""
     old = authz("client", "add", *APP)["client_secret"]
     rotated = authz("client", "rotate-secret", "growth-chart")
     assert rotated.pop("client_secret") != old

@@ -33,7 +33,7 @@ def test_a_person_is_added_with_what_they_are_at_the_fhir_server(hospital: Cli) 
 
 
 def test_removed_and_added_again_a_person_has_a_new_sub(hospital: Cli) -> None:
-    """requirements.md row 46, decision 19."""
+    """requirements.md row 46, decision 19; REQ-46."""
     first = clinician(hospital)["sub"]
     assert hospital("user", "remove", "clinician") == {"sub": first, "removed": True, "revoked_grants": 0}
     assert clinician(hospital)["sub"] != first

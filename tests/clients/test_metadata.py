@@ -120,7 +120,7 @@ def test_an_rsa_key_has_at_least_2048_bits() -> None:
 
 
 def test_one_kid_may_name_keys_of_two_types() -> None:
-    """SMART ASY-25."""
+    """SMART ASY-25, REG-08."""
     keys = {"keys": [public(RSA, "1"), public(EC, "1")]}
     assert ClientMetadata.load({**GOOD, "jwks": keys}).jwks == keys
 

@@ -38,7 +38,7 @@ NATIVE = dataclasses.replace(
 
 @pytest.mark.parametrize("uri", WEB.redirect_uris)
 def test_a_registered_redirect_uri_matches_itself(uri: str) -> None:
-    """RFC 9700 §2.1: exact string comparison; security.md AZ-10: a registered query is kept."""
+    """RFC 9700 §2.1: exact string comparison; security.md AZ-10: a registered query is kept; REG-11."""
     found = match(WEB, uri)
     assert isinstance(found, RegisteredRedirectURI)
     assert found == uri
@@ -96,7 +96,10 @@ def test_nothing_else_matches(client: Client, uri: str) -> None:
     ["http://127.0.0.1:51004/cb", "http://127.0.0.1/cb", "http://[::1]/cb?a=b", "http://[::1]:65535/cb?a=b"],
 )
 def test_a_native_app_may_use_any_port_of_a_loopback_address(uri: str) -> None:
-    """RFC 8252 §7.3, security.md AZ-23, where the hospital allows it for the client (decision 12)."""
+    """RFC 8252 §7.3, security.md AZ-23, where the hospital allows it for the client (decision 12).
+
+    REG-11, VER-12, AMB-03.
+    """
     assert match(NATIVE, uri) == uri
     exact_only = dataclasses.replace(NATIVE, any_loopback_port=False)
     assert match(exact_only, uri) == (uri if uri in NATIVE.redirect_uris else None)
@@ -194,7 +197,7 @@ def test_no_registered_uri_with_one_more_character_matches(uri: str, at: int, ch
 )
 @pytest.mark.parametrize("application_type", ["web", "native"])
 def test_a_dangerous_redirect_uri_can_not_be_registered(uri: str, application_type: str) -> None:
-    """security.md RG-02, RG-03; oauth.md Part 5; RFC 8252 §7.1."""
+    """security.md RG-02, RG-03; oauth.md Part 5; RFC 8252 §7.1; REG-11, REQ-63."""
     assert problems(uri, application_type) != []
 
 
@@ -214,13 +217,13 @@ def test_a_dangerous_redirect_uri_can_not_be_registered(uri: str, application_ty
 )
 @pytest.mark.parametrize("application_type", ["web", "native"])
 def test_a_web_address_can_be_registered(uri: str, application_type: str) -> None:
-    """https, or http on loopback (oauth.md Part 5)."""
+    """https, or http on loopback (oauth.md Part 5); REG-11."""
     assert problems(uri, application_type) == []
 
 
 @pytest.mark.parametrize("uri", ["com.example.app:/cb", "com.example.app://cb"])
 def test_a_private_use_scheme_is_for_native_apps(uri: str) -> None:
-    """RFC 8252 §7.1, security.md RG-05."""
+    """RFC 8252 §7.1, security.md RG-05; REG-11."""
     assert problems(uri, "native") == []
     assert problems(uri, "web") == ["a private-use scheme is for native apps only"]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def test_a_registered_client_is_found_as_it_was_registered(made: Registries) -> None:
-    """SMART REG-01, REG-02, REG-10."""
+    """SMART REG-01, REG-02, REG-10, REQ-71."""
     made.add_fhir_server()
     made.add_client(
         "growth-chart",
@@ -63,7 +63,7 @@ def test_a_generated_id_can_not_be_taken_for_a_persons(made: Registries) -> None
 
 
 def test_a_confidential_client_has_a_secret_of_256_bits_kept_as_a_mac(made: Registries) -> None:
-    """requirements.md row 62; security.md KT-07."""
+    """requirements.md row 62; security.md KT-07; REQ-62."""
     client, secret = made.add_client()
     assert secret is not None
     assert len(secret) == 43
@@ -103,7 +103,7 @@ def test_the_same_work_is_done_for_an_unknown_client(made: Registries, monkeypat
 
 
 def test_a_secret_rotates_with_an_overlap(made: Registries) -> None:
-    """requirements.md row 62."""
+    """requirements.md row 62; REQ-62."""
     client, old = made.add_client()
     assert old is not None
     with made.db.write() as session:
@@ -162,7 +162,7 @@ def test_a_client_that_becomes_public_loses_its_secret(made: Registries) -> None
 
 
 def test_any_loopback_port_is_for_native_apps(made: Registries) -> None:
-    """RFC 8252 §7.3."""
+    """RFC 8252 §7.3; VER-12, AMB-03."""
     with pytest.raises(InvalidValue):
         made.add_client(any_loopback_port=True)
     native, _ = made.add_client(application_type="native", any_loopback_port=True)

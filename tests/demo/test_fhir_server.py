@@ -66,7 +66,7 @@ def issue(answer: TestResponse) -> tuple[int, str]:
 
 
 def test_without_a_token_the_challenge_carries_no_error(fhir: FlaskClient) -> None:
-    """RFC 6750 §3.1; requirements row 93."""
+    """RFC 6750 §3.1; requirements row 93; REQ-93, REQ-D15."""
     answer = fhir.get("/fhir/Patient/pat-1")
     assert issue(answer) == (401, "login")
     assert answer.headers["WWW-Authenticate"] == REALM
@@ -147,7 +147,7 @@ def test_a_read_answers_the_resource_with_its_version(fhir: FlaskClient, child: 
 def test_another_patients_resource_is_refused_with_the_scope_that_is_needed(
     fhir: FlaskClient, child: dict[str, str]
 ) -> None:
-    """RFC 6750 §3.1; requirements row 93."""
+    """RFC 6750 §3.1; requirements row 93; REQ-93, REQ-D15."""
     answer = fhir.get("/fhir/Patient/pat-2", headers=child)
     assert issue(answer) == (403, "forbidden")
     assert answer.headers["WWW-Authenticate"] == (
@@ -455,7 +455,7 @@ def test_nonsense_in_a_date_matches_no_search_and_breaks_none(
 def test_discovery_is_the_authorization_servers_document_and_open_to_every_origin(
     fhir: FlaskClient, server: TalkingServer
 ) -> None:
-    """DISC-01, DISC-03, CORS-01."""
+    """DISC-01, DISC-03, CORS-01, REQ-118."""
     answer = fhir.get(
         "/fhir/.well-known/smart-configuration", headers={"Origin": "https://a.example", "Accept": "text/html"}
     )
@@ -485,7 +485,7 @@ def test_the_capability_statement_says_where_to_ask_for_access(fhir: FlaskClient
 
 
 def test_a_browser_app_may_read_answers_and_errors_of_the_api(fhir: FlaskClient, child: dict[str, str]) -> None:
-    """CORS-02, CORS-06, requirements row 94: errors carry the header too, else the app sees a blank wall."""
+    """CORS-02, CORS-06, requirements row 94: errors carry the header too, else the app sees a blank wall; REQ-94."""
     origin = {"Origin": "http://127.0.0.1:9002"}
     preflight = fhir.options("/fhir/Observation", headers=origin)
     assert preflight.status_code == 204

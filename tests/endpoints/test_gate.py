@@ -54,7 +54,7 @@ def basic(credentials: bytes) -> HttpRequest:
 
 
 def test_parameters_are_taken_from_the_body_only() -> None:
-    """security.md 0.6: query beats body in Flask's request.values; here a query on a POST is an error."""
+    """security.md 0.6: query beats body in Flask's request.values; here a query on a POST is an error; ST-15."""
     with pytest.raises(InvalidRequest) as caught:
         form(post(b"grant_type=refresh_token", query="grant_type=authorization_code"))
     assert caught.value.body() == {
@@ -255,7 +255,7 @@ def test_the_gate_raises_nothing_but_its_errors(body: bytes, query_: str, author
     ],
 )
 def test_basic_credentials_are_read_as_sent_and_once_decoded(sent: bytes, readings: list[tuple[str, str]]) -> None:
-    """SMART SYM-04, decision 12; split at the first colon."""
+    """SMART SYM-04, decision 12; split at the first colon; ST-07."""
     assert basic_credentials(basic(sent)) == readings
 
 

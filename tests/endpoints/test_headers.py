@@ -107,7 +107,7 @@ def test_each_page_has_a_nonce_of_its_own(shared: World) -> None:
 
 
 def test_a_page_of_an_ehr_launch_is_framed_by_its_ehr_alone_and_keeps_the_opener(shared: World) -> None:
-    """Decisions 14 and 21: X-Frame-Options can't name origins, so it is left out; COOP unsafe-none."""
+    """Decisions 14 and 21: X-Frame-Options can't name origins, so it is left out; COOP unsafe-none; AUTHZ-25, REQ-4."""
     answer = with_view(
         shared,
         "/some-page",

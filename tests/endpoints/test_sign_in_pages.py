@@ -56,6 +56,7 @@ def granted(world: World, reply: Reply) -> dict[str, Any]:
 
 
 def test_the_sign_in_page_says_which_app_it_is_for_and_helps_password_managers(world: World) -> None:
+    """REQ-121."""
     page = world.browser().open(world.public.authorize_url(scope=ALONE, login_hint="<alice>"))
     assert page.status == 200
     assert "to open <strong>Public App</strong> with records of Test Hospital" in page.text
@@ -138,7 +139,7 @@ def test_a_wrong_password_and_an_unknown_name_look_the_same(world: World, name: 
 
 
 def test_too_many_tries_are_told_with_the_time_to_wait(world: World) -> None:
-    """security.md RL-02, RL-06: 429 with Retry-After; a browser that signed in before still can."""
+    """security.md RL-02, RL-06: 429 with Retry-After; a browser that signed in before still can; REQ-121."""
     known = world.browser()
     consent_page(world, known)
     stranger = world.browser()
@@ -191,7 +192,7 @@ def test_what_is_unticked_is_not_granted(world: World) -> None:
 
 
 def test_no_is_as_easy_as_yes(world: World) -> None:
-    """security.md LC-18: access_denied to the app, with its state; it is asked anew next time."""
+    """security.md LC-18: access_denied to the app, with its state; it is asked anew next time; REQ-88."""
     browser = world.browser()
     told = browser.submit(consent_page(world, browser), press="deny").location_parameters
     assert (told["error"], told["state"], told["iss"]) == ("access_denied", world.public.state, ISSUER)
@@ -202,7 +203,7 @@ def test_no_is_as_easy_as_yes(world: World) -> None:
 @pytest.mark.parametrize("path", ["/login", "/consent", "/select-patient"])
 @pytest.mark.parametrize("handle", ["", "unknown", "x" * 5000])
 def test_a_form_without_a_living_interaction_goes_nowhere(world: World, path: str, handle: str) -> None:
-    """security.md LC-11, LC-26, LC-27: one page for all, findable on the trail."""
+    """security.md LC-11, LC-26, LC-27: one page for all, findable on the trail; REQ-121."""
     page = post(world.browser(), path, interaction=handle, action="allow", username="alice", password="alice-password")
     assert page.status == 400
     assert "This page is out of date, or it was opened in another browser." in page.text
@@ -289,13 +290,17 @@ def test_a_patient_who_was_not_offered_can_not_be_had(world: World, patient: str
 
 
 def test_choosing_nobody_is_a_refusal(world: World) -> None:
+    """ERR-06."""
     browser = world.browser()
     page = consent_page(world, browser, "parent")
     assert browser.submit(page, press="cancel").location_parameters["error"] == "access_denied"
 
 
 def test_pages_of_a_launch_need_no_cookie_and_are_framed_by_the_ehr_alone(world: World) -> None:
-    """Decisions 14 and 21: works in a frame with third-party cookies blocked, the app's opener survives."""
+    """Decisions 14 and 21: works in a frame with third-party cookies blocked, the app's opener survives.
+
+    AUTHZ-25, REQ-4, REQ-D10.
+    """
     page = launched_page(world, prompt="consent")
     assert "Share health records with Public App?" in page.text
     assert "set-cookie" not in page.headers
@@ -317,7 +322,7 @@ def reauthenticate(world: World) -> None:
 
 
 def test_a_fhir_server_can_demand_a_sign_in_within_the_launch(world: World) -> None:
-    """Decision 14: the password page inside the launch, without a cookie."""
+    """Decision 14: the password page inside the launch, without a cookie; REQ-84, REQ-D8."""
     reauthenticate(world)
     page = launched_page(world)
     browser = Browser(world.transport, url=ISSUER)
@@ -328,7 +333,7 @@ def test_a_fhir_server_can_demand_a_sign_in_within_the_launch(world: World) -> N
 
 
 def test_somebody_else_than_the_user_of_the_launch_gets_no_further(world: World) -> None:
-    """A clear page, "not you?", and the launch still works for the person it was for."""
+    """A clear page, "not you?", and the launch still works for the person it was for; REQ-84."""
     reauthenticate(world)
     browser = Browser(world.transport, url=ISSUER)
     page = browser.sign_in(launched_page(world), "parent", "parent-password")

@@ -71,7 +71,7 @@ def is_active(live: Live, token: str) -> bool:
 def test_of_twelve_redemptions_of_a_code_one_pays_and_the_replays_take_it_back(
     live: Live, pool: ThreadPoolExecutor, number: int
 ) -> None:
-    """RFC 6749 §4.1.2, decision 8: one 200, and afterwards its tokens are dead."""
+    """RFC 6749 §4.1.2, decision 8: one 200, and afterwards its tokens are dead; AUTHZ-22, REQ-97."""
     code = live.public.code(launch(live), SCOPE)
     replies = at_once([partial(live.public.redeem, code)] * RACERS, pool)
     assert refusals(replies) == {(400, "invalid_grant"): RACERS - 1}

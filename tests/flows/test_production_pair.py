@@ -70,7 +70,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def test_a_launched_app_reads_its_patient_until_its_token_is_revoked(pair: Pair) -> None:
-    """SMART section 6.1, INT-02, MGT-03: launch, token, FHIR read, introspection, revocation."""
+    """SMART section 6.1, INT-02, MGT-03: launch, token, FHIR read, introspection, revocation; MGT-01, REQ-67."""
     tokens = pair.app.tokens(pair.launch(need_patient_banner=False), SCOPE)
     token = tokens["access_token"]
     kept = {name: value for name, value in tokens.items() if not name.endswith("_token")}

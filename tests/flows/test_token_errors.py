@@ -88,12 +88,12 @@ def refusal(reply: Reply) -> tuple[int, str]:
 def test_a_redemption_that_is_not_right_is_refused(
     world: World, changes: dict[str, str | None], expected: tuple[int, str]
 ) -> None:
-    """SMART section 25, TK-05, TK-13..17, PKCE-05, TOK-04."""
+    """SMART section 25, TK-05, TK-13..17, PKCE-05, TOK-04; TOK-02, TOK-03, ERR-08, ERR-09, ERR-10, ERR-11, REQ-96."""
     assert refusal(post(world, form(world, **{"code": code(world), **changes}))) == expected
 
 
 def test_the_verifier_is_not_the_challenge(world: World) -> None:
-    """TK-15, PKCE-05: no downgrade to plain."""
+    """TK-15, PKCE-05: no downgrade to plain; PKCE-02."""
     sent = form(world, code=code(world), code_verifier=challenge(world.public.verifier))
     assert refusal(post(world, sent)) == (400, "invalid_grant")
 
@@ -108,21 +108,21 @@ def test_after_five_wrong_verifiers_the_code_is_dead(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["grant_type", "code", "client_id", "code_verifier", "redirect_uri"])
 def test_a_parameter_sent_twice_is_refused_and_nothing_is_consumed(world: World, name: str) -> None:
-    """RFC 6749 §3.2, TK-06; Authlib trap 9."""
+    """RFC 6749 §3.2, TK-06; Authlib trap 9; ST-10."""
     good = form(world, code=code(world))
     assert refusal(post(world, f"{urlencode(good)}&{urlencode({name: good[name]})}")) == (400, "invalid_request")
     assert post(world, good).status == 200
 
 
 def test_parameters_in_the_query_are_refused(world: World) -> None:
-    """TK-02, Authlib trap 11: the body is the only source."""
+    """TK-02, Authlib trap 11: the body is the only source; ST-15."""
     good = form(world, code=code(world))
     assert refusal(post(world, good, query="?grant_type=authorization_code")) == (400, "invalid_request")
     assert post(world, good).status == 200
 
 
 def test_the_token_endpoint_is_post_and_form_only(world: World) -> None:
-    """TK-01: 405 with Allow; a JSON body is refused."""
+    """TK-01: 405 with Allow; a JSON body is refused; TOK-01, ERR-15."""
     reply = world.transport.send("GET", f"{ISSUER}/token?{urlencode(form(world, code='x'))}")
     assert reply.status == 405
     assert reply.header("allow") == "OPTIONS, POST"
@@ -131,7 +131,7 @@ def test_the_token_endpoint_is_post_and_form_only(world: World) -> None:
 
 
 def test_wrong_secret_and_unknown_client_read_the_same(world: World) -> None:
-    """CA-01, SYM-05: 401 with the Basic challenge."""
+    """CA-01, SYM-05: 401 with the Basic challenge; ERR-08, ST-08."""
     sent = {"grant_type": "authorization_code", "code": "x", "redirect_uri": "x", "code_verifier": "x"}
     wrong, unknown = (
         post(world, sent, basic("confidential", "not-the-secret")),
@@ -156,7 +156,7 @@ def test_basic_and_another_client_id_in_the_body_are_refused(world: World) -> No
 
 
 def test_a_client_uses_the_method_it_is_registered_with(world: World) -> None:
-    """TOK-05: registered for Basic, so the secret in the body is refused."""
+    """TOK-05: registered for Basic, so the secret in the body is refused; REG-04."""
     sent = {
         "grant_type": "authorization_code",
         "client_id": "confidential",
@@ -167,7 +167,7 @@ def test_a_client_uses_the_method_it_is_registered_with(world: World) -> None:
 
 
 def test_a_code_of_another_client_is_refused_and_stays_good(world: World) -> None:
-    """TK-22's sibling for codes; decision 8: an invalid replay spoils nothing."""
+    """TK-22's sibling for codes; decision 8: an invalid replay spoils nothing; AUTHZ-22, ERR-09, REQ-127."""
     issued = code(world)
     reply = world.confidential.redeem(
         issued, redirect_uri=world.public.redirect_uri, code_verifier=world.public.verifier
@@ -184,7 +184,7 @@ def test_a_broken_authorization_header_is_an_error_of_the_client(world: World, h
 
 
 def test_refresh_scope_beyond_the_grant_is_refused(world: World) -> None:
-    """REF-04, TK-27: and the refresh token is still good."""
+    """REF-04, TK-27: and the refresh token is still good; REF-02, ERR-13, C26."""
     tokens = post(world, form(world, code=code(world))).json()
     reply = world.public.refresh(tokens["refresh_token"], scope="patient/Observation.cruds")
     assert refusal(reply) == (400, "invalid_scope")
@@ -192,7 +192,7 @@ def test_refresh_scope_beyond_the_grant_is_refused(world: World) -> None:
 
 
 def test_a_public_app_refreshes_without_its_client_id(world: World) -> None:
-    """REF-06, Q-02."""
+    """REF-06, Q-02, AMB-08."""
     tokens = post(world, form(world, code=code(world))).json()
     reply = post(world, {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
     assert reply.status == 200
@@ -200,7 +200,7 @@ def test_a_public_app_refreshes_without_its_client_id(world: World) -> None:
 
 
 def test_a_confidential_app_does_not_refresh_without_its_secret(world: World) -> None:
-    """TK-23."""
+    """TK-23, REF-05, Q-04."""
     tokens = world.confidential.redeem(code(world, "confidential")).json()
     sent = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
     assert refusal(post(world, sent)) == (401, "invalid_client")
@@ -208,7 +208,7 @@ def test_a_confidential_app_does_not_refresh_without_its_secret(world: World) ->
 
 
 def test_a_narrower_refresh_narrows_the_access_token_only(world: World) -> None:
-    """REF-10: the next refresh has the whole scope again."""
+    """REF-10: the next refresh has the whole scope again; REF-03."""
     tokens = post(world, form(world, code=code(world))).json()
     narrow = world.public.refresh(tokens["refresh_token"], scope="patient/Observation.r").json()
     assert narrow["scope"] == "patient/Observation.r"

@@ -19,7 +19,7 @@ def jwks(world: World, **headers: str) -> Reply:
 
 
 def test_every_published_key_is_there_and_nothing_private(world: World) -> None:
-    """DJ-01, RFC 7517 §5."""
+    """DJ-01, RFC 7517 §5; OID-02."""
     answer = jwks(world)
     assert answer.status == 200
     assert answer.header("content-type") == "application/json"
@@ -57,7 +57,7 @@ def test_unchanged_keys_are_not_sent_again(world: World, form: str) -> None:
 
 
 def test_after_a_rotation_they_are_sent(world: World) -> None:
-    """DJ-10: the new key is there before its first use, the old one stays."""
+    """DJ-10: the new key is there before its first use, the old one stays; OID-11, REQ-61."""
     first = jwks(world)
     with world.services.db.write() as session:
         Rotation(world.services.keyring, 0).rotate(session, at_once=True)

@@ -75,7 +75,7 @@ def test_without_a_next_key_nothing_is_rotated(bare: Keys) -> None:
 
 
 def test_a_retired_key_stays_as_long_as_what_it_signed(keys: Keys) -> None:
-    """DJ-10: the old kid is kept at least the longest life of a token."""
+    """DJ-10: the old kid is kept at least the longest life of a token; OID-11, REQ-61."""
     old = keys.kid("active")
     keys.rotate(at_once=True)
     keys.pass_time(TOKEN_SECONDS + READ_SECONDS - 1)

@@ -42,7 +42,7 @@ def pem(key: PrivateKeyTypes) -> bytes:
 
 
 def test_a_signature_names_its_key_and_nothing_to_fetch(keys: Keys) -> None:
-    """oauth.md 23.2: ``alg``, ``kid`` and ``typ``; no x5u, x5c, jku or jwk."""
+    """oauth.md 23.2: ``alg``, ``kid`` and ``typ``; no x5u, x5c, jku or jwk; OID-11, ST-14."""
     header, payload, _ = keys.keyring.sign(CLAIMS, "test+jwt").split(".")
     assert decoded(header) == {"alg": "RS256", "kid": keys.kid("active"), "typ": "test+jwt"}
     assert decoded(payload) == CLAIMS

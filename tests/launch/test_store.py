@@ -70,7 +70,7 @@ def test_a_launch_survives_json(world: World) -> None:
 
 
 def test_a_handle_has_256_bits_and_only_its_digest_is_stored(world: World) -> None:
-    """Decision 6, LAU-04."""
+    """Decision 6, LAU-04; REQ-83."""
     handle, launch = world.create()
     assert len(handle) == 43
     stored = world.services.backend.get(f"launch:{launch.digest}", f"launch-id:{launch.launch_id}")
@@ -200,7 +200,7 @@ def test_the_address_to_open_keeps_what_the_launch_url_has(world: World, registe
 
 
 def test_iss_is_spelled_as_the_ehr_spells_it(world: World) -> None:
-    """LAU-03: the app's aud will be the same."""
+    """LAU-03: the app's aud will be the same; REQ-75, REQ-D9."""
     handle, launch = world.create(fhir_server=f"{FHIR}/alias")
     assert launch.url_to_open(handle) == (
         f"{LAUNCH_URL}?iss=https%3A%2F%2Ffhir.hospital.example%2Fr4%2Falias&launch={handle}"

@@ -76,12 +76,12 @@ CASES: dict[str, tuple[AccessQuestion, str, str, Reason | None]] = {
 def test_each_scope_is_judged_with_a_reason(
     question: AccessQuestion, scope: str, granted: str, reason: Reason | None
 ) -> None:
-    """Decisions 16 and 20, SMART 12.2 and 12.4 PROC-07."""
+    """Decisions 16 and 20, SMART 12.2 and 12.4 PROC-07; REQ-85, REQ-110, REQ-115, REQ-135."""
     assert verdicts(question, scope) == {scope: (granted, reason)}
 
 
 def test_never_more_than_registered_nor_than_requested() -> None:
-    """security.md AZ-50."""
+    """security.md AZ-50; REQ-40, REQ-D12."""
     client = replace(CLIENT, scope=ScopeSet.parse("patient/Observation.rs"))
     asked = replace(DOCTOR, client=client)
     assert verdicts(asked, "patient/*.cruds") == {"patient/*.cruds": ("patient/Observation.rs", Reason.NOT_REGISTERED)}
@@ -89,7 +89,7 @@ def test_never_more_than_registered_nor_than_requested() -> None:
 
 
 def test_fhir_user_needs_openid_and_somebody_who_is_a_resource() -> None:
-    """SMART SCP-30, OID-03."""
+    """SMART SCP-30, OID-03, REQ-90."""
     both = {"openid": ("openid", None), "fhirUser": ("fhirUser", None)}
     assert verdicts(DOCTOR, "openid fhirUser") == both
     assert verdicts(DOCTOR, "fhirUser") == {"fhirUser": ("", Reason.UNSUPPORTED)}
@@ -102,7 +102,7 @@ def test_fhir_user_needs_openid_and_somebody_who_is_a_resource() -> None:
 
 
 def test_one_refresh_scope_is_granted_the_longer_one_if_it_may_be() -> None:
-    """SMART SCP-34, security.md AZ-57."""
+    """SMART SCP-34, security.md AZ-57; AMB-13, SCP-33."""
     asked = "offline_access online_access"
     assert verdicts(DOCTOR, asked) == {
         "offline_access": ("offline_access", None),
@@ -116,6 +116,7 @@ def test_one_refresh_scope_is_granted_the_longer_one_if_it_may_be() -> None:
 
 
 def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
+    """N19, REF-01, REQ-79."""
     client = replace(CLIENT, grant_types=frozenset({"authorization_code"}))
     assert verdicts(replace(DOCTOR, client=client), "offline_access") == {"offline_access": ("", Reason.NOT_REGISTERED)}
 

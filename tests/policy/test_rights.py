@@ -54,7 +54,7 @@ def question(made: Registries, fhir_user: str | None, patient: str) -> RightsQue
 def test_whose_records_a_person_may_share(
     made: Registries, fhir_user: str | None, patient: str, *, allowed: bool
 ) -> None:
-    """SMART CTX-13, decision 16: one's own, those one represents; of staff the EHR decides."""
+    """SMART CTX-13, decision 16: one's own, those one represents; of staff the EHR decides; REQ-109, REQ-115."""
     assert StatedRights(made.users).allows(question(made, fhir_user, patient)) is allowed
 
 
@@ -82,7 +82,7 @@ class Hangs:
 
 
 def test_the_hospitals_hook_can_only_narrow(made: Registries) -> None:
-    """Decision 20: both must agree, and only True is a yes."""
+    """Decision 20: both must agree, and only True is a yes; REQ-68, REQ-85, REQ-106, REQ-109."""
     stated = StatedRights(made.users)
     own, other = question(made, "Patient/A", "A"), question(made, "Patient/A", "B")
     hook = Says(answer=True)

@@ -88,7 +88,10 @@ CASES = {
 
 @pytest.mark.parametrize(("requested", "allowed", "answer"), CASES.values(), ids=CASES)
 def test_a_request_is_answered_in_its_own_spelling(requested: str, allowed: str, answer: str) -> None:
-    """SMART 2.2 "Scopes" (v1 in, v1 out); digest 12.6, PROC-02, PROC-07, PROC-08; SWM digest 2.3."""
+    """SMART 2.2 "Scopes" (v1 in, v1 out); digest 12.6, PROC-02, PROC-07, PROC-08; SWM digest 2.3.
+
+    SCP-10, Q-19, REQ-D2.
+    """
     assert str(ScopeSet.parse(requested).narrow_to(ScopeSet.parse(allowed))) == answer
 
 
@@ -120,7 +123,7 @@ def test_a_type_the_fhir_server_does_not_have_is_dropped() -> None:
 
 
 def test_a_constraint_that_cannot_be_enforced_drops_the_whole_scope() -> None:
-    """Digest PROC-06: fail closed, never grant with the constraint dropped."""
+    """Digest PROC-06: fail closed, never grant with the constraint dropped; SCP-14."""
     requested = ScopeSet.parse(
         "openid patient/Observation.rs?category=a patient/Observation.rs?category=a&status=final"
     )

@@ -159,7 +159,7 @@ def test_a_scope_within_the_limit_keeps_its_spelling(requested: ScopeSet, allowe
 def test_nothing_is_granted_beyond_the_request_and_each_limit(
     requested: ScopeSet, registered: ScopeSet, rights: ScopeSet
 ) -> None:
-    """Digest PROC-07, security case AZ-50; a verdict for each scope asked, in order."""
+    """Digest PROC-07, security case AZ-50; a verdict for each scope asked, in order; SCP-16, REQ-D12."""
     limits = [
         Limit(Reason.NOT_REGISTERED, registered, "not registered"),
         Limit(Reason.USER_RIGHTS, rights, "beyond the user's rights"),

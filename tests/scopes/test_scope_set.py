@@ -73,7 +73,7 @@ def test_the_old_spelling_beside_the_new_is_kept() -> None:
 
 
 def test_the_largest_request_is_read() -> None:
-    """Security digest 3.5: 8 000 bytes, 200 items."""
+    """Security digest 3.5: 8 000 bytes, 200 items; PROC-10."""
     assert len(ScopeSet.parse(" ".join(f"__{i}" for i in range(MAX_SCOPES)))) == MAX_SCOPES
     assert len(str(ScopeSet.parse("__" + "x" * (MAX_BYTES - 2)))) == MAX_BYTES
 
@@ -90,7 +90,7 @@ def test_the_largest_request_is_read() -> None:
     ],
 )
 def test_a_larger_request_is_refused(text: str) -> None:
-    """Security digest 3.5: above the bound, invalid_scope."""
+    """Security digest 3.5: above the bound, invalid_scope; PROC-10."""
     with pytest.raises(InvalidScope):
         ScopeSet.parse(text)
 
@@ -113,7 +113,7 @@ def test_the_url_of_a_role_does_not_make_a_resource_scope() -> None:
 
 
 def test_each_fhir_version_has_its_types() -> None:
-    """Digest Appendix A; FHIR R4 4.0.1, R4B 4.3.0, R5 5.0.0 "Resource Index": concrete types only."""
+    """Digest Appendix A; FHIR R4 4.0.1, R4B 4.3.0, R5 5.0.0 "Resource Index": concrete types only; REQ-18, REQ-64."""
     assert {version: len(types) for version, types in RESOURCE_TYPES.items()} == {"R4": 146, "R4B": 141, "R5": 158}
     assert {"Patient", "Encounter", "Observation", "Basic"} <= RESOURCE_TYPES["R4"] & RESOURCE_TYPES[
         "R4B"

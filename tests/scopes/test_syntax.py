@@ -264,14 +264,20 @@ INVALID: dict[str, tuple[str, str, Reason]] = {
 
 @pytest.mark.parametrize(("text", "expected", "normal_form"), VALID.values(), ids=VALID)
 def test_a_valid_scope_is_understood_and_keeps_its_spelling(text: str, expected: Scope, normal_form: str) -> None:
-    """SMART 2.2 "Scopes"; digest 12.3 and 12.5: V, E and accepted ? rows; SWM digest 2.3."""
+    """SMART 2.2 "Scopes"; digest 12.3 and 12.5: V, E and accepted ? rows; SWM digest 2.3.
+
+    SCP-13, SCP-18, SCP-22, AMB-15, Q-13, REQ-10, REQ-19, REQ-78.
+    """
     scope = parse_scope(text)
     assert (scope, str(scope), scope.normal_form) == (expected, text, normal_form)
 
 
 @pytest.mark.parametrize(("text", "reason", "code"), INVALID.values(), ids=INVALID)
 def test_an_invalid_scope_is_unknown_and_says_why(text: str, reason: str, code: Reason) -> None:
-    """SMART 2.2: undefined interactions MAY be ignored (SCP-09); digest 12.5: X rows; PROC-03, PROC-06."""
+    """SMART 2.2: undefined interactions MAY be ignored (SCP-09); digest 12.5: X rows; PROC-03, PROC-06.
+
+    SCP-08, SCP-15, SCP-23, AMB-14, Q-16, Q-17, Q-18, REQ-54, REQ-D11.
+    """
     assert parse_scope(text) == UnknownScope(text, reason, code)
 
 
@@ -336,7 +342,7 @@ def test_a_scope_made_without_text_is_written_in_normal_form() -> None:
 
 
 def test_the_old_and_the_new_spelling_are_equal() -> None:
-    """SMART 2.2 "Scopes" for 1.0: .read is .rs, .write is .cud, .* is .cruds (SCP-10)."""
+    """SMART 2.2 "Scopes" for 1.0: .read is .rs, .write is .cud, .* is .cruds (SCP-10); VER-05, REQ-D2."""
     old = ScopeSet.parse("patient/Condition.read patient/Observation.read user/*.write user/Patient.*").resources
     new = ScopeSet.parse("patient/Condition.rs patient/Observation.rs user/*.cud user/Patient.cruds").resources
     assert old == new

@@ -11,7 +11,7 @@ CONSENTED = Limit(Reason.NOT_CONSENTED, ScopeSet.parse("launch openid patient/Pa
 
 
 def test_each_requested_scope_gets_a_verdict_with_the_first_limit_that_changed_it() -> None:
-    """Digest 12.6 and Q-11: when dropping scopes, show why; requirements D12: never more than asked."""
+    """Digest 12.6 and Q-11: when dropping scopes, show why; REQ-D12: never more than asked; REQ-D12."""
     requested = ScopeSet.parse("openid patient/*.* offline_access user/*.rs patient/Patient.rd fhiruser")
     assert judge(requested, [REGISTERED, CONSENTED]) == Judgement(
         ScopeSet.parse("openid patient/Patient.read patient/Patient.r"),

@@ -48,7 +48,10 @@ def test_the_normal_form_of_a_login_name_is_stable(text: str) -> None:
 
 
 def test_a_sub_is_opaque_short_and_never_given_again(made: Registries) -> None:
-    """requirements.md row 46: never reassigned, at most 255 ASCII characters; deleted and made again: a new one."""
+    """requirements.md row 46: never reassigned, at most 255 ASCII characters; deleted and made again: a new one.
+
+    REQ-46, OID-13.
+    """
     first = add(made)
     assert first.sub.isascii()
     assert len(first.sub) == 32
@@ -60,7 +63,7 @@ def test_a_sub_is_opaque_short_and_never_given_again(made: Registries) -> None:
 
 
 def test_a_person_is_a_resource_at_each_fhir_server(made: Registries) -> None:
-    """requirements.md row 60."""
+    """requirements.md row 60; OID-13."""
     made.add_fhir_server()
     made.add_fhir_server("other")
     user, somebody = add(made), add(made, "bob")

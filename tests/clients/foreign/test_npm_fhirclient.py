@@ -17,7 +17,10 @@ APP = App("js-growth", "launch openid fhirUser online_access patient/*.rs user/P
 
 
 def test_npm_fhirclient_is_launched_reads_the_patient_and_refreshes(hospital: Hospital) -> None:
-    """SMART 2.2 "EHR launch", REF-07: this client refreshes without naming itself, as a public app may."""
+    """SMART 2.2 "EHR launch", REF-07: this client refreshes without naming itself, as a public app may.
+
+    Q-01, Q-03, Q-05, REF-06, REQ-66, REQ-108.
+    """
     with node_site("fhirclient.mjs", APP, hospital) as site:
         page = site.opened_from(hospital)
     assert page.status == 200, page.text

@@ -20,6 +20,8 @@ def test_npm_openid_client_believes_the_id_token(hospital: Hospital) -> None:
     """SMART 2.2 "Steps for using an ID token": issuer, its document, its keys, the signature, fhirUser's resource.
 
     This client percent-encodes the hyphens of its name in HTTP Basic (RFC 6749 §2.3.1).
+
+    OID-09, Q-07, REQ-66, REQ-108.
     """
     app = App("oidc-letter-app", SCOPE, "client_secret_basic")
     with node_site("openid_client.mjs", app, hospital) as site:

@@ -46,7 +46,10 @@ def expected(scope: str) -> dict[str, object]:
 
 
 def test_pypi_fhirclient_is_launched_as_a_confidential_app(hospital: Hospital) -> None:
-    """SMART 1.0 (oauth-uris), scopes as SMART 1 wrote them, the client_id in Basic and in the body too."""
+    """SMART 1.0 (oauth-uris), scopes as SMART 1 wrote them, the client_id in Basic and in the body too.
+
+    CS-01, CS-02, VER-05, SYM-01, TOK-04, REQ-66, REQ-76, REQ-108.
+    """
     report = report_of(
         hospital,
         f"{hospital.config.app}/referral/launch",
@@ -59,7 +62,10 @@ def test_pypi_fhirclient_is_launched_as_a_confidential_app(hospital: Hospital) -
 
 
 def test_pypi_fhirclient_is_launched_as_a_public_app(hospital: Hospital) -> None:
-    """SMART 2.2 "EHR launch": the same without a secret; access ends with the EHR's session (online_access)."""
+    """SMART 2.2 "EHR launch": the same without a secret; access ends with the EHR's session (online_access).
+
+    REQ-66, REQ-72, REQ-76, REQ-108.
+    """
     report = report_of(
         hospital,
         f"{hospital.config.app}/launch.html",
