@@ -33,6 +33,7 @@ class EventName(StrEnum):
     INTROSPECTION_REFUSED = "introspection.refused"
     CALLER_REFUSED = "caller.refused"
     RATE_LIMITED = "rate_limited"
+    LEGACY_USED = "legacy.used"  # an older app was forgiven something; which, is the reason
     CLIENT_CHANGED = "client.changed"
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from authz.clients.legacy import Legacy
     from authz.clients.registry import Client, Clients
     from authz.fhir_servers.registry import FhirServers
     from authz.keyring.signing import Keyring
@@ -30,6 +31,13 @@ class Draft:
     registries: Registries
     client: Client
     found: dict[str, Any] = field(default_factory=dict)
+    forgiven: set[Legacy] = field(default_factory=set)  # what an older app was allowed
+
+    def is_forgiven(self, switch: Legacy) -> bool:
+        """Whether this app may; asking is using it."""
+        if self.client.is_allowed(switch):
+            self.forgiven.add(switch)
+        return switch in self.forgiven
 
     def get(self, name: str) -> str | None:
         return self.parameters.get(name) or None

@@ -69,7 +69,7 @@ class FrontChannel:
         asked = Asked(request.launch, request.scope, request.client.client_id, request.fhir_server.name, browser.peer)
         found = resolve(self.launches, asked)
         if isinstance(found, EhrLaunch):
-            claimant = f"{request.client.client_id}\n{request.code_challenge}\n{request.state}"
+            claimant = f"{request.client.client_id}\n{request.code_challenge or ''}\n{request.state or ''}"
             claim(self.launches, found.launch, digest(claimant), asked)
             kept = {name: value for name, value in parameters.items() if name != "launch"}
             return self.proceed(request, Pending(kept, launch=found.launch), browser)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from authz.authorize.draft import Draft
 from authz.authorize.openid import check_claims, check_hint, check_prompt
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
+from authz.clients.legacy import Legacy, in_todays_words
 from authz.clients.redirect_uri import RegisteredRedirectURI, match
 from authz.errors import (
     InvalidRequest,
@@ -47,10 +48,10 @@ class AuthorizationRequest:
 
     client: Client
     redirect_uri: RegisteredRedirectURI
-    state: str
+    state: str | None  # None: an older app that is allowed to send none
     fhir_server: FhirServer
     scope: ScopeSet
-    code_challenge: str
+    code_challenge: str | None  # as with state; never both
     launch: str | None = field(repr=False, default=None)  # the handle
     nonce: str | None = None
     prompt: frozenset[str] = frozenset()
@@ -58,6 +59,7 @@ class AuthorizationRequest:
     login_hint: str | None = None
     wanted_sub: str | None = None  # of id_token_hint or claims: nobody else may get the code
     essential_acr: frozenset[str] | None = None
+    legacy: frozenset[Legacy] = frozenset()  # what had to be forgiven in this request
 
 
 def parse(pairs: list[tuple[str, str]], registries: Registries) -> AuthorizationRequest:
@@ -75,7 +77,9 @@ def parse(pairs: list[tuple[str, str]], registries: Registries) -> Authorization
             check(draft)
     except OAuthError as error:
         raise ErrorRedirect(error, redirect_uri, state) from error
-    return AuthorizationRequest(client=client, redirect_uri=redirect_uri, **draft.found)
+    return AuthorizationRequest(
+        client=client, redirect_uri=redirect_uri, legacy=frozenset(draft.forgiven), **draft.found
+    )
 
 
 def addressee(
@@ -122,7 +126,7 @@ def check_response_type(draft: Draft) -> None:
 
 def check_state(draft: Draft) -> None:
     state = draft.get("state")
-    if state is None:
+    if state is None and not draft.is_forgiven(Legacy.MISSING_STATE):
         raise InvalidRequest("state is missing; SMART apps send an unguessable one")
     draft.found["state"] = state
 
@@ -130,6 +134,9 @@ def check_state(draft: Draft) -> None:
 def check_pkce(draft: Draft) -> None:
     """S256 for every client (PKCE-01..04); a missing method would mean ``plain``."""
     challenge = draft.get("code_challenge")
+    if challenge is None and draft.get("code_challenge_method") is None and may_do_without_pkce(draft):
+        draft.found["code_challenge"] = None
+        return
     if challenge is None:
         raise InvalidRequest("code_challenge is missing; PKCE with S256 is required")
     if draft.get("code_challenge_method") != "S256":
@@ -137,6 +144,12 @@ def check_pkce(draft: Draft) -> None:
     if not CHALLENGE.fullmatch(challenge):
         raise InvalidRequest("code_challenge must be the 43 characters of base64url(SHA-256(code_verifier))")
     draft.found["code_challenge"] = challenge
+
+
+def may_do_without_pkce(draft: Draft) -> bool:
+    """Only a confidential app that has been allowed to, and that sent a ``state`` (VER-04, requirements.md D3)."""
+    has_other_ties = not draft.client.is_public and draft.found["state"] is not None
+    return has_other_ties and draft.is_forgiven(Legacy.MISSING_PKCE)
 
 
 def check_audience(draft: Draft) -> None:
@@ -159,7 +172,8 @@ def check_scope(draft: Draft) -> None:
     scope = ScopeSet.parse(draft.get("scope") or "")
     if not scope:
         raise InvalidScope("scope is missing")
-    draft.found["scope"] = scope
+    draft.found["scope"], used = in_todays_words(draft.client, scope)
+    draft.forgiven |= used
     draft.found["launch"] = draft.get("launch")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
@@ -61,6 +61,9 @@ class Responder:
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
             for name in events(pending, situation, asked=asked):
                 self.trail.record(session, event(name, new, grant_id, peer))
+            for switch in new.legacy:
+                used = replace(event(EventName.LEGACY_USED, new, grant_id, peer), reason=switch)
+                self.trail.record(session, used)
         return with_parameters(request.redirect_uri, {"code": code}, request.state, self.issuer)
 
     def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer) -> None:
@@ -97,6 +100,7 @@ def new_grant(
         launch_id=launch.launch_id if launch else None,
         consent_id=consent_id,
         verdicts=tuple(verdict.as_dict() for verdict in judgement.verdicts),
+        legacy=tuple(sorted(request.legacy)),
     )
 
 

@@ -8,6 +8,7 @@ import click
 
 from authz.audit.event import EventName
 from authz.cli.context import record, replaced, secret_from_stdin, services
+from authz.cli.legacy import legacy
 from authz.cli.options import options, overlap_option
 from authz.cli.output import json_option, show, show_list
 from authz.clients.metadata import ABOUT, AUTH_METHODS, GRANT_TYPES, ClientMetadata
@@ -43,6 +44,9 @@ metadata_options = options(
 @click.group()
 def client() -> None:
     """Apps that may ask for access."""
+
+
+client.add_command(legacy)
 
 
 @client.command()

@@ -9,6 +9,7 @@ from authz.scopes import ScopeSet
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from authz.clients.legacy import Legacy
     from authz.clients.model import ClientRow
 
 NO_AUTHENTICATION = "none"  # RFC 7591 §2: the method of a public client
@@ -35,6 +36,7 @@ class Client:
     skip_consent_in_ehr_launch: bool
     any_loopback_port: bool
     enabled: bool
+    legacy: frozenset[str] = frozenset()  # what is forgiven to it, see clients.legacy
 
     @property
     def is_public(self) -> bool:
@@ -44,6 +46,9 @@ class Client:
     @property
     def has_secret(self) -> bool:
         return self.token_endpoint_auth_method not in (NO_AUTHENTICATION, BY_KEY)
+
+    def is_allowed(self, switch: Legacy) -> bool:
+        return switch in self.legacy
 
     def may_use(self, fhir_server: str) -> bool:
         return not self.fhir_servers or fhir_server in self.fhir_servers
@@ -67,6 +72,7 @@ def from_row(row: ClientRow) -> Client:
         skip_consent_in_ehr_launch=row.skip_consent_in_ehr_launch,
         any_loopback_port=row.any_loopback_port,
         enabled=row.enabled,
+        legacy=frozenset(row.legacy),
     )
 
 

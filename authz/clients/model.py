@@ -30,6 +30,7 @@ class ClientRow(Base):
     fhir_servers: Mapped[list[str]] = mapped_column(JSON)  # names; empty = every FHIR server
     skip_consent_in_ehr_launch: Mapped[bool] = mapped_column(Boolean)  # vetted provider app
     any_loopback_port: Mapped[bool] = mapped_column(Boolean)  # RFC 8252 §7.3, native apps only
+    legacy: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")  # switch -> since, by, reason
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, select
 
+from authz.clients import legacy
 from authz.clients.client import Client, from_row, members, origins
 from authz.clients.metadata import ClientMetadata
 from authz.clients.model import ClientOriginRow, ClientRow
@@ -81,6 +82,7 @@ class Clients:
             "fhir_servers": row.fhir_servers,
             "skip_consent_in_ehr_launch": row.skip_consent_in_ehr_launch,
             "any_loopback_port": row.any_loopback_port,
+            **({"legacy": legacy.members(row)} if row.legacy else {}),
             "enabled": row.enabled,
         }
 
@@ -105,7 +107,7 @@ class Clients:
             secret = new_secret()
         now = self.now()
         kept = [] if secret is None else [self.stored.keep(secret, now)]
-        row = ClientRow(client_id=client_id, secrets=kept, enabled=True, created_at=now)
+        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, enabled=True, created_at=now)
         self.write(session, row, metadata, decisions)
         values = {column.name: getattr(row, column.name) for column in ClientRow.__table__.columns}
         if not insert_once(session, ClientRow, **values):
@@ -164,6 +166,7 @@ class Clients:
             for name in part.__slots__:
                 value = getattr(part, name)
                 setattr(row, name, list(value) if isinstance(value, tuple) else value)
+        legacy.check(row)
         row.updated_at = self.now()
 
     def write_origins(self, session: Session, row: ClientRow) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
+from authz.clients.legacy import in_todays_words
 from authz.errors import InvalidGrant, InvalidScope
 from authz.grants.base import Grant
 from authz.policy.policy import Held
@@ -50,7 +51,8 @@ class RefreshToken(Grant):
     def scope_of(self, client: Client, grant: GrantRow) -> ScopeSet:
         """What was asked within the grant, and what the access policy still allows (REF-04, decision 20)."""
         granted = ScopeSet.parse(grant.scope)
-        wanted = ScopeSet.parse(self.sent.form.get("scope", "")) or granted
+        wanted, _used = in_todays_words(client, ScopeSet.parse(self.sent.form.get("scope", "")))
+        wanted = wanted or granted
         if not granted.covers(wanted):
             raise InvalidScope("scope must be within what was granted")
         if grant.sub is None:

@@ -74,13 +74,20 @@ def judge(requested: ScopeSet, limits: Sequence[Limit]) -> Judgement:
     granted = ScopeSet()
     verdicts = []
     for scope in requested:
-        left, verdict = _judge_one(scope, limits)
+        left, verdict = _judge_one(scope, limits, _hint(scope, requested))
         granted |= left
         verdicts.append(verdict)
     return Judgement(granted, tuple(verdicts))
 
 
-def _judge_one(scope: Scope, limits: Sequence[Limit]) -> tuple[ScopeSet, Verdict]:
+def _hint(scope: Scope, requested: ScopeSet) -> str:
+    """What looks like a mistake in a scope that is valid, or ``""``."""
+    if str(scope) == "profile" and "fhirUser" not in requested:
+        return "did you mean fhirUser? That was its name in SMART 1.0; profile gives a person's name"
+    return scope.hint if isinstance(scope, ResourceScope) else ""
+
+
+def _judge_one(scope: Scope, limits: Sequence[Limit], hint: str) -> tuple[ScopeSet, Verdict]:
     if isinstance(scope, UnknownScope):
         return ScopeSet(), Verdict(str(scope), (), scope.code, scope.reason)
     left = ScopeSet((scope,))
@@ -92,7 +99,6 @@ def _judge_one(scope: Scope, limits: Sequence[Limit]) -> tuple[ScopeSet, Verdict
     spellings = tuple(map(str, left))
     if first:
         return left, Verdict(str(scope), spellings, first.reason, first.detail)
-    hint = scope.hint if isinstance(scope, ResourceScope) else ""
     return left, Verdict(str(scope), spellings, None, hint)
 
 

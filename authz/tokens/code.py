@@ -57,8 +57,13 @@ class Codes:
         self.settings = settings
         self.now = now
 
-    def issue(self, session: Session, grant_id: str, grant: NewGrant, redirect_uri: str, code_challenge: str) -> str:
-        """Write the grant and its code in the caller's transaction; the code is told once."""
+    def issue(
+        self, session: Session, grant_id: str, grant: NewGrant, redirect_uri: str, code_challenge: str | None
+    ) -> str:
+        """Write the grant and its code in the caller's transaction; the code is told once.
+
+        ``code_challenge`` is None for an older confidential app that is allowed to do without PKCE (VER-04).
+        """
         code = secrets.token_urlsafe(32)
         now = self.now()
         session.add(grant.as_row(grant_id, now))
@@ -82,16 +87,18 @@ class Codes:
         Raises InvalidRequest if a parameter is missing; InvalidGrant if the code is not this client's, not live, or
         redirect_uri or verifier do not fit; CodeReplayed if everything fits but the code was used.
         """
-        for name in ("code", "redirect_uri", "code_verifier"):
+        for name in ("code", "redirect_uri"):
             if not form.get(name):
                 raise InvalidRequest(f"{name} is missing")
         row = session.get(CodeRow, digest(form["code"]))
+        if not form.get("code_verifier") and (row is None or row.code_challenge is not None):
+            raise InvalidRequest("code_verifier is missing")
         if row is None or row.client_id != client_id:
             raise InvalidGrant(UNUSABLE)
         grant = lock_grant(session, row.grant_id)
         if not compare_digest(row.redirect_uri, form["redirect_uri"]):
             raise InvalidGrant("redirect_uri is not the one of the authorization request")
-        if not fits(form["code_verifier"], row.code_challenge):
+        if not fits(form.get("code_verifier"), row.code_challenge):
             raise WrongVerifier("code_verifier does not fit the code_challenge")
         if row.used_at is None:
             check_usable(session, grant)
@@ -107,5 +114,8 @@ class Codes:
         session.execute(update(CodeRow).where(CodeRow.digest == digest(code)).values(failures=CodeRow.failures + 1))
 
 
-def fits(verifier: str, challenge: str) -> bool:
+def fits(verifier: str | None, challenge: str | None) -> bool:
+    """Neither without the other: a verifier for a code without a challenge is a downgrade (RFC 9700 §4.8.2)."""
+    if verifier is None or challenge is None:
+        return verifier is challenge
     return bool(VERIFIER.fullmatch(verifier)) and compare_digest(challenge_of(verifier), challenge)

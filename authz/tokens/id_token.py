@@ -6,6 +6,8 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from authz.clients.legacy import Legacy
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -35,13 +37,15 @@ class IdTokens:
     ) -> dict[str, Any]:
         """The claims; ``auth_time`` stays that of the sign-in on every refresh (OIDC Core §12.2)."""
         issued_at = int(now.timestamp())
+        fhir_user = grant.fhir_user if "fhirUser" in scope else None
         optional = {
             "auth_time": None if grant.auth_time is None else int(grant.auth_time.timestamp()),
             "nonce": nonce,
             "amr": grant.amr or None,
             "acr": grant.acr,
             "sid": grant.sid,
-            "fhirUser": grant.fhir_user if "fhirUser" in scope else None,
+            "fhirUser": fhir_user,
+            "profile": fhir_user if Legacy.PROFILE in grant.legacy else None,
         }
         return {
             "iss": self.settings.issuer,

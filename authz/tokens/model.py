@@ -32,6 +32,7 @@ class GrantRow(Base):
     launch_id: Mapped[str | None] = mapped_column(String(64), index=True)
     consent_id: Mapped[str | None] = mapped_column(String(32), index=True)
     verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # one for each requested scope
+    legacy: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # what was forgiven to an older app
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
@@ -44,7 +45,7 @@ class CodeRow(Base):
     grant_id: Mapped[str] = mapped_column(ForeignKey("grant_record.id", ondelete="CASCADE"), index=True)
     client_id: Mapped[str] = mapped_column(String(64))
     redirect_uri: Mapped[str] = mapped_column(String(2048))
-    code_challenge: Mapped[str] = mapped_column(String(43))
+    code_challenge: Mapped[str | None] = mapped_column(String(43))  # None: an older app that is allowed to
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     failures: Mapped[int] = mapped_column(Integer)  # wrong verifiers
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

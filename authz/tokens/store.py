@@ -43,6 +43,7 @@ class NewGrant:
     launch_id: str | None = None
     consent_id: str | None = None
     verdicts: tuple[dict[str, Any], ...] = ()
+    legacy: tuple[str, ...] = ()  # what was forgiven to an older app
 
     def as_row(self, grant_id: str, now: datetime) -> GrantRow:
         return GrantRow(
@@ -63,6 +64,7 @@ class NewGrant:
             launch_id=self.launch_id,
             consent_id=self.consent_id,
             verdicts=list(self.verdicts),
+            legacy=list(self.legacy),
             created_at=now,
         )
 
