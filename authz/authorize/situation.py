@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,11 @@ from authz.authorize.refusal import PageRefusal
 from authz.authorize.steps import Facts
 from authz.consent.decide import ConsentQuestion
 from authz.errors import AccessDenied, InvalidScope, LoginRequired, UnmetAuthenticationRequirements
+from authz.launch.context import context_types
+from authz.launch.standing import STAFF, Standing, standing
 from authz.login.ehr import vouched
 from authz.policy.access import AccessQuestion, decide
-from authz.policy.rights import STAFF, RightsQuestion
+from authz.policy.rights import RightsQuestion
 from authz.scopes import LaunchScope, ResourceScope
 
 if TYPE_CHECKING:
@@ -89,14 +91,16 @@ class Judge:
         if offered:
             facts = Facts(may_ask, is_signed_in=True, needs_patient=True, needs_consent=False)
             return Situation(facts, sign_in, sid, user, fhir_user, offered=offered)
-        self.check_rights(request, user, fhir_user, patient)
-        judgement = decide(question(request, pending, fhir_user, patient, unticked))
+        self.check_rights(request, pending, user, fhir_user, patient)
+        asked = question(request, pending, fhir_user, patient, unticked)
+        judgement = decide(replace(asked, is_vouched=self.is_vouched(request, pending, user, fhir_user, patient)))
         check_something_left(judgement, pending, unticked)
         consent = ConsentQuestion(
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
         )
         skips = may_skip(request, pending, fhir_user)
-        remembered = None if skips or "consent" in request.prompt else self.consents.remembered(consent)
+        asks = skips or must_ask(request, pending, fhir_user)
+        remembered = None if asks else self.consents.remembered(consent)
         facts = Facts(may_ask, is_signed_in=True, needs_patient=False, needs_consent=not skips and remembered is None)
         return Situation(
             facts,
@@ -156,13 +160,26 @@ class Judge:
         return (represented[0], ()) if len(represented) == 1 else (None, represented)
 
     def check_rights(
-        self, request: AuthorizationRequest, user: User, fhir_user: str | None, patient: str | None
+        self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None
     ) -> None:
         if patient is None:
             return
-        asked = RightsQuestion(user, fhir_user, request.fhir_server.name, patient, request.client)
+        vouches = ehr_vouches(request, pending)
+        asked = RightsQuestion(user, fhir_user, request.fhir_server.name, patient, request.client, vouches)
         if not self.rights.allows(asked):
             raise AccessDenied("this user may not share the records of this patient")
+
+    def is_vouched(
+        self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None
+    ) -> bool:
+        """Whether only the EHR's word, in this launch, makes the user a representative of the patient."""
+        if patient is None or not ehr_vouches(request, pending):
+            return False
+
+        def represents() -> bool:
+            return patient in self.users.represented(user.sub, request.fhir_server.name)
+
+        return standing(fhir_user, patient, represents, ehr_vouches=True) is Standing.VOUCHED
 
 
 def question(
@@ -179,6 +196,7 @@ def question(
         fhir_user=fhir_user,
         patient=patient,
         has_launch=pending.launch is not None,
+        context_types=context_types(pending.launch.context.as_parameters() if pending.launch else {}),
         unticked=unticked,
     )
 
@@ -213,6 +231,16 @@ def check_something_left(judgement: Judgement, pending: Pending, unticked: froze
         raise InvalidScope("none of the scopes can be granted")
     if pending.launch is not None and "launch" not in judgement.granted:
         raise InvalidScope("the app is not registered for scope launch")
+
+
+def ehr_vouches(request: AuthorizationRequest, pending: Pending) -> bool:
+    return pending.launch is not None and request.fhir_server.vouched_representatives
+
+
+def must_ask(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:
+    """Whether what was agreed to before does not count: in a launch from a portal nobody has shown to be there."""
+    is_staff = (fhir_user or "").partition("/")[0] in STAFF
+    return "consent" in request.prompt or (pending.launch is not None and not is_staff)
 
 
 def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:

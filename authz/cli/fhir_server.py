@@ -35,6 +35,11 @@ settings = options(
     click.option("--ceiling", "scope_ceilings", multiple=True, help='What users may delegate: Patient="patient/*.rs".'),
     click.option("--reauthenticate/--no-reauthenticate", default=None, help="Sign in again in every EHR launch."),
     click.option("--vouched-users/--no-vouched-users", default=None, help="Create people first seen in a launch."),
+    click.option(
+        "--vouched-representatives/--no-vouched-representatives",
+        default=None,
+        help="Believe an EHR's launch that a RelatedPerson or Person acts for its patient, for as long as its session.",
+    ),
     click.option("--redis-launches/--no-redis-launches", default=None, help="EHRs may write launches into Redis."),
     click.option(
         "--staff-picker/--no-staff-picker",
@@ -210,6 +215,7 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "scope_ceilings": {user_type: str(scopes) for user_type, scopes in server.scope_ceilings.items()},
         "reauthenticate": server.reauthenticate,
         "vouched_users": server.vouched_users,
+        "vouched_representatives": server.vouched_representatives,
         "redis_launches": server.redis_launches,
         "staff_picker": server.staff_picker,
         "launch_picker": server.launch_picker,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, String
+from sqlalchemy import JSON, Boolean, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -25,6 +25,7 @@ class FhirServerRow(Base):
     scope_ceilings: Mapped[dict[str, str]] = mapped_column(JSON)  # user type -> scopes such a user may delegate
     reauthenticate: Mapped[bool] = mapped_column(Boolean)  # an EHR launch must be confirmed by signing in
     vouched_users: Mapped[bool] = mapped_column(Boolean)  # people first seen through a launch are created
+    vouched_representatives: Mapped[bool] = mapped_column(Boolean, server_default=false())  # its EHR's word is enough
     redis_launches: Mapped[bool] = mapped_column(Boolean)  # its EHRs may write launches straight into Redis
     staff_picker: Mapped[bool] = mapped_column(Boolean)  # it enforces what its staff may see, so they may search it
     launch_picker: Mapped[bool] = mapped_column(Boolean)  # what an EHR launch does not say may be chosen

@@ -38,6 +38,7 @@ class NewFhirServer:
     scope_ceilings: dict[str, str] = field(default_factory=dict)
     reauthenticate: bool = False
     vouched_users: bool = True
+    vouched_representatives: bool = False
     redis_launches: bool = False
     staff_picker: bool = False
     launch_picker: bool = False

@@ -43,6 +43,7 @@ class FhirServer:
     scope_ceilings: Mapping[str, ScopeSet] = field(default_factory=dict, hash=False)  # user type -> may delegate
     reauthenticate: bool = False  # an EHR launch must be confirmed by signing in
     vouched_users: bool = True  # people first seen through a launch are created
+    vouched_representatives: bool = False  # an EHR's word makes a representative of a launch's patient
     redis_launches: bool = False  # its EHRs may write launches straight into Redis
     staff_picker: bool = False  # staff may search its patients, whom it shows as each of them may see (decision 16)
     launch_picker: bool = False  # the patient or visit that an EHR launch does not say may be chosen
@@ -92,6 +93,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         scope_ceilings={name: ScopeSet.parse(text) for name, text in (DEFAULT_CEILINGS | row.scope_ceilings).items()},
         reauthenticate=row.reauthenticate,
         vouched_users=row.vouched_users,
+        vouched_representatives=row.vouched_representatives,
         redis_launches=row.redis_launches,
         staff_picker=row.staff_picker,
         launch_picker=row.launch_picker,

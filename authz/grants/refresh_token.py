@@ -8,6 +8,7 @@ from authz.audit.event import Event, EventName
 from authz.clients.legacy import in_todays_words
 from authz.errors import InvalidGrant, InvalidScope
 from authz.grants.base import Grant
+from authz.launch.context import context_types
 from authz.policy.policy import Held
 from authz.scopes import ScopeSet
 from authz.tokens.authorization import Authorization, RefreshKind
@@ -58,7 +59,17 @@ class RefreshToken(Grant):
         if grant.sub is None:
             return wanted
         patient, has_launch = grant.context.get("patient"), grant.launch_id is not None
-        held = Held(client, grant.fhir_server, grant.sub, patient, has_launch, wanted)
+        ehr_may_vouch = has_launch and "offline_access" not in granted
+        held = Held(
+            client=client,
+            fhir_server=grant.fhir_server,
+            sub=grant.sub,
+            patient=patient,
+            has_launch=has_launch,
+            scope=wanted,
+            context_types=context_types(grant.context),
+            ehr_may_vouch=ehr_may_vouch,
+        )
         return self.services.policy.still_allows(held)
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:

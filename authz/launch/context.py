@@ -38,6 +38,11 @@ class FhirContextItem:
         }
         return cls(**known, more={name: value for name, value in members.items() if name not in known})
 
+    @property
+    def resource_type(self) -> str | None:
+        """What kind of thing it is, if it says so."""
+        return self.type if self.reference is None else self.reference.partition("/")[0]
+
     def as_dict(self) -> dict[str, Any]:
         known = {
             "reference": self.reference,
@@ -47,6 +52,12 @@ class FhirContextItem:
             "role": self.role,
         }
         return {name: value for name, value in known.items() if value is not None} | self.more
+
+
+def context_types(parameters: Mapping[str, Any]) -> frozenset[str]:
+    """The resource types of the items of ``fhirContext``, as far as these say one (FCX-07)."""
+    items = map(FhirContextItem.from_dict, parameters.get("fhirContext", ()))
+    return frozenset(found for item in items if (found := item.resource_type) is not None)
 
 
 @dataclass(frozen=True, slots=True)

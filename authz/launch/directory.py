@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.errors import InsufficientScope, InvalidRequest
+from authz.launch.standing import Standing, standing
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -23,7 +24,7 @@ class Person:
     """The user of a launch: known by ``sub``, or so far only by what a FHIR server calls them."""
 
     sub: str | None
-    reference: str = ""  # "Practitioner/prac-1", when there is no sub yet
+    reference: str | None = None  # "Practitioner/prac-1"; always, when there is no sub yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Directory:
         if origin is not None and origin not in server.ehr_origins:
             raise InvalidRequest("web_messaging_origin: not registered for this FHIR server")
         check_types(asked, server)
-        return Vetted(asked, server, launch_url(client, asked.launch_url), self.person(asked.user, server))
+        person = self.person(asked.user, server)
+        self.check_company(person, asked.context.patient, server)
+        return Vetted(asked, server, launch_url(client, asked.launch_url), person)
 
     def server(self, base_url: str, ehr: Ehr | None) -> FhirServer:
         """The FHIR server meant, if this EHR may speak for it."""
@@ -75,15 +78,28 @@ class Directory:
             raise InvalidRequest("user: not a person of this FHIR server")
         found = self.users.by_name(user) if reference is None else self.users.by_fhir_user(server.name, reference)
         if found is not None and found.enabled:
-            return Person(found.sub)
+            return Person(found.sub, reference or self.users.fhir_user(found.sub, server.name))
         if found is None and reference is not None and server.vouched_users:
             return Person(None, reference)
         raise InvalidRequest("user: no such person here")
+
+    def check_company(self, person: Person, patient: str | None, server: FhirServer) -> None:
+        """Patients are launched with their own record, representatives with those of whom they represent (CTX-13)."""
+        if patient is None:
+            return
+
+        def represents() -> bool:
+            return person.sub is not None and patient in self.users.represented(person.sub, server.name)
+
+        found = standing(person.reference, patient, represents, ehr_vouches=server.vouched_representatives)
+        if found is Standing.NOBODY:
+            raise InvalidRequest("patient: not the user's own record, nor of somebody the user is known to represent")
 
     def sub(self, session: Session, vetted: Vetted) -> str:
         """The person's ``sub``; whoever is first seen here is made in the caller's transaction (decision 19)."""
         if vetted.person.sub is not None:
             return vetted.person.sub
+        assert vetted.person.reference is not None  # whoever has no sub was named by it
         return self.users.vouch(session, vetted.server.name, vetted.person.reference).sub
 
     def is_welcome(self, sub: str) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from authz.scopes.scope import Scope
 
 REFRESH = frozenset({"offline_access", "online_access"})
-CONTEXT_TYPES = frozenset({None, "patient", "encounter"})  # launch scopes with a meaning of their own (SCP-20, SCP-21)
+OWN_MEMBERS = frozenset({None, "patient", "encounter"})  # launch scopes not answered by fhirContext (SCP-20, SCP-21)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,8 @@ class AccessQuestion:
     patient: str | None  # logical id of the patient in context
     has_launch: bool  # the EHR opened the app
     unticked: frozenset[str] = frozenset()  # spellings of scopes the person refused
+    context_types: frozenset[str] = frozenset()  # resource types of the launch's fhirContext
+    is_vouched: bool = False  # the user represents the patient by the EHR's word alone
 
 
 def decide(question: AccessQuestion) -> Judgement:
@@ -54,9 +56,11 @@ def limits(question: AccessQuestion) -> list[Limit]:
         only_levels("patient", "user"),
         Limit(Reason.UNSUPPORTED, is_offered, "this server does not offer it"),
         Limit(Reason.NO_LAUNCH, partial(has_launch, question), "it needs the parameter launch, from the EHR"),
+        Limit(Reason.NO_SUCH_CONTEXT, partial(is_in_context, question), "the EHR had nothing of this type open"),
         Limit(Reason.NOT_REGISTERED, question.client.scope, "the app is not registered for it"),
         Limit(Reason.NOT_REGISTERED, partial(may_refresh, question), "the app is not registered for refresh tokens"),
         Limit(Reason.USER_RIGHTS, ceiling(question), "the user may not pass on more than this"),
+        Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),
         Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
         Limit(Reason.NOT_CONSENTED, partial(is_ticked, question), "the user did not agree to it"),
@@ -64,19 +68,28 @@ def limits(question: AccessQuestion) -> list[Limit]:
 
 
 def is_offered(scope: Scope) -> bool:
-    """Messaging is not offered; ``launch/<type>`` besides patient and encounter is dropped, not refused (SCP-25)."""
-    if isinstance(scope, LaunchScope):
-        return scope.role is None and scope.type in CONTEXT_TYPES
     return not isinstance(scope, MessagingScope)
 
 
 def has_launch(question: AccessQuestion, scope: Scope) -> bool:
-    """Without the EHR nobody says which visit is meant, so ``launch/encounter`` would promise what never comes."""
-    return question.has_launch or scope not in (LaunchScope(None), LaunchScope("encounter"))
+    """Without the EHR nobody says what else was open, so all but ``launch/patient`` would promise what never comes."""
+    return question.has_launch or not isinstance(scope, LaunchScope) or scope == LaunchScope("patient")
+
+
+def is_in_context(question: AccessQuestion, scope: Scope) -> bool:
+    """``launch/<type>`` is answered by items of that type, whatever their role: the role is a wish (SCP-24, FCX-07)."""
+    if not isinstance(scope, LaunchScope) or (scope.role is None and scope.type in OWN_MEMBERS):
+        return True
+    return scope.type in {type_.lower() for type_ in question.context_types}
 
 
 def may_refresh(question: AccessQuestion, scope: Scope) -> bool:
     return str(scope) not in REFRESH or "refresh_token" in question.client.grant_types
+
+
+def may_outlast(question: AccessQuestion, scope: Scope) -> bool:
+    """An EHR's word that somebody represents a patient is good for its session, not for months."""
+    return not question.is_vouched or str(scope) != "offline_access"
 
 
 def ceiling(question: AccessQuestion) -> ScopeSet:

@@ -27,6 +27,8 @@ class Held:
     patient: str | None  # logical id
     has_launch: bool
     scope: ScopeSet
+    context_types: frozenset[str] = frozenset()  # resource types of its fhirContext
+    ehr_may_vouch: bool = False  # the grant ends with a session that an EHR watches over
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Policy:
             raise InvalidGrant("the user or the FHIR server is gone")
         fhir_user = self.users.fhir_user(user.sub, server.name)
         if held.patient is not None:
-            asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client)
+            vouches = held.ehr_may_vouch and server.vouched_representatives
+            asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)
             if not self.rights.allows(asked):
                 raise InvalidGrant("the user may no longer share the records of this patient")
         allowed = decide(
@@ -53,6 +56,7 @@ class Policy:
                 fhir_user=fhir_user,
                 patient=held.patient,
                 has_launch=held.has_launch,
+                context_types=held.context_types,
             )
         ).granted
         if not allowed:

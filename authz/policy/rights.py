@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
+from authz.launch.standing import Standing, standing
 from authz.settings import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 HOOK_SECONDS = 2.0
-STAFF = frozenset({"Practitioner", "PractitionerRole"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class RightsQuestion:
     fhir_server: str  # name
     patient: str  # logical id
     client: Client
+    ehr_vouches: bool = False  # the EHR's word makes a representative in this launch
 
 
 class UserRights(Protocol):
@@ -47,12 +48,13 @@ class StatedRights:
     users: Users
 
     def allows(self, question: RightsQuestion) -> bool:
-        kind, _, own_id = (question.fhir_user or "").partition("/")
-        if kind in STAFF:
-            return True
-        if kind == "Patient":
-            return own_id == question.patient
-        return question.patient in self.users.represented(question.user.sub, question.fhir_server)
+        return self.standing(question) is not Standing.NOBODY
+
+    def standing(self, question: RightsQuestion) -> Standing:
+        def represents() -> bool:
+            return question.patient in self.users.represented(question.user.sub, question.fhir_server)
+
+        return standing(question.fhir_user, question.patient, represents, ehr_vouches=question.ehr_vouches)
 
 
 class HookedRights:

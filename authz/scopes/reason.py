@@ -17,6 +17,7 @@ class Reason(StrEnum):
     USER_RIGHTS = "user_rights"  # the user cannot delegate what the user may not do
     NO_LAUNCH = "no_launch"
     NO_PATIENT_CONTEXT = "no_patient_context"
+    NO_SUCH_CONTEXT = "no_such_context"  # launch/<type>, and the launch has nothing of the type
     POLICY = "policy"
     NOT_CONSENTED = "not_consented"
     SUPERSEDED = "superseded"  # another granted scope stands for it

@@ -235,7 +235,14 @@ def test_a_patient_in_an_ehr_launch_is_asked_even_by_a_vetted_app(world: World) 
 
 def test_nobody_gets_into_somebody_elses_record_by_a_launch(world: World) -> None:
     """SMART CTX-13: a patient's launch for another patient's record; REQ-109."""
-    handle = str(world.ehr.launch("public", "Patient/A", patient="B")["launch"])
+    record = {"client_id": "public", "fhir_server": world.ehr.fhir_server, "user": "Patient/A", "patient": "B"}
+    refused = world.ehr.post("/launch", record)
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_request")
+    handle = str(world.ehr.launch("public", "parent", patient="child-1")["launch"])
+    parent = world.services.users.by_name("parent")
+    assert parent is not None
+    with world.services.db.write() as session:
+        world.services.users.stop_representing(session, parent.sub, "main", "child-1")
     assert told(world.public.launched(handle, LAUNCH)) == "access_denied"
     assert grants(world) == []
 

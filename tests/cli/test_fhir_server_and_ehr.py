@@ -28,6 +28,7 @@ MAIN: dict[str, Any] = {
     "scope_ceilings": DEFAULT_CEILINGS,
     "reauthenticate": False,
     "vouched_users": True,
+    "vouched_representatives": False,
     "redis_launches": False,
     "staff_picker": False,
     "launch_picker": False,
@@ -60,7 +61,8 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--upstream-url", "http://127.0.0.1:8080/fhir"]
     words += ["--alias", "https://legacy.example/", "--fhir-version", "R4B", "--fhir-version", "5.0.0"]
     words += ["--ehr-origin", "https://ehr.example", "--ceiling", "Patient=patient/*.cruds"]
-    words += ["--reauthenticate", "--no-vouched-users", "--redis-launches", "--staff-picker", "--launch-picker"]
+    words += ["--reauthenticate", "--no-vouched-users", "--vouched-representatives", "--redis-launches"]
+    words += ["--staff-picker", "--launch-picker"]
     words += ["--patient-search", "name=family", "--patient-search", "minimum_letters=3"]
     words += ["--patient-search", "birthdate=", "--patient-search", "mrn_system=http://hospital.example/mrn"]
     added = authz(*words)
@@ -74,6 +76,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "scope_ceilings": {**DEFAULT_CEILINGS, "Patient": "patient/*.cruds"},
         "reauthenticate": True,
         "vouched_users": False,
+        "vouched_representatives": True,
         "redis_launches": True,
         "staff_picker": True,
         "launch_picker": True,

@@ -155,9 +155,9 @@ def test_a_user_is_named_by_login_name_or_by_resource(world: World, user: str) -
 
 def test_an_ehr_vouches_for_people_first_seen_in_a_launch(world: World) -> None:
     """Decisions 15, 19: one stable sub for each FHIR server and fhirUser; the new person is audited."""
-    _, first = world.create(user="RelatedPerson/mother-1")
+    _, first = world.create(user="RelatedPerson/mother-1", patient=None)
     world.clock.forward(1)
-    _, again = world.create(user=f"{FHIR}/RelatedPerson/mother-1")
+    _, again = world.create(user=f"{FHIR}/RelatedPerson/mother-1", patient=None)
     assert first.user_sub == again.user_sub != world.sub
     assert sorted(world.events("event", "sub")) == sorted(
         [("user.created", first.user_sub), ("launch.created", first.user_sub), ("launch.created", again.user_sub)]
@@ -386,7 +386,7 @@ def test_a_used_launch_can_not_be_withdrawn(world: World) -> None:
 
 
 def test_an_operator_makes_a_launch_for_any_fhir_server(world: World) -> None:
-    _, launch = world.services.launches.create(None, world.request(fhir_server=LAB), Peer())
+    _, launch = world.services.launches.create(None, world.request(fhir_server=LAB, patient=None), Peer())
     assert (launch.fhir_server, launch.ehr) == ("lab", None)
     assert world.events("detail") == [({"ehr": None, "written_by": "operator"},)]
     assert world.services.launches.look_up(world.lab_ehr, launch.launch_id) is None

@@ -25,7 +25,8 @@ CLIENT = Client(
     allowed_origins=frozenset(),
     scope=ScopeSet.parse(
         "launch launch/patient launch/encounter openid fhirUser profile online_access offline_access"
-        " patient/*.cruds user/*.cruds system/*.rs messaging/ui __own"
+        " patient/*.cruds user/*.cruds system/*.rs messaging/ui __own launch/imagingstudy launch/foo"
+        " launch/list?role=https://example.org/at-home launch/patient?role=https://example.org/mother"
     ),
     jwks=None,
     jwks_uri=None,
@@ -39,6 +40,8 @@ DOCTOR = AccessQuestion(CLIENT, SERVER, ScopeSet(), "Practitioner/dr", "A", has_
 ALONE = replace(DOCTOR, fhir_user="Patient/A", has_launch=False)
 NOBODY = replace(DOCTOR, fhir_user=None)
 NO_PATIENT = replace(DOCTOR, patient=None)
+STUDIES = replace(DOCTOR, context_types=frozenset({"ImagingStudy", "List", "Patient"}))
+AT_HOME, MOTHER = "launch/list?role=https://example.org/at-home", "launch/patient?role=https://example.org/mother"
 
 
 def verdicts(question: AccessQuestion, scope: str) -> dict[str, tuple[str, Reason | None]]:
@@ -56,7 +59,15 @@ CASES: dict[str, tuple[AccessQuestion, str, str, Reason | None]] = {
     "PROC-06 type": (DOCTOR, "patient/Nonsense.rs", "", Reason.UNSUPPORTED),
     "AZ-51 system": (DOCTOR, "system/*.rs", "", Reason.LEVEL_NOT_ALLOWED),
     "messaging is not offered": (DOCTOR, "messaging/ui", "", Reason.UNSUPPORTED),
-    "SCP-25 launch type": (DOCTOR, "launch/imagingstudy", "", Reason.UNSUPPORTED),
+    "SCP-22 launch type": (STUDIES, "launch/imagingstudy", "launch/imagingstudy", None),
+    "SCP-22 nothing of the type": (DOCTOR, "launch/imagingstudy", "", Reason.NO_SUCH_CONTEXT),
+    "SCP-22 not registered": (STUDIES, "launch/list", "", Reason.NOT_REGISTERED),
+    "SCP-23 role": (STUDIES, AT_HOME, AT_HOME, None),
+    "SCP-23 role, nothing of the type": (DOCTOR, AT_HOME, "", Reason.NO_SUCH_CONTEXT),
+    "S62 another patient": (STUDIES, MOTHER, MOTHER, None),
+    "S62 no other patient": (DOCTOR, MOTHER, "", Reason.NO_SUCH_CONTEXT),
+    "SCP-25 no such type": (STUDIES, "launch/foo", "", Reason.UNSUPPORTED),
+    "launch type without a launch": (ALONE, "launch/imagingstudy", "", Reason.NO_LAUNCH),
     "SCP-20 launch": (DOCTOR, "launch", "launch", None),
     "AUTHZ-13 launch without a launch": (ALONE, "launch", "", Reason.NO_LAUNCH),
     "nobody can name the visit": (ALONE, "launch/encounter", "", Reason.NO_LAUNCH),
