@@ -132,6 +132,8 @@ def test_a_referral_system_is_launched_at_a_service_request_and_knows_patient_an
 
     The endpoints come from the CapabilityStatement alone (CS-01, CS-02, VER-01); the second launch is the same person
     (REQ-46).
+
+    REQ-12, REQ-57.
     """
     system = ReferralSystem(f"{hospital.config.app}/referral")
     tokens, claims = system.opened(launch_url(hospital))
