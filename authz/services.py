@@ -15,6 +15,7 @@ from authz.authorize.guard import Guard
 from authz.authorize.pending import Interactions
 from authz.authorize.respond import Responder
 from authz.authorize.situation import Judge
+from authz.clients.key_sets import KeySets
 from authz.clients.registry import Clients
 from authz.consent.decide import Consents
 from authz.discovery import Discovery
@@ -99,6 +100,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
 
     Raises ConfigurationError if there is no usable secrets file.
     """
+    outbound = outbound or Outbound(settings.outbound_networks)
     secrets = Secrets.load(settings.keys_dir / "secrets.json")
     backend = short_lived(settings)
     keyring = Keyring(db, settings.keys_dir, now)
@@ -129,6 +131,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         db=db,
         now=now,
         clients=clients,
+        key_sets=KeySets(outbound, trail, now),
         fhir_servers=fhir_servers,
         codes=codes,
         refresh_tokens=RefreshTokens(settings, now, ehr_sessions),
@@ -157,7 +160,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         db=db,
         backend=backend,
         now=now,
-        outbound=outbound or Outbound(settings.outbound_networks),
+        outbound=outbound,
         secrets=secrets,
         keyring=keyring,
         trail=trail,

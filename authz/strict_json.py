@@ -18,8 +18,8 @@ class NotStrictJson(ValueError):
     """Its text says what is wrong, without quoting any of the input."""
 
 
-def parse(text: str | bytes) -> Any:
-    """The value of a JSON text (RFC 8259, RFC 7493 §2): UTF-8, depth 16, 1000 nodes, 53 bit integers.
+def parse(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Any:
+    """The value of a JSON text (RFC 8259, RFC 7493 §2): UTF-8, depth 16, 1000 nodes or as said, 53 bit integers.
 
     Raises NotStrictJson.
     """
@@ -34,7 +34,7 @@ def parse(text: str | bytes) -> Any:
         )
     except json.JSONDecodeError as error:
         raise NotStrictJson(f"not JSON: line {error.lineno}, column {error.colno}") from error
-    check_nodes(value)
+    check_nodes(value, max_nodes)
     return value
 
 
@@ -47,14 +47,14 @@ def check_depth(text: str) -> None:
             raise NotStrictJson(f"nested deeper than {MAX_DEPTH}")
 
 
-def check_nodes(value: Any) -> None:
+def check_nodes(value: Any, max_nodes: int = MAX_NODES) -> None:
     """Count every value in the tree, and look into every string."""
     waiting = [value]
     count = 0
     while waiting:
         count += 1
-        if count > MAX_NODES:
-            raise NotStrictJson(f"more than {MAX_NODES} values")
+        if count > max_nodes:
+            raise NotStrictJson(f"more than {max_nodes} values")
         node = waiting.pop()
         if isinstance(node, dict):
             check_text("".join(node))

@@ -32,6 +32,7 @@ class EventName(StrEnum):
     GRANT_REVOKED = "grant.revoked"
     INTROSPECTION_REFUSED = "introspection.refused"
     CALLER_REFUSED = "caller.refused"
+    FETCH_REFUSED = "fetch.refused"
     RATE_LIMITED = "rate_limited"
     LEGACY_USED = "legacy.used"  # an older app was forgiven something; which, is the reason
     CLIENT_CHANGED = "client.changed"

@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 from authz import strict_json
+from authz.clients.jwks import key_problem
 from authz.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
@@ -29,12 +30,17 @@ MAX_JTI = 255
 MAX_AHEAD = 300  # seconds from now to exp (ASY-09)
 LEEWAY = 60  # seconds that two clocks may differ
 SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
-REFUSED_HEADERS = frozenset({"jku", "crit", "b64", "zip"})  # jku: keys are registered inline (ASY-05)
+REFUSED_HEADERS = frozenset({"crit", "b64", "zip"})
+KEY_TYPES = {"RS384": "RSA", "ES384": "EC"}
 MATERIAL = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
 
 
 class BadAssertion(ValueError):
     """Its text is for the log and quotes nothing of the assertion; the client is told ``invalid_client`` (ASY-29)."""
+
+
+class KeyNotFound(BadAssertion):
+    """No key of this set made the signature; the client's next set may hold the one (ASY-23)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +100,12 @@ def json_object(content: bytes) -> dict[str, Any]:
     return value
 
 
-def prove(assertion: Assertion, jwks: dict[str, Any], audiences: Collection[str], now: datetime) -> Proved:
-    """Check header, signature and claims, in this order. Raises BadAssertion."""
-    key = key_of(assertion.header, jwks)
-    try:
-        jws.deserialize_compact(assertion.token, key, algorithms=list(ALGORITHMS))
-    except (JoseError, ValueError, TypeError) as error:
-        raise BadAssertion("the signature does not verify") from error
+def claimed(assertion: Assertion, jwks_uri: str | None, audiences: Collection[str], now: datetime) -> Proved:
+    """Check everything but the signature; what is wrong already costs no look at a key. Raises BadAssertion.
+
+    ``jwks_uri`` is where the client publishes its keys, if it does: ``jku`` may say nothing else (ASY-05).
+    """
+    check_header(assertion.header, jwks_uri)
     claims = assertion.claims
     audience = claims.get("aud")
     if isinstance(audience, list) and len(audience) == 1:
@@ -113,6 +118,22 @@ def prove(assertion: Assertion, jwks: dict[str, Any], audiences: Collection[str]
         raise BadAssertion("jti must be a string of 1 to 255 characters")
     digest = sha256(f"{assertion.client_id}\0{jti}".encode()).hexdigest()
     return Proved(digest, expires_at + timedelta(seconds=LEEWAY + 1))
+
+
+def verify(assertion: Assertion, jwks: dict[str, Any]) -> None:
+    """Check the signature with the one key of the set that the header names (ASY-12).
+
+    Raises KeyNotFound if there is none or it is another one, and if there are several.
+    """
+    algorithm = str(assertion.header["alg"])
+    kid, kty = assertion.header["kid"], KEY_TYPES[algorithm]
+    found = [key for key in jwks["keys"] if suits(key, kid, kty, algorithm)]
+    if len(found) != 1:
+        raise KeyNotFound("not exactly one usable key has this kid and the type of this alg")
+    try:
+        jws.deserialize_compact(assertion.token, imported(found[0]), algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError, TypeError) as error:
+        raise KeyNotFound("the signature does not verify") from error
 
 
 def checked_times(claims: dict[str, Any], now: datetime) -> datetime:
@@ -128,10 +149,10 @@ def checked_times(claims: dict[str, Any], now: datetime) -> datetime:
     return datetime.fromtimestamp(expires, UTC)
 
 
-def key_of(header: dict[str, Any], jwks: dict[str, Any]) -> RSAKey | ECKey:
-    """The one registered key that the header names (ASY-02..05, ASY-25). Raises BadAssertion."""
-    algorithm, kid, kind = header.get("alg"), header.get("kid"), header.get("typ")
-    if algorithm not in ALGORITHMS:
+def check_header(header: dict[str, Any], jwks_uri: str | None) -> None:
+    """ASY-02..05. Raises BadAssertion."""
+    kid, kind = header.get("kid"), header.get("typ")
+    if header.get("alg") not in ALGORITHMS:
         raise BadAssertion("alg must be RS384 or ES384")
     if not isinstance(kind, str) or kind.upper() != "JWT":
         raise BadAssertion("typ must be JWT")
@@ -139,19 +160,25 @@ def key_of(header: dict[str, Any], jwks: dict[str, Any]) -> RSAKey | ECKey:
         raise BadAssertion(f"the header has {', '.join(refused)}")
     if not isinstance(kid, str) or not kid:
         raise BadAssertion("kid is missing")
-    kty = "RSA" if algorithm == "RS384" else "EC"
-    found = [key for key in jwks["keys"] if (key.get("kid"), key.get("kty")) == (kid, kty)]
-    if len(found) != 1:
-        raise BadAssertion("not exactly one registered key has this kid and the type of this alg")
-    return imported(found[0], str(algorithm))
+    if "jku" in header and (jwks_uri is None or header["jku"] != jwks_uri):
+        raise BadAssertion("jku is not the address where this client is registered to publish its keys")
 
 
-def imported(key: dict[str, Any], algorithm: str) -> RSAKey | ECKey:
+def suits(key: object, kid: str, kty: str, algorithm: str) -> bool:
+    """Whether this is a usable key of that name and type; one for something else is as good as absent (ASY-25)."""
+    if not isinstance(key, dict) or (key.get("kid"), key.get("kty")) != (kid, kty):
+        return False
     operations = key.get("key_ops", ["verify"])
-    allowed = key.get("use", "sig") == "sig" and key.get("alg", algorithm) == algorithm
-    if not allowed or not isinstance(operations, list) or "verify" not in operations:
-        raise BadAssertion("the key is registered for something else")
-    if key["kty"] == "EC" and key.get("crv") != "P-384":
-        raise BadAssertion("ES384 needs a key on P-384")
+    meant = key.get("use", "sig") == "sig" and key.get("alg", algorithm) == algorithm
+    return (
+        meant
+        and isinstance(operations, list)
+        and "verify" in operations
+        and (kty != "EC" or key.get("crv") == "P-384")
+        and key_problem(key) is None
+    )
+
+
+def imported(key: dict[str, Any]) -> RSAKey | ECKey:
     material = {name: key[name] for name in MATERIAL[key["kty"]]}
     return RSAKey.import_key(material) if key["kty"] == "RSA" else ECKey.import_key(material)

@@ -98,8 +98,8 @@ class ClientMetadata:
         if "refresh_token" in self.grant_types and "authorization_code" not in self.grant_types:
             found.append("grant_types: refresh_token comes with authorization_code")
         by_key = self.token_endpoint_auth_method == BY_KEY
-        if by_key and self.jwks is None:
-            found.append(f"{BY_KEY} needs the client's public keys in jwks; jwks_uri is not read yet")
+        if by_key and self.jwks is None and self.jwks_uri is None:
+            found.append(f"{BY_KEY} needs the client's public keys: jwks_uri, or jwks")
         if "client_credentials" in self.grant_types and not by_key:
             found.append(f"grant_types: client_credentials needs {BY_KEY} (SMART backend services)")
         return found

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from authz.storage.database import Database
 
+KEYS = frozenset({"jwks", "jwks_uri"})
+
 __all__ = ["Client", "Clients", "HospitalDecisions"]
 
 
@@ -118,12 +120,16 @@ class Clients:
     def update(self, session: Session, client_id: str, changes: dict[str, Any], decisions: dict[str, Any]) -> Client:
         """Change members of the metadata and fields of HospitalDecisions; the whole is checked as at registration.
 
-        A client that becomes confidential has no secret until ``rotate_secret``.
+        A client that becomes confidential has no secret until ``rotate_secret``; new keys replace the old ones, whether
+        they are given or published.
         Raises NotFound, InvalidValue, InvalidClientMetadata, InvalidRedirectURI.
         """
         row = self.row(session, client_id)
         decided = {name: getattr(row, name) for name in HospitalDecisions.__slots__} | decisions
-        metadata = ClientMetadata.load(members(row) | changes)
+        kept = members(row)
+        if KEYS & changes.keys():
+            kept = {name: value for name, value in kept.items() if name not in KEYS}
+        metadata = ClientMetadata.load(kept | changes)
         self.write(
             session, row, metadata, HospitalDecisions(**decided | {"fhir_servers": tuple(decided["fhir_servers"])})
         )

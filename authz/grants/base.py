@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.audit.trail import Trail
+    from authz.clients.key_sets import KeySets
     from authz.clients.registry import Client, Clients
     from authz.fhir_servers.registry import FhirServers
     from authz.grants.caller import BackChannelRequest
@@ -39,6 +40,7 @@ class GrantServices:
     db: Database
     now: Callable[[], datetime]
     clients: Clients
+    key_sets: KeySets
     fhir_servers: FhirServers
     codes: Codes
     refresh_tokens: RefreshTokens

@@ -59,15 +59,27 @@ class ClientAuthentication:
             raise assertion.BadAssertion("client_assertion_type is not jwt-bearer")
         read = assertion.read(sent.form.get("client_assertion", ""))
         known = self.known(read.client_id, sent)
-        if known.client.token_endpoint_auth_method != BY_KEY or known.client.jwks is None:
+        if known.client.token_endpoint_auth_method != BY_KEY:
             raise assertion.BadAssertion("the client is not registered for private_key_jwt")
         settings = self.services.settings
         audiences = {settings.issuer, settings.url("/token"), called}
-        proved = assertion.prove(read, known.client.jwks, audiences, self.services.now())
+        proved = assertion.claimed(read, known.client.jwks_uri, audiences, self.services.now())
+        self.verify(read, known.client)
         with self.services.db.write() as session:  # of twelve at once one gets the row
             if not insert_once(session, SeenAssertionRow, digest=proved.digest, expires_at=proved.forget_at):
                 raise assertion.BadAssertion("this jti was used before")
         return known
+
+    def verify(self, read: assertion.Assertion, client: Client) -> None:
+        """Raises BadAssertion if neither the client's key set nor a newer one holds the key; Unavailable."""
+        for jwks in self.services.key_sets.of(client):
+            try:
+                assertion.verify(read, jwks)
+            except assertion.KeyNotFound as error:
+                problem = error
+            else:
+                return
+        raise problem
 
     def client_secret_basic(self, _query: object, request: Any) -> AuthlibClient | None:
         sent: BackChannelRequest = request.sent

@@ -34,7 +34,7 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Answer:
     status: int
-    headers: dict[str, str]  # names in lower case
+    headers: dict[str, str]  # names in lower case; a repeated one with all its values, after commas
     body: bytes = field(repr=False)
 
 
@@ -128,7 +128,7 @@ def answered(connection: HTTPConnection, line: Line, target: Target, sent: Sent,
         body += piece
         if len(body) > max_bytes:
             raise FetchFailed(f"the answer is longer than {max_bytes} bytes")
-    return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+    return Answer(response.status, {name.lower(): value for name, value in response.headers.itermerged()}, body)
 
 
 class Line(io.RawIOBase):

@@ -143,7 +143,6 @@ def test_one_kid_may_name_keys_of_two_types() -> None:
         {"client_name": 5},
         {"client_name": None},
         {"token_endpoint_auth_method": "private_key_jwt"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://app.example/jwks"},
         {"grant_types": ["client_credentials"]},
         {"token_endpoint_auth_method": "none", "grant_types": ["client_credentials"]},
         {"token_endpoint_auth_method": "client_secret_jwt"},

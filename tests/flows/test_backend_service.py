@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
 
-from authz.clients.assertion import ASSERTION_TYPE
-from authz.clients.metadata import ClientMetadata
-from authz.clients.registry import HospitalDecisions
 from tests.actors import FORM
+from tests.backend import register
 from tests.servers import postgres_server
 from tests.world import FHIR, ISSUER, OTHER_FHIR, build, settings_in
 
@@ -25,66 +19,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from tests.backend import Backend
     from tests.transport import Reply
     from tests.world import World
 
-KEYS: dict[str, ECKey | RSAKey] = {"ES384": ECKey.generate_key("P-384"), "RS384": RSAKey.generate_key(2048)}
 FAILED = {"error": "invalid_client", "error_description": "client authentication failed"}
-
-
-@dataclass
-class Backend:
-    """A service with one key of each kind that SMART names."""
-
-    world: World
-    client_id: str = "bulk"
-
-    def assertion(self, alg: str = "ES384", **claims: Any) -> str:
-        now = int(self.world.clock().timestamp())
-        members = {
-            "iss": self.client_id,
-            "sub": self.client_id,
-            "aud": f"{ISSUER}/token",
-            "exp": now + 300,
-            "jti": secrets.token_hex(16),
-            **claims,
-        }
-        return jwt.encode({"alg": alg, "kid": alg, "typ": "JWT"}, members, KEYS[alg], algorithms=[alg])
-
-    def post(self, path: str, **form: str) -> Reply:
-        fields = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": self.assertion(), **form}
-        kept = {name: value for name, value in fields.items() if value}
-        return self.world.transport.send("POST", ISSUER + path, {"Content-Type": FORM}, urlencode(kept).encode())
-
-    def ask(self, scope: str = "system/*.rs", **form: str) -> Reply:
-        return self.post("/token", grant_type="client_credentials", scope=scope, **form)
-
-    def token(self, scope: str) -> str:
-        reply = self.ask(scope)
-        assert reply.status == 200, reply.text
-        return str(reply.json()["access_token"])
 
 
 @pytest.fixture
 def bulk(world: World) -> Backend:
     return register(world, "bulk", ("main",))
-
-
-def register(world: World, client_id: str, fhir_servers: tuple[str, ...]) -> Backend:
-    keys = [key.as_dict(private=False) | {"kid": alg, "alg": alg} for alg, key in KEYS.items()]
-    metadata = {
-        "client_name": "Bulk export",
-        "token_endpoint_auth_method": "private_key_jwt",
-        "grant_types": ["client_credentials"],
-        "jwks": {"keys": keys},
-        "scope": "system/*.rs __introspect __launch launch openid offline_access user/*.rs",
-    }
-    with world.services.db.write() as session:
-        _, secret = world.services.clients.add(
-            session, ClientMetadata.load(metadata), HospitalDecisions(fhir_servers), client_id=client_id
-        )
-    assert secret is None
-    return Backend(world, client_id)
 
 
 @pytest.mark.parametrize("alg", ["ES384", "RS384"])
@@ -206,7 +150,10 @@ def check_race(bulk: Backend) -> None:
     ],
 )
 def test_every_failure_of_authentication_reads_the_same(bulk: Backend, form: dict[str, str]) -> None:
-    """ASY-01, ASY-07, ASY-27, ASY-29, CA-27, CA-38: invalid_client and nothing about why."""
+    """ASY-01, ASY-07, ASY-27, ASY-29, ERR-08, CA-27, CA-38: invalid_client and nothing about why.
+
+    FIELD assertion.client_assertion_type
+    """
     reply = bulk.ask(**form)
     assert (reply.status, reply.json()) == (401, FAILED)
 
@@ -221,7 +168,7 @@ def test_every_failure_of_authentication_reads_the_same(bulk: Backend, form: dic
         {"aud": "https://other.example/token"},
     ],
 )
-def test_an_assertion_about_another_client_or_for_another_server_fails(bulk: Backend, claims: dict[str, str]) -> None:
+def test_an_assertion_about_another_client_or_for_another_server_fails(bulk: Backend, claims: dict[str, Any]) -> None:
     """ASY-06..08, CA-26, CA-27, TOK-05: unknown clients, and clients that are registered for another method."""
     reply = bulk.ask(client_assertion=bulk.assertion(**claims))
     assert (reply.status, reply.json()) == (401, FAILED)

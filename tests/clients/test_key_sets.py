@@ -1,0 +1,307 @@
+"""Key sets that clients publish: when they are fetched, how long they hold, what happens when they do not come."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from authz.clients.assertion import BadAssertion
+from authz.clients.client import from_row
+from authz.clients.key_sets import KeySets
+from authz.clients.model import ClientRow
+from authz.errors import Unavailable
+from authz.outbound import Answer, FetchFailed
+from tests.outside import FakeOutbound, Outside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from authz.audit.event import Event
+    from authz.audit.trail import Trail
+    from authz.clients.client import Client
+    from authz.outbound import Limits
+    from authz.outbound.client import Sent
+
+URL = "https://app.example/jwks"
+FIRST = {"keys": [{"kid": "1", "kty": "EC"}]}
+SECOND = {"keys": [{"kid": "2", "kty": "EC"}]}
+
+
+@dataclass
+class Notes:
+    """A trail that keeps what it is told."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def refused(self, event: Event) -> None:
+        self.events.append(event)
+
+
+@dataclass
+class Scene:
+    outside: Outside = field(default_factory=Outside)
+    time: datetime = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    notes: Notes = field(default_factory=Notes)
+
+    def __post_init__(self) -> None:
+        self.key_sets = KeySets(FakeOutbound(self.outside), cast("Trail", self.notes), lambda: self.time)
+
+    def publish(self, content: object, cache: str | None = "max-age=600", status: int = 200, url: str = URL) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        headers = {} if cache is None else {"cache-control": cache}
+        self.outside.answers[url] = Answer(status, headers, body)
+
+    def vanish(self) -> None:
+        self.outside.answers.clear()
+
+    def forward(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+    def sets(self, client_id: str = "bulk", url: str = URL) -> Iterator[dict[str, Any]]:
+        return self.key_sets.of(client(client_id, jwks_uri=url))
+
+    def first(self) -> dict[str, Any]:
+        return next(self.sets())
+
+    @property
+    def fetches(self) -> int:
+        return len(self.outside.asked)
+
+
+def client(client_id: str, jwks_uri: str | None = None, jwks: dict[str, Any] | None = None) -> Client:
+    row = ClientRow(client_id=client_id, client_name="Bulk", token_endpoint_auth_method="private_key_jwt")
+    row.application_type, row.scope, row.about, row.enabled = "web", "", {}, True
+    row.grant_types = row.redirect_uris = row.launch_uris = row.allowed_origins = row.fhir_servers = []
+    row.skip_consent_in_ehr_launch = row.any_loopback_port = False
+    row.jwks_uri, row.jwks = jwks_uri, jwks
+    return from_row(row)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    made = Scene()
+    made.publish(FIRST)
+    return made
+
+
+def test_keys_that_were_given_at_registration_are_fetched_nowhere(scene: Scene) -> None:
+    """REG-05, REG-06: exactly as registered, and no second set."""
+    assert list(scene.key_sets.of(client("bulk", jwks=FIRST))) == [FIRST]
+    assert scene.fetches == 0
+
+
+def test_a_client_without_keys_proves_nothing(scene: Scene) -> None:
+    with pytest.raises(BadAssertion):
+        next(scene.key_sets.of(client("bulk")))
+
+
+def test_a_published_set_is_asked_for_as_json_at_an_untrusted_address(scene: Scene) -> None:
+    """ASY-20, ASY-24, FIELD assertion.jku: a GET through the guard that trusts no client."""
+    assert scene.first() == FIRST
+    (asked,) = scene.outside.asked
+    assert (asked.method, asked.url, asked.trusted) == ("GET", URL, False)
+    assert asked.headers == {"Accept": "application/json"}
+    assert (asked.limits.seconds, asked.limits.max_bytes) == (5.0, 100_000)
+
+
+def test_a_set_is_kept_until_its_time_is_over_and_not_a_second_longer(scene: Scene) -> None:
+    """ASY-21, ASY-22: one fetch in the first 600 seconds; then a new one."""
+    for _ in range(3):
+        assert scene.first() == FIRST
+    scene.forward(599)
+    scene.publish(SECOND)
+    assert (scene.first(), scene.fetches) == (FIRST, 1)
+    scene.forward(1)
+    assert (scene.first(), scene.fetches) == (SECOND, 2)
+
+
+def test_without_cache_control_it_is_kept_for_five_minutes(scene: Scene) -> None:
+    """AMB-17, ASY-23."""
+    scene.publish(FIRST, cache=None)
+    scene.first()
+    scene.forward(299)
+    assert (scene.first(), scene.fetches) == (FIRST, 1)
+    scene.forward(1)
+    scene.first()
+    assert scene.fetches == 2
+
+
+@pytest.mark.parametrize("cache", ["no-store", "no-cache", "max-age=0"])
+def test_a_set_that_must_not_be_kept_is_fetched_each_time(scene: Scene, cache: str) -> None:
+    """ASY-23, decision 12; and is as new as it can be, so there is no second look."""
+    scene.publish(FIRST, cache=cache)
+    for number in range(1, 4):
+        assert list(scene.sets()) == [FIRST]
+        assert scene.fetches == number
+
+
+def test_a_set_is_never_used_past_its_time_even_if_nobody_answers(scene: Scene) -> None:
+    """ASY-23, REG-07: fail closed."""
+    scene.first()
+    scene.forward(600)
+    scene.vanish()
+    with pytest.raises(BadAssertion):
+        scene.first()
+
+
+def test_a_clock_that_was_put_back_does_not_lengthen_a_sets_life(scene: Scene) -> None:
+    """ASY-21."""
+    scene.first()
+    scene.forward(-3600)
+    scene.first()
+    assert scene.fetches == 2
+
+
+def test_who_misses_a_key_gets_a_newer_set_once_a_minute(scene: Scene) -> None:
+    """ASY-23, CA-42, CA-43: a rotation works at once; a thousand unknown names cost one fetch a minute."""
+    scene.first()
+    scene.publish(SECOND)
+    assert list(scene.sets()) == [FIRST, SECOND]
+    for _ in range(1000):
+        assert list(scene.sets()) == [SECOND]
+    assert scene.fetches == 2
+    scene.forward(60)
+    assert list(scene.sets()) == [SECOND, SECOND]
+    assert scene.fetches == 3
+
+
+def test_who_finds_its_key_costs_no_second_fetch(scene: Scene) -> None:
+    scene.first()
+    assert scene.first() == FIRST
+    assert scene.fetches == 1
+
+
+def test_a_refetch_that_fails_leaves_the_set_as_it_is(scene: Scene) -> None:
+    """ASY-23: the unknown key stays unknown, the known ones go on until their time is over."""
+    scene.first()
+    scene.vanish()
+    sets = scene.sets()
+    assert next(sets) == FIRST
+    with pytest.raises(BadAssertion):
+        next(sets)
+    assert scene.first() == FIRST
+    scene.forward(599)
+    assert scene.first() == FIRST
+
+
+def test_after_a_failure_the_address_is_left_alone_for_ten_seconds(scene: Scene) -> None:
+    """CA-42: the failure is remembered too."""
+    scene.vanish()
+    for _ in range(50):
+        with pytest.raises(BadAssertion):
+            scene.first()
+    assert scene.fetches == 1
+    scene.forward(10)
+    scene.publish(FIRST)
+    assert scene.first() == FIRST
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"keys":"x"}',
+        b'{"keys":{}}',
+        b'{"keys":[],"keys":[]}',
+        b'{"keys":[' + b"[" * 5_000 + b"]" * 5_000 + b"]}",
+        json.dumps({"keys": [{}] * 101}).encode(),
+    ],
+)
+def test_what_is_no_key_set_proves_nothing(scene: Scene, body: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """CA-41, CA-45: refused, and the log does not quote it."""
+    scene.publish(body)
+    with pytest.raises(BadAssertion):
+        scene.first()
+    assert "bulk" in caplog.text
+    assert "html" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [204, 301, 302, 304, 401, 404, 500])
+def test_only_status_200_is_a_set(scene: Scene, status: int) -> None:
+    """ASY-24: a redirect leads nowhere."""
+    scene.publish(FIRST, status=status)
+    with pytest.raises(BadAssertion):
+        scene.first()
+
+
+def test_a_hundred_keys_with_certificates_are_a_set(scene: Scene) -> None:
+    """CA-41: the bound itself; ASY-25: what is in the keys is looked at when one is used."""
+    keys = [{"kid": str(n), "kty": "EC", "x5c": ["x"] * 3, "ext": True, "odd": n} for n in range(100)]
+    scene.publish({"keys": [*keys[:-1], "not even an object"], "more": 1})
+    assert len(scene.first()["keys"]) == 100
+
+
+def test_an_address_that_is_refused_stands_on_the_trail(scene: Scene) -> None:
+    """security.md 4.1 "SSRF block": who registered it; an ordinary failure is no event."""
+
+    class Guarded(FakeOutbound):
+        def get(self, url: str, **_: object) -> Answer:
+            raise FetchFailed("private", refused=url == URL)
+
+    key_sets = KeySets(Guarded(scene.outside), cast("Trail", scene.notes), lambda: scene.time)
+    for url in (URL, "https://other.example/jwks"):
+        with pytest.raises(BadAssertion):
+            next(key_sets.of(client("bulk", jwks_uri=url)))
+    (event,) = scene.notes.events
+    assert (event.event, event.outcome, event.reason, event.client_id) == (
+        "fetch.refused",
+        "refused",
+        "jwks_uri",
+        "bulk",
+    )
+
+
+class Slow(FakeOutbound):
+    """Answers when it is told to."""
+
+    def __init__(self, outside: Outside) -> None:
+        super().__init__(outside)
+        self.asked = threading.Event()
+        self.go = threading.Event()
+
+    def exchange(self, url: str, sent: Sent, limits: Limits, *, trusted: bool) -> Answer:
+        self.asked.set()
+        assert self.go.wait(10)
+        return super().exchange(url, sent, limits, trusted=trusted)
+
+
+def test_those_who_come_while_a_set_is_on_its_way_share_it(scene: Scene) -> None:
+    """CA-41, CA-42: one fetch for four; a fifth is told to try again; another client's address is free."""
+    slow = Slow(scene.outside)
+    key_sets = KeySets(slow, cast("Trail", scene.notes), lambda: scene.time)
+    found: list[dict[str, Any]] = []
+    bulk = client("bulk", jwks_uri=URL)
+    threads = [threading.Thread(target=lambda: found.append(next(key_sets.of(bulk)))) for _ in range(4)]
+    threads[0].start()
+    assert slow.asked.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    address = key_sets.address("bulk", URL)
+    while address.places._value:
+        assert all(thread.is_alive() for thread in threads)
+    with pytest.raises(Unavailable):
+        next(key_sets.of(bulk))
+    slow.go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == [FIRST] * 4
+    assert scene.fetches == 1
+    other = "https://other.example/jwks"
+    scene.publish(SECOND, url=other)
+    assert next(key_sets.of(client("other", jwks_uri=other))) == SECOND
+
+
+def test_the_addresses_that_are_remembered_are_bounded(scene: Scene) -> None:
+    for number in range(1_001):
+        scene.publish(FIRST, url=f"https://app.example/{number}")
+        next(scene.sets(url=f"https://app.example/{number}"))
+    assert len(scene.key_sets.addresses) <= 1_000
