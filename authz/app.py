@@ -23,6 +23,7 @@ from authz.endpoints import (
     login,
     pages,
     revoke,
+    support,
     token,
     userinfo,
 )
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from authz.outbound import Outbound
 
-PARTS = (authorize, consent, discovery, ehr_session, introspect, jwks, launch, login, revoke, token, userinfo)
+PARTS = (authorize, consent, discovery, ehr_session, introspect, jwks, launch, login, revoke, support, token, userinfo)
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0
 

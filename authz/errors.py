@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_DESCRIPTION = 400
 
@@ -30,9 +33,17 @@ class OAuthError(AuthzError):
     code: ClassVar[str]
     status: ClassVar[int] = 400
 
+    support_code: str | None = None  # finds it on the audit trail
+    verdicts: tuple[dict[str, Any], ...] = ()  # what became of each requested scope, where that is why
+
     def __init__(self, description: str) -> None:
         super().__init__(f"{self.code}: {description}")
         self.description = description
+
+    def explained(self, verdicts: Iterable[dict[str, Any]]) -> Self:
+        """This refusal, with the verdicts that it follows from."""
+        self.verdicts = tuple(verdicts)
+        return self
 
     def body(self) -> dict[str, str]:
         return {"error": self.code, "error_description": printable(self.description)}

@@ -38,6 +38,7 @@ from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
+from authz.support.case import Cases
 from authz.tokens.code import Codes
 from authz.tokens.hot import HotAnswers
 from authz.tokens.id_token import IdTokens
@@ -85,6 +86,7 @@ class Services:
     token_server: TokenServer
     discovery: Discovery
     authorization: FrontChannel
+    cases: Cases
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -180,4 +182,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),
         authorization=authorization,
+        cases=Cases(db, backend, (clients, fhir_servers), now),
     )

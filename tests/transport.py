@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flask import Flask
+
+SUPPORT_PAGE = re.compile(r"/support/[0-9A-Z]{8}$")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Reply:
 
     def json(self) -> Any:
         return json.loads(self.body)
+
+    def refusal(self) -> Any:
+        """A JSON error without its ``error_uri``, which leads to the page of a support code, if it has one."""
+        body = self.json()
+        error_uri = body.pop("error_uri", None)
+        assert error_uri is None or SUPPORT_PAGE.search(error_uri), f"{error_uri} is not the page of a support code"
+        return body
 
     @property
     def location(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
+from authz.audit.support_code import new_support_code
 from authz.authorize.outcome import (
     Continue,
     Done,
@@ -16,7 +17,7 @@ from authz.authorize.outcome import (
     ShowWrongUser,
 )
 from authz.authorize.pending import Pending
-from authz.authorize.refusal import NotOffered, PageRefusal, new_support_code
+from authz.authorize.refusal import NotOffered, PageRefusal
 from authz.authorize.show import consent_page, frame
 from authz.authorize.steps import Step, next_step
 from authz.consent.describe import tickable
@@ -224,5 +225,5 @@ class FrontChannel:
     def out_of_date(self, browser: BrowserFacts) -> PageRefusal:
         refusal = PageRefusal(OUT_OF_DATE)
         about = Event(EventName.AUTHORIZE_REFUSED, peer=browser.peer)
-        self.guard.audit(about, "out_of_date", refusal.support_code)
+        self.guard.audit(about, "out_of_date", refusal, refusal.support_code)
         return refusal

@@ -9,6 +9,7 @@ from authz.authorize.outcome import Done, Frame
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.errors import OAuthError, TemporarilyUnavailable, Unavailable
+from authz.launch.launch import LaunchUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,14 +54,27 @@ class Guard:
                 away = TemporarilyUnavailable("a part of the server does not answer, try again")
                 raise ErrorRedirect(away, request.redirect_uri, request.state) from error
         except PageRefusal as refusal:
-            self.audit(about, "page", refusal.support_code)
+            self.audit(about, "page", refusal, refusal.support_code)
             raise
         except ErrorRedirect as redirect:
-            told = redirect.error
-            detail = {"description": told.description}
-            self.audit(replace(about, detail=detail), told.code, redirect.support_code)
+            about = replace(about, detail={"asked": dict(pairs).get("scope", "")})
+            self.audit(about, redirect.error.code, redirect.error, redirect.support_code)
             shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
             return Done(redirect.location(self.registries.issuer), shown)
 
-    def audit(self, about: Event, reason: str, support_code: str) -> None:
-        self.trail.refused(replace(about, outcome="refused", reason=reason, support_code=support_code))
+    def audit(self, about: Event, reason: str, error: OAuthError, support_code: str | None) -> None:
+        """Put down what the app or the person is told, and why; of an unusable launch also which it was."""
+        cause = error.__cause__ if isinstance(error.__cause__, LaunchUnusable) else None
+        detail = about.detail | {"description": error.description}
+        detail |= {"verdicts": list(error.verdicts)} if error.verdicts else {}
+        detail |= {"cause": cause.reason.value} if cause else {}
+        self.trail.refused(
+            replace(
+                about,
+                outcome="refused",
+                reason=reason,
+                support_code=support_code,
+                launch_id=about.launch_id or (cause.launch_id if cause else None),
+                detail=detail,
+            )
+        )

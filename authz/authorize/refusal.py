@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
+from authz.audit.support_code import new_support_code
 from authz.errors import AuthzError, InvalidRequest, OAuthError, printable
 
 if TYPE_CHECKING:
     from authz.clients.redirect_uri import RegisteredRedirectURI
-
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def new_support_code() -> str:
-    """Eight letters that a person can read out; they find the refusal on the audit trail."""
-    return "".join(secrets.choice(CROCKFORD) for _ in range(8))
 
 
 class PageRefusal(InvalidRequest):
@@ -45,7 +38,11 @@ class ErrorRedirect(AuthzError):
 
     def location(self, issuer: str) -> str:
         description = f"{printable(self.error.description)} (support code {self.support_code})"
-        parameters = {"error": self.error.code, "error_description": description}
+        parameters = {
+            "error": self.error.code,
+            "error_description": description,
+            "error_uri": f"{issuer}/support/{self.support_code}",
+        }
         return with_parameters(self.redirect_uri, parameters, self.state, issuer)
 
 

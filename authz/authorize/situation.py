@@ -225,12 +225,13 @@ def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
 
 def check_something_left(judgement: Judgement, pending: Pending, unticked: frozenset[str]) -> None:
     """SCP-17: no code for nothing; and an EHR launch's context is only for an app that may be launched."""
+    verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
     if not judgement.granted and unticked:
-        raise AccessDenied("the user agreed to none of the scopes")
+        raise AccessDenied("the user agreed to none of the scopes").explained(verdicts)
     if not judgement.granted:
-        raise InvalidScope("none of the scopes can be granted")
+        raise InvalidScope("none of the scopes can be granted").explained(verdicts)
     if pending.launch is not None and "launch" not in judgement.granted:
-        raise InvalidScope("the app is not registered for scope launch")
+        raise InvalidScope("the app is not registered for scope launch").explained(verdicts)
 
 
 def ehr_vouches(request: AuthorizationRequest, pending: Pending) -> bool:

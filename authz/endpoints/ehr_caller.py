@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
+from authz.audit.support_code import new_support_code
 from authz.endpoints.current import services
 from authz.endpoints.gate import basic_credentials, bearer_token
-from authz.errors import InsufficientScope, InvalidClient, InvalidToken, NoToken, OAuthError, printable
+from authz.errors import InsufficientScope, InvalidClient, InvalidToken, NotFound, NoToken, OAuthError, printable
 from authz.fhir_servers.registry import Ehr
 from authz.launch.directory import LAUNCH_SCOPE
 
@@ -42,6 +43,15 @@ def for_ehr(request: HttpRequest, refused: EventName, serve: Callable[[Ehr], Htt
         ehr = authenticated_ehr(request)
         return serve(ehr)
     except OAuthError as error:
+        error.support_code = None if isinstance(error, NotFound) else new_support_code()
         detail = {"ehr": ehr.client_id if ehr else None, "problem": printable(error.description)}
-        services().trail.refused(Event(refused, outcome="refused", reason=error.code, peer=request.peer, detail=detail))
+        event = Event(
+            refused,
+            outcome="refused",
+            reason=error.code,
+            support_code=error.support_code,
+            peer=request.peer,
+            detail=detail,
+        )
+        services().trail.refused(event)
         raise

@@ -72,17 +72,25 @@ def init_app(app: Flask) -> None:
 
 def refused(error: OAuthError) -> Response:
     if is_for_programs():
-        return to_flask(json_answer(error.body(), error.status, error.headers()))
+        return to_flask(json_answer(error.body() | more(error), error.status, error.headers()))
     response = page(
         "error.html",
         status=error.status,
         title=TITLES.get(error.status, TITLE),
         description=error.description,
         advice=ADVICE.get(error.status, START_AGAIN),
-        support_code=getattr(error, "support_code", None) or request.environ.get(REQUEST_ID, ""),
+        support_code=error.support_code,
+        request_id=request.environ.get(REQUEST_ID, ""),
     )
     response.headers.update({name: value for name, value in error.headers().items() if name != "WWW-Authenticate"})
     return response
+
+
+def more(error: OAuthError) -> dict[str, str]:
+    """Where a person finds what a program was refused for (RFC 6749 §5.2)."""
+    if error.support_code is None:
+        return {}
+    return {"error_uri": services().settings.url(f"/support/{error.support_code}")}
 
 
 def unavailable(error: Unavailable) -> Response:

@@ -34,14 +34,15 @@ class ClientCredentials(Grant):
             raise InvalidRequest("scope is missing: a backend service says what it needs")
         server = self.fhir_server(client)
         judgement = decide(client, server, requested)
+        verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         if not judgement.granted:
-            raise InvalidScope("nothing of this scope is registered for this client at this FHIR server")
+            told = "nothing of this scope is registered for this client at this FHIR server"
+            raise InvalidScope(told).explained(verdicts)
         row = session.get(ClientRow, client.client_id, with_for_update={"read": True})
         if (
             row is None or not row.enabled
         ):  # switched off since it authenticated: what revoked its grants missed this one
             raise InvalidClient
-        verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         new = NewGrant(client.client_id, server.name, judgement.granted, verdicts=verdicts)
         grant = new.as_row(secrets.token_hex(16), services.now())
         session.add(grant)

@@ -8,11 +8,12 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Request
 from authlib.oauth2.rfc6749.errors import InvalidClientError, OAuth2Error, UnsupportedGrantTypeError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from authz.errors import InvalidClient, InvalidRequest, UnsupportedGrantType
+from authz.errors import InvalidClient, InvalidRequest, OAuthError, UnsupportedGrantType
 from authz.grants.authorization_code import AuthorizationCode
 from authz.grants.client_authentication import METHODS, ClientAuthentication
 from authz.grants.client_credentials import ClientCredentials
 from authz.grants.refresh_token import RefreshToken
+from authz.grants.refusals import Refusals
 
 if TYPE_CHECKING:
     from authz.clients.registry import Client
@@ -28,6 +29,7 @@ class TokenServer(AuthorizationServer):
     def __init__(self, services: GrantServices) -> None:
         super().__init__()
         self.services = services
+        self.refusals = Refusals(services.db, services.trail)
         authentication = ClientAuthentication(services)
         for method in METHODS:
             self.register_client_auth_method(method, getattr(authentication, method))
@@ -47,12 +49,19 @@ class TokenServer(AuthorizationServer):
     def respond(self, request: BackChannelRequest) -> dict[str, Any]:
         """The body of a successful token answer (RFC 6749 §5.1).
 
-        Raises OAuthError (§5.2) or Unavailable.
+        Raises OAuthError (§5.2), which is on the trail then and has a support code, or Unavailable.
         """
+        asked = self.authlib_request(request, "/token")
+        try:
+            return self.dispatched(asked, request)
+        except OAuthError as error:
+            self.refusals.record(request, asked.client, error)
+            raise
+
+    def dispatched(self, asked: OAuth2Request, request: BackChannelRequest) -> dict[str, Any]:
         if not request.form.get("grant_type"):
             raise InvalidRequest("grant_type is missing")
         request.check_one_credential()
-        asked = self.authlib_request(request, "/token")
         try:
             grant = self.get_token_grant(asked)
             grant.validate_token_request()

@@ -48,7 +48,7 @@ class Policy:
             asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)
             if not self.rights.allows(asked):
                 raise InvalidGrant("the user may no longer share the records of this patient")
-        allowed = decide(
+        judgement = decide(
             AccessQuestion(
                 client=held.client,
                 fhir_server=server,
@@ -58,7 +58,8 @@ class Policy:
                 has_launch=held.has_launch,
                 context_types=held.context_types,
             )
-        ).granted
-        if not allowed:
-            raise InvalidGrant("nothing of what was granted is allowed any more")
-        return allowed
+        )
+        if not judgement.granted:
+            verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
+            raise InvalidGrant("nothing of what was granted is allowed any more").explained(verdicts)
+        return judgement.granted

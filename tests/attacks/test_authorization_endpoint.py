@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from authz.audit.model import AuditEventRow
 from authz.tokens.model import CodeRow, GrantRow
 from tests.actors import FORM, challenge, new_verifier
+from tests.transport import SUPPORT_PAGE
 from tests.world import APP, FHIR, ISSUER, OTHER_FHIR, build, settings_in
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def assert_redirect(world: World, reply: Reply, error: str, to: str = f"{APP}/cb
     assert reply.location.startswith(to)
     sent = reply.location_parameters
     description = sent.pop("error_description")
+    error_uri = sent.pop("error_uri")
     assert sent == {"error": error, "state": world.public.state, "iss": ISSUER}
     assert DESCRIPTION.fullmatch(description)
     assert reply.header("cache-control") == "no-store"
@@ -74,6 +76,7 @@ def assert_redirect(world: World, reply: Reply, error: str, to: str = f"{APP}/cb
     code = SUPPORT_CODE.search(description.rpartition("(support code ")[2])
     assert code is not None
     assert on_trail(world, code[0]) == ["authorize.refused"]
+    assert error_uri == f"{ISSUER}/support/{code[0]}"
 
 
 def nothing_issued(world: World) -> bool:
@@ -98,7 +101,10 @@ def test_an_unknown_client_is_never_redirected(shared: World, client_id: str) ->
     reply = ask(shared, client_id=client_id, redirect_uri="https://evil.example/")
     assert_page(shared, reply)
     known_form = ask(shared, client_id="nope", redirect_uri="https://evil.example/")
-    without_code = [re.sub(r"<code>[0-9A-Z]{8}</code>|nonce=.*?[ >]", "", page.text) for page in (reply, known_form)]
+    without_code = [
+        re.sub(r"<code>[0-9A-Z]{8}</code>|/support/[0-9A-Z]{8}|nonce=.*?[ >]", "", page.text)
+        for page in (reply, known_form)
+    ]
     assert without_code[0] == without_code[1]
 
 
@@ -164,7 +170,9 @@ def test_only_the_registered_redirect_uri_is_gone_to(shared: World, uri: str) ->
     """
     reply = ask(shared, redirect_uri=uri)
     assert_page(shared, reply)
-    assert "href=" not in reply.text.replace('<link rel="stylesheet" href=', "").replace('<link rel="icon" href=', "")
+    assert all(
+        re.fullmatch(r"/support/[0-9A-Z]{8}", link) for link in re.findall(r"<a [^>]*href=\"([^\"]*)", reply.text)
+    )
 
 
 def test_a_redirect_uri_keeps_its_own_query(shared: World) -> None:
@@ -263,6 +271,7 @@ def test_state_is_required(shared: World) -> None:
     """AZ-39, AUTHZ-14: and none is made up; AMB-06, ERR-02, REQ-63."""
     sent = ask(shared, state=None).location_parameters
     assert sent.pop("error_description").startswith("state is missing")
+    assert SUPPORT_PAGE.search(sent.pop("error_uri"))
     assert sent == {"error": "invalid_request", "iss": ISSUER}
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from authz.audit.model import AuditEventRow
 from authz.tokens.model import CodeRow, GrantRow
 from tests.actors import FORM, Forms
+from tests.transport import SUPPORT_PAGE
 from tests.world import ISSUER
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ def test_to_allow_nothing_is_to_refuse(world: World) -> None:
     reply = post(browser, "/consent", interaction=handle_of(page), action="allow")
     sent = reply.location_parameters
     assert sent.pop("error_description").startswith("the user agreed to none of the scopes (support code ")
+    assert SUPPORT_PAGE.search(sent.pop("error_uri"))
     assert sent == {"error": "access_denied", "state": world.public.state, "iss": ISSUER}
     assert count(world, CodeRow) == 0
 

@@ -234,7 +234,7 @@ def test_what_is_wrong_is_told_to_the_app_with_its_state(
     """
     sent = refusal(world, **changes)
     assert (sent["error"], sent["state"]) == (code, GOOD["state"])
-    assert set(sent) == {"error", "error_description", "state", "iss"}
+    assert set(sent) == {"error", "error_description", "error_uri", "state", "iss"}
 
 
 def test_without_state_the_error_has_none_either(world: World) -> None:
@@ -255,7 +255,7 @@ def test_state_comes_back_byte_for_byte(world: World, state: str) -> None:
         ask(world, state=state, response_type="token")
     sent = parse_qsl(urlsplit(raised.value.location(ISSUER)).query, strict_parsing=True)
     assert [value for name, value in sent if name == "state"] == [state]
-    assert sorted(name for name, _ in sent) == ["error", "error_description", "iss", "state"]
+    assert sorted(name for name, _ in sent) == ["error", "error_description", "error_uri", "iss", "state"]
 
 
 def test_a_query_of_the_redirect_uri_is_kept(world: World) -> None:

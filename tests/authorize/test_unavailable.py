@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from authz.storage.short_lived import StoreUnavailable
+from tests.transport import SUPPORT_PAGE
 
 if TYPE_CHECKING:
     import pytest
@@ -28,6 +29,7 @@ def test_the_app_is_told_that_the_server_is_not_available(world: World, monkeypa
     assert reply.status == 303
     parameters = reply.location_parameters
     assert parameters.pop("error_description").startswith("a part of the server does not answer, try again")
+    assert SUPPORT_PAGE.search(parameters.pop("error_uri"))
     assert parameters == {"error": "temporarily_unavailable", "state": world.public.state, "iss": world.issuer}
 
 

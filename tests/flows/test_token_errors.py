@@ -56,7 +56,7 @@ def post(world: World, fields: dict[str, str] | str, headers: dict[str, str] | N
 
 def refusal(reply: Reply) -> tuple[int, str]:
     """Status and error code; every refusal has a description and is stored nowhere (TOK-07, TK-38)."""
-    body = reply.json()
+    body = reply.refusal()
     assert set(body) == {"error", "error_description"}
     assert body["error_description"]
     assert reply.header("cache-control") == "no-store"
@@ -138,7 +138,7 @@ def test_wrong_secret_and_unknown_client_read_the_same(world: World) -> None:
         post(world, sent, basic("nobody", "not-the-secret")),
     )
     assert refusal(wrong) == refusal(unknown) == (401, "invalid_client")
-    assert wrong.body == unknown.body
+    assert wrong.refusal() == unknown.refusal()
     assert wrong.header("www-authenticate") == unknown.header("www-authenticate") == 'Basic realm="authz"'
 
 

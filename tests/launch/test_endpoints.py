@@ -147,7 +147,7 @@ def test_an_ehr_that_is_switched_off_makes_no_launches(server: World) -> None:
 def test_an_ehr_of_another_fhir_server_is_refused(server: World) -> None:
     """Security.md LA-02."""
     reply = server.other_ehr.post("/launch", body())
-    assert (reply.status, reply.json()) == (
+    assert (reply.status, reply.refusal()) == (
         403,
         {"error": "insufficient_scope", "error_description": "this credential is not for that FHIR server"},
     )
@@ -196,7 +196,7 @@ def test_a_launch_that_can_not_be_is_refused_in_words(
 ) -> None:
     """Security.md LA-03 to LA-07; bounds of section 3.5."""
     reply = post(server, basic("ehr-main", "ehr-main-secret"), content)
-    assert (reply.status, reply.json()) == (status, {"error": "invalid_request", "error_description": description})
+    assert (reply.status, reply.refusal()) == (status, {"error": "invalid_request", "error_description": description})
 
 
 def test_a_launch_goes_in_a_body_of_json_only(server: World) -> None:
@@ -260,7 +260,7 @@ def test_a_used_launch_says_so(server: World) -> None:
     server.public.tokens(made["launch"], SCOPE)
     assert server.ehr.look_up(made["launch_id"]).json()["state"] == "used"
     refused = server.ehr.withdraw(made["launch_id"])
-    assert (refused.status, refused.json()) == (
+    assert (refused.status, refused.refusal()) == (
         400,
         {
             "error": "invalid_request",
@@ -293,11 +293,11 @@ def test_ending_a_session_ends_online_access_and_its_waiting_launches(server: Wo
     assert server.public.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert server.public.launched(waiting, SCOPE).location_parameters["error"] == "invalid_request"
     assert server.fhir_server.introspect(other["access_token"])["active"]
-    assert server.ehr.touch_session("s-1").json() == {
+    assert server.ehr.touch_session("s-1").refusal() == {
         "error": "invalid_request",
         "error_description": "session: this EHR session has ended",
     }
-    assert server.ehr.post("/launch", body(session="s-1")).json() == {
+    assert server.ehr.post("/launch", body(session="s-1")).refusal() == {
         "error": "invalid_request",
         "error_description": "session: this EHR session has ended",
     }
