@@ -27,7 +27,7 @@ VALUES = re.compile(rf"{VALUE.pattern}(?:,{VALUE.pattern})*")
 
 RESULT_PARAMETERS = (
     *("_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total"),
-    *("_contained", "_containedType", "_format", "_pretty"),
+    *("_contained", "_containedType", "_format", "_pretty", "_maxresults", "_graph", "_score"),
 )
 
 MAX_CASES = 64  # alternatives multiply: above this, only a plain comparison is made

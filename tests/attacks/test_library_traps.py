@@ -126,7 +126,7 @@ def test_15_and_16_a_used_code_stays_and_lives_sixty_seconds_from_its_issue(worl
 
 
 def test_17_no_client_secret_is_kept(world: World) -> None:
-    """Trap 17: stored in clear, and any method was good at other endpoints than /token."""
+    """Trap 17: stored in clear, and any method was good at other endpoints than /token; REQ-62."""
     with world.services.db.read() as session:
         row = session.get(ClientRow, "confidential")
         assert row is not None
@@ -174,7 +174,7 @@ def test_21_and_32_the_id_token_has_our_claims_and_one_audience(world: World) ->
 
 
 def test_25_an_unknown_token_type_hint_is_ignored(world: World) -> None:
-    """Trap 25, RFC 7009 §2.2, RFC 7662 §2.1."""
+    """Trap 25, RFC 7009 §2.2, RFC 7662 §2.1; MGT-01, INT-01."""
     token = tokens(world)["access_token"]
     assert world.fhir_server.ask(token, token_type_hint="bogus").json()["active"] is True
     assert world.public.post("/revoke", {"token": token, "token_type_hint": "bogus"}).status == 200

@@ -108,7 +108,7 @@ def decision(sub: str, client_id: str, at: datetime) -> ConsentRow:
     ids=" ".join,
 )
 def test_what_is_switched_off_takes_its_tokens_along(world: World, authz: Cli, command: tuple[str, ...]) -> None:
-    """security.md RG-25, TK-30; RFC 7592 §2.3: at once, on every worker."""
+    """security.md RG-25, TK-30; RFC 7592 §2.3: at once, on every worker; MGT-03."""
     answer = tokens(world, world.public)
     authz(*command, stdin="a good password\n")
     assert world.fhir_server.introspect(answer["access_token"]) == {"active": False}

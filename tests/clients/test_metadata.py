@@ -60,7 +60,7 @@ def test_everything_said_is_kept() -> None:
 
 
 def test_members_that_are_not_a_clients_to_say_are_left_out() -> None:
-    """RFC 7591 §2 (unknown members are ignored); security.md RG-07: no mass assignment."""
+    """RFC 7591 §2 (unknown members are ignored); security.md RG-07: no mass assignment; REQ-24."""
     more = {"client_id": "mine", "enabled": True, "skip_consent_in_ehr_launch": True, "fhir_servers": [], "trusted": 1}
     assert ClientMetadata.load({**GOOD, **more}) == ClientMetadata.load(GOOD)
 

@@ -48,14 +48,14 @@ def call(shared: World, method: str, path: str, origin: str, form: dict[str, str
 @pytest.mark.parametrize("origin", ["https://anybody.example", "null", "https://evil.example"])
 @pytest.mark.parametrize("path", ["/jwks", "/.well-known/openid-configuration", "/fhir-servers/main/oauth-uris"])
 def test_any_origin_may_read_the_discovery_documents(shared: World, path: str, origin: str) -> None:
-    """CORS-01, CORS-05, DJ-07: ``*``, never with credentials."""
+    """CORS-01, CORS-05, DJ-07: ``*``, never with credentials; REQ-94, VER-14."""
     answer = call(shared, "GET", path, origin)
     assert (answer.status_code, cors_headers(answer.headers)) == (200, {"Access-Control-Allow-Origin": "*"})
 
 
 @pytest.mark.parametrize("path", ["/token", "/revoke", "/userinfo"])
 def test_a_registered_origin_passes_the_preflight(shared: World, path: str) -> None:
-    """CORS-02, CORS-04: the client is not known at the preflight."""
+    """CORS-02, CORS-04: the client is not known at the preflight; REQ-94, VER-14."""
     answer = call(shared, "OPTIONS", path, APP)
     methods = "GET, POST, OPTIONS" if path == "/userinfo" else "POST, OPTIONS"
     assert (answer.status_code, answer.data, cors_headers(answer.headers)) == (
@@ -82,7 +82,7 @@ def test_another_origin_gets_no_permission(shared: World, path: str, origin: str
 
 @pytest.mark.parametrize("path", ["/authorize", "/login", "/consent", "/nothing", "/", "/healthz", "/introspect"])
 def test_nobody_reads_the_pages_and_the_servers_own_endpoints(shared: World, path: str) -> None:
-    """HC-06, RFC 9700 §2.6."""
+    """HC-06, RFC 9700 §2.6; CORS-05, REQ-94."""
     for method in ("OPTIONS", "GET", "POST"):
         answer = call(shared, method, path, APP)
         assert not any(name.startswith("Access-Control") for name in dict(answer.headers)), method
@@ -106,7 +106,7 @@ def test_other_errors_can_be_read_as_well(shared: World) -> None:
 
 
 def test_an_answer_for_one_client_is_not_read_from_anothers_origin(shared: World) -> None:
-    """CORS-03: the origin must be the one of the client that is identified, by form or by HTTP Basic."""
+    """CORS-03: the origin must be the one of the client that is identified, by form or by HTTP Basic; REQ-94."""
     by_form = call(shared, "POST", "/token", "https://conf.example", {"client_id": "public"})
     headers = {"Origin": APP, "Content-Type": FORM, **basic("confidential", "wrong")}
     by_basic = shared.app.test_client().post("/token", headers=headers, data="grant_type=x")

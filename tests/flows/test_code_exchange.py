@@ -152,3 +152,15 @@ def test_messaging_is_not_granted(shared: World) -> None:
     tokens = shared.public.tokens(launch(shared), f"{SCOPE} messaging/ui messaging/scratchpad")
     assert tokens["scope"] == SCOPE
     assert not [name for name in tokens if "messaging" in name]
+
+
+def test_a_long_request_comes_through_every_page_whole(shared: World) -> None:
+    """AUTHZ-02, AUTHZ-03, TOK-11: posted, then sign-in and consent; state and every scope are what they were."""
+    scope = "launch/patient " + " ".join(f"patient/Observation.rs?category=c-{number:03}" for number in range(90))
+    state = "s" * 4096
+    browser = shared.browser()
+    request = shared.public.authorization_request(scope=scope, state=state, prompt="consent")
+    page = browser.request("POST", f"{ISSUER}/authorize", urlencode(request).encode(), {"Content-Type": FORM})
+    done = browser.submit(browser.sign_in(browser.follow(page), "alice", "alice-password"), press="allow")
+    assert done.location_parameters["state"] == state
+    assert shared.public.redeem(done.location_parameters["code"]).json()["scope"] == scope

@@ -88,7 +88,10 @@ def refusal(reply: Reply) -> tuple[int, str]:
 def test_a_redemption_that_is_not_right_is_refused(
     world: World, changes: dict[str, str | None], expected: tuple[int, str]
 ) -> None:
-    """SMART section 25, TK-05, TK-13..17, PKCE-05, TOK-04; TOK-02, TOK-03, ERR-08, ERR-09, ERR-10, ERR-11, REQ-96."""
+    """SMART section 25, TK-05, TK-13..17, PKCE-05, TOK-04; TOK-02, TOK-03, ERR-08, ERR-09, ERR-10, ERR-11, REQ-96.
+
+    AUTHZ-22.
+    """
     assert refusal(post(world, form(world, **{"code": code(world), **changes}))) == expected
 
 
@@ -192,7 +195,7 @@ def test_refresh_scope_beyond_the_grant_is_refused(world: World) -> None:
 
 
 def test_a_public_app_refreshes_without_its_client_id(world: World) -> None:
-    """REF-06, Q-02, AMB-08."""
+    """REF-06, Q-02, AMB-08, ST-05."""
     tokens = post(world, form(world, code=code(world))).json()
     reply = post(world, {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]})
     assert reply.status == 200

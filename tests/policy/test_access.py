@@ -87,7 +87,7 @@ CASES: dict[str, tuple[AccessQuestion, str, str, Reason | None]] = {
 def test_each_scope_is_judged_with_a_reason(
     question: AccessQuestion, scope: str, granted: str, reason: Reason | None
 ) -> None:
-    """Decisions 16 and 20, SMART 12.2 and 12.4 PROC-07; REQ-85, REQ-110, REQ-115, REQ-135."""
+    """Decisions 16 and 20, SMART 12.2 and 12.4 PROC-07; REQ-85, REQ-110, REQ-115, REQ-135; SCP-01."""
     assert verdicts(question, scope) == {scope: (granted, reason)}
 
 
@@ -100,7 +100,7 @@ def test_never_more_than_registered_nor_than_requested() -> None:
 
 
 def test_fhir_user_needs_openid_and_somebody_who_is_a_resource() -> None:
-    """SMART SCP-30, OID-03, REQ-90."""
+    """SMART SCP-30, OID-03, REQ-90, REQ-60."""
     both = {"openid": ("openid", None), "fhirUser": ("fhirUser", None)}
     assert verdicts(DOCTOR, "openid fhirUser") == both
     assert verdicts(DOCTOR, "fhirUser") == {"fhirUser": ("", Reason.UNSUPPORTED)}

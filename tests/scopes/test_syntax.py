@@ -347,3 +347,18 @@ def test_the_old_and_the_new_spelling_are_equal() -> None:
     new = ScopeSet.parse("patient/Condition.rs patient/Observation.rs user/*.cud user/Patient.cruds").resources
     assert old == new
     assert set(old) == set(new)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_contained", "_format"),
+        *("_containedType", "_pretty", "_maxresults", "_graph", "_score"),
+    ],
+)
+def test_no_parameter_that_shapes_a_result_limits_anything(name: str) -> None:
+    """PROC-06: alone or beside one that does."""
+    for text in (f"patient/Observation.rs?{name}=x", f"patient/Observation.rs?category=a&{name}=x"):
+        scope = parse_scope(text)
+        assert isinstance(scope, UnknownScope)
+        assert scope.code is Reason.RESULT_PARAMETER

@@ -50,7 +50,7 @@ def test_the_normal_form_of_a_login_name_is_stable(text: str) -> None:
 def test_a_sub_is_opaque_short_and_never_given_again(made: Registries) -> None:
     """requirements.md row 46: never reassigned, at most 255 ASCII characters; deleted and made again: a new one.
 
-    REQ-46, OID-13.
+    REQ-46, OID-13, OID-08.
     """
     first = add(made)
     assert first.sub.isascii()
