@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
+from authz.authorize.context import dialect, told
 from authz.authorize.refusal import with_parameters
 from authz.errors import InvalidRequest
 from authz.launch.resolve import UNUSABLE
@@ -88,7 +89,7 @@ def new_grant(
         fhir_server=server.name,
         scope=judgement.granted,
         sub=sign_in.sub,
-        context=context_of(launch, situation.patient),
+        context=told(request.client, context_of(launch, situation.patient)),
         fhir_user=server.absolute(situation.fhir_user) if situation.fhir_user else None,
         auth_time=sign_in.auth_time,
         amr=sign_in.amr,
@@ -100,7 +101,7 @@ def new_grant(
         launch_id=launch.launch_id if launch else None,
         consent_id=consent_id,
         verdicts=tuple(verdict.as_dict() for verdict in judgement.verdicts),
-        legacy=tuple(sorted(request.legacy)),
+        legacy=tuple(sorted(request.legacy | dialect(request.client, launch))),
     )
 
 

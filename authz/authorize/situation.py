@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from authz.authorize.context import told
 from authz.authorize.refusal import PageRefusal
 from authz.authorize.steps import Facts
 from authz.consent.decide import ConsentQuestion
@@ -189,6 +190,7 @@ def question(
     patient: str | None,
     unticked: frozenset[str] = frozenset(),
 ) -> AccessQuestion:
+    context = pending.launch.context.as_parameters() if pending.launch else {}
     return AccessQuestion(
         client=request.client,
         fhir_server=request.fhir_server,
@@ -196,7 +198,7 @@ def question(
         fhir_user=fhir_user,
         patient=patient,
         has_launch=pending.launch is not None,
-        context_types=context_types(pending.launch.context.as_parameters() if pending.launch else {}),
+        context_types=context_types(told(request.client, context)),
         unticked=unticked,
     )
 

@@ -26,6 +26,7 @@ class Legacy(StrEnum):
     MISSING_STATE = "allow-missing-state"  # only with PKCE, which then ties the code to who asked (AMB-06)
     PROFILE = "profile-as-fhirUser"  # SMART 1.0 (SCP-32): the scope and the id_token's claim
     LOWER_CASE = "fhiruser-as-fhirUser"
+    CONTEXT_STRINGS = "fhirContext-as-strings"  # SMART 2.0 (VER-10, AMB-27)
 
 
 MEANINGS = {
@@ -33,6 +34,7 @@ MEANINGS = {
     Legacy.MISSING_STATE: "an authorization request without state, if it has PKCE",
     Legacy.PROFILE: "scope profile asks for fhirUser too, and the id_token repeats it as profile",
     Legacy.LOWER_CASE: "scope fhiruser is read as fhirUser",
+    Legacy.CONTEXT_STRINGS: "fhirContext has bare references, and what has no reference or a role is left out",
 }
 FHIR_USER = {Legacy.PROFILE: "profile", Legacy.LOWER_CASE: "fhiruser"}  # what asks for it besides its own name
 

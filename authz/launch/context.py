@@ -55,9 +55,22 @@ class FhirContextItem:
 
 
 def context_types(parameters: Mapping[str, Any]) -> frozenset[str]:
-    """The resource types of the items of ``fhirContext``, as far as these say one (FCX-07)."""
-    items = map(FhirContextItem.from_dict, parameters.get("fhirContext", ()))
-    return frozenset(found for item in items if (found := item.resource_type) is not None)
+    """The resource types of the items of ``fhirContext``, in either dialect, as far as these say one (FCX-07)."""
+    items = parameters.get("fhirContext", ())
+    read = [FhirContextItem(item) if isinstance(item, str) else FhirContextItem.from_dict(item) for item in items]
+    return frozenset(found for item in read if (found := item.resource_type) is not None)
+
+
+def in_strings(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The same context as SMART 2.0 has it: ``fhirContext`` is an array of references (VER-10, AMB-27).
+
+    What it can't say is left out. An item with a role is, too: as a bare reference it would be taken for what the
+    user was looking at, and a mother for the patient.
+    """
+    items = [item for item in parameters.get("fhirContext", ()) if item.get("role", "launch") == "launch"]
+    references = [item["reference"] for item in items if "reference" in item]
+    others = {name: value for name, value in parameters.items() if name != "fhirContext"}
+    return others | ({"fhirContext": references} if references else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,12 @@ it, a record that the EHR writes straight into Redis. This page is made from the
 Any other member is refused. A member that does not apply is left out; `null` is refused. The context members
 (`patient` to `appContext`, and names of your own) stand in the token response and in introspection as they are here.
 
+A `role` in `fhirContext` is any absolute URI that EHR and app have agreed on, or `launch`, which is the same as none.
+This server gives roles no meaning of its own: it hands them on. An app that asks for `launch/<type>`, with `?role=` or
+without, is granted that scope if the launch has an item of the type, and gets every item, each with its own role. An
+app of SMART 2.0 that can read only strings gets the references of the items without a role (`authz client legacy allow
+APP fhirContext-as-strings --reason ...`).
+
 ## `POST /launch`
 
 HTTP Basic with the EHR's credential, or a bearer token with scope `__launch`; `Content-Type: application/json`.

@@ -154,6 +154,11 @@ def test_the_reference_page_knows_every_member() -> None:
     assert all(f"`{name}`" in page for name in NAMES)
 
 
+def test_the_reference_page_says_which_roles_there_are() -> None:
+    """FCX-08: no document lists them, so this page does."""
+    assert "A `role` in `fhirContext` is any absolute URI that EHR and app have agreed on" in reference()
+
+
 def test_the_examples_of_the_reference_page_are_good() -> None:
     examples = {field.data_key or name: field.metadata["example"] for name, field in LAUNCH.fields.items()}
     assert load(LAUNCH, examples).members == examples
