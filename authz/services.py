@@ -18,7 +18,7 @@ from authz.authorize.situation import Judge
 from authz.clients.key_sets import KeySets
 from authz.clients.registry import Clients
 from authz.consent.decide import Consents
-from authz.discovery import Discovery
+from authz.discovery.documents import Discovery
 from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.grants.base import GrantServices
 from authz.grants.caller import Callers

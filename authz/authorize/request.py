@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from authz.authorize.audience import check_audience, check_flow
 from authz.authorize.draft import Draft
 from authz.authorize.openid import check_claims, check_hint, check_prompt
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
@@ -152,22 +153,6 @@ def may_do_without_pkce(draft: Draft) -> bool:
     return has_other_ties and draft.is_forgiven(Legacy.MISSING_PKCE)
 
 
-def check_audience(draft: Draft) -> None:
-    """``aud``, or its synonym ``resource``, names a FHIR server of ours (AUTHZ-10..12): no token leaves for another."""
-    aud, resource = draft.get("aud"), draft.get("resource")
-    if aud is None and resource is None:
-        raise InvalidRequest("aud is missing: send the base URL of the FHIR server")
-    named = [draft.registries.fhir_servers.by_aud(text) for text in (aud, resource) if text is not None]
-    server = named[0]
-    if server is None or not draft.client.may_use(server.name):
-        if aud is None:
-            raise InvalidTarget("resource is not the base URL of a FHIR server this app may use here")
-        raise InvalidRequest("aud is not the base URL of a FHIR server this app may use here")
-    if any(other != server for other in named):
-        raise InvalidRequest("aud and resource name different servers")
-    draft.found["fhir_server"] = server
-
-
 def check_scope(draft: Draft) -> None:
     scope = ScopeSet.parse(draft.get("scope") or "")
     if not scope:
@@ -184,6 +169,7 @@ CHECKS: tuple[Callable[[Draft], None], ...] = (
     check_state,
     check_pkce,
     check_audience,
+    check_flow,
     check_scope,
     check_prompt,
     check_hint,

@@ -6,58 +6,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authz.audit.event import EventName
-from authz.cli.context import record, replaced, secret_from_stdin, services
-from authz.cli.options import assignments, options, overlap_option
+from authz.cli.context import record, secret_from_stdin, services
+from authz.cli.fhir_server_options import as_record, changes, settings
+from authz.cli.options import overlap_option
 from authz.cli.output import json_option, show, show_list
 from authz.consent.withdraw import withdraw_all
 from authz.errors import NotFound
 from authz.fhir_servers.registry import NewFhirServer
-from authz.fhir_servers.server import FHIR_VERSIONS
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
-    from authz.fhir_servers.registry import FhirServer
-
 COLUMNS = ("name", "base_url", "introspection_client_id", "enabled")
-BY_NAME = {name: version for version, name in FHIR_VERSIONS.items()}
-LISTS = ("aliases", "fhir_versions", "ehr_origins")
-
-settings = options(
-    click.option(
-        "--upstream-url",
-        default=None,
-        help="Where this server asks the FHIR server, behind the proxy that enforces; empty: the base URL.",
-    ),
-    click.option("--alias", "aliases", multiple=True, help="A further spelling of the base URL that apps send as aud."),
-    click.option("--fhir-version", "fhir_versions", multiple=True, help="R4 (the default), R4B or R5."),
-    click.option("--ehr-origin", "ehr_origins", multiple=True, help="An origin that may frame an EHR launch's pages."),
-    click.option("--ceiling", "scope_ceilings", multiple=True, help='What users may delegate: Patient="patient/*.rs".'),
-    click.option("--reauthenticate/--no-reauthenticate", default=None, help="Sign in again in every EHR launch."),
-    click.option("--vouched-users/--no-vouched-users", default=None, help="Create people first seen in a launch."),
-    click.option(
-        "--vouched-representatives/--no-vouched-representatives",
-        default=None,
-        help="Believe an EHR's launch that a RelatedPerson or Person acts for its patient, for as long as its session.",
-    ),
-    click.option("--redis-launches/--no-redis-launches", default=None, help="EHRs may write launches into Redis."),
-    click.option(
-        "--staff-picker/--no-staff-picker",
-        default=None,
-        help="Staff may search its patients. Only if it shows each of them nobody they may not see.",
-    ),
-    click.option(
-        "--launch-picker/--no-launch-picker",
-        default=None,
-        help="A patient or visit that an EHR launch does not name may be chosen here.",
-    ),
-    click.option(
-        "--patient-search",
-        "patient_search",
-        multiple=True,
-        help="name=family, birthdate=, identifier=, mrn_system=URI, minimum_letters=3, page_size=10.",
-    ),
-)
 
 
 @click.group()
@@ -181,44 +141,3 @@ def rotate_secret(name: str, overlap_seconds: int) -> None:
         detail = {"overlap_seconds": overlap_seconds}
         record(made, session, EventName.FHIR_SERVER_CHANGED, "secret_rotated", fhir_server=name, detail=detail)
     show({"name": name, "introspection_client_secret": secret})
-
-
-def changes(given: dict[str, Any]) -> dict[str, Any]:
-    """The members of NewFhirServer that were given as options."""
-    found = {name: value for name, value in given.items() if value not in (None, (), "")}
-    if given["upstream_url"] == "":
-        found["upstream_url"] = ""
-    for name in LISTS:
-        if name in found:
-            found[name] = replaced(found[name])
-    if "fhir_versions" in found:
-        found["fhir_versions"] = tuple(BY_NAME.get(version, version) for version in found["fhir_versions"])
-    if "scope_ceilings" in found:
-        rule = 'a ceiling looks like Patient="patient/*.rs"'
-        found["scope_ceilings"] = assignments(replaced(found["scope_ceilings"]), rule)
-    if "patient_search" in found:
-        found["patient_search"] = assignments(
-            replaced(found["patient_search"]), "--patient-search looks like name=family"
-        )
-    return found
-
-
-def as_record(server: FhirServer) -> dict[str, Any]:
-    return {
-        "name": server.name,
-        "base_url": server.base_url,
-        "upstream_url": server.upstream_url,
-        "aliases": list(server.aliases),
-        "fhir_versions": list(server.fhir_versions),
-        "ehr_origins": list(server.ehr_origins),
-        "introspection_client_id": server.introspection_client_id,
-        "scope_ceilings": {user_type: str(scopes) for user_type, scopes in server.scope_ceilings.items()},
-        "reauthenticate": server.reauthenticate,
-        "vouched_users": server.vouched_users,
-        "vouched_representatives": server.vouched_representatives,
-        "redis_launches": server.redis_launches,
-        "staff_picker": server.staff_picker,
-        "launch_picker": server.launch_picker,
-        "patient_search": server.patient_search.as_dict(),
-        "enabled": server.enabled,
-    }

@@ -12,6 +12,8 @@ from authz.endpoints.document import document
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
+    from authz.fhir_servers.registry import FhirServer
+
 bp = Blueprint("discovery", __name__)
 
 
@@ -21,32 +23,36 @@ def published(content: dict[str, Any]) -> ResponseReturnValue:
 
 @bp.get("/.well-known/openid-configuration")
 def openid_configuration() -> ResponseReturnValue:
-    return published(services().discovery.openid_configuration())
+    return published(services().discovery.openid_configuration(offered()))
 
 
 def oauth_authorization_server() -> ResponseReturnValue:
-    return published(services().discovery.oauth_metadata())
+    return published(services().discovery.oauth_metadata(offered()))
 
 
 @bp.get("/fhir-servers/<name>/.well-known/smart-configuration")
+@bp.get("/fhir-servers/<name>//.well-known/smart-configuration")  # of a base URL that ends with a slash (DISC-07)
 @bp.get("/fhir-servers/<name>/.well-known/smart-configuration.json")
 def smart_configuration(name: str) -> ResponseReturnValue:
     """Ready to be served at the FHIR server's base URL (AMB-32)."""
-    known_fhir_server(name)
-    return published(services().discovery.smart_configuration())
+    return published(services().discovery.smart_configuration(known_fhir_server(name)))
 
 
 @bp.get("/fhir-servers/<name>/oauth-uris")
 def oauth_uris(name: str) -> ResponseReturnValue:
     """Ready to be put into the CapabilityStatement as ``rest[0].security``."""
-    known_fhir_server(name)
-    return published(services().discovery.oauth_uris())
+    return published(services().discovery.oauth_uris(known_fhir_server(name)))
 
 
-def known_fhir_server(name: str) -> None:
+def offered() -> list[FhirServer]:
+    return [server for server in services().fhir_servers.all() if server.enabled]
+
+
+def known_fhir_server(name: str) -> FhirServer:
     server = services().fhir_servers.get(name)
     if server is None or not server.enabled:
         abort(404)
+    return server
 
 
 def at_root(path: str) -> Blueprint:

@@ -43,6 +43,7 @@ class NewFhirServer:
     staff_picker: bool = False
     launch_picker: bool = False
     patient_search: dict[str, Any] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
     introspection_client_id: str = ""  # empty: we make one
 
 
@@ -88,6 +89,7 @@ class FhirServers:
             "aliases": list(new.aliases),
             "fhir_versions": list(new.fhir_versions),
             "ehr_origins": list(new.ehr_origins),
+            "without": list(new.without),
             "introspection_client_id": new.introspection_client_id or f"r_{random.token_hex(8)}",
             "introspection_secrets": [self.stored.keep(secret, self.now())],
             "enabled": True,

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidScope, InvalidValue
+from authz.fhir_servers import features
 from authz.fhir_servers.search_settings import SearchSettings, search_settings
 from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
 from authz.scopes import ResourceScope, ScopeSet, resource_types
@@ -13,6 +14,7 @@ from authz.scopes import ResourceScope, ScopeSet, resource_types
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from authz.fhir_servers.features import Feature
     from authz.fhir_servers.model import FhirServerRow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -48,6 +50,7 @@ class FhirServer:
     staff_picker: bool = False  # staff may search its patients, whom it shows as each of them may see (decision 16)
     launch_picker: bool = False  # the patient or visit that an EHR launch does not say may be chosen
     patient_search: SearchSettings = field(default_factory=SearchSettings)
+    without: frozenset[str] = frozenset()  # features that are switched off
     enabled: bool = True
 
     @cached_property
@@ -58,6 +61,9 @@ class FhirServer:
     @cached_property
     def normal_forms(self) -> frozenset[str | None]:
         return frozenset(map(normal_form, (self.base_url, *self.aliases)))
+
+    def offers(self, feature: Feature) -> bool:
+        return feature not in self.without
 
     def accepts_aud(self, text: str) -> bool:
         """Whether this text names this server (SMART AUTHZ-11): one trailing slash is forgiven, never a prefix."""
@@ -98,6 +104,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         staff_picker=row.staff_picker,
         launch_picker=row.launch_picker,
         patient_search=search_settings(row.patient_search),
+        without=frozenset(row.without),
         enabled=row.enabled,
     )
 
@@ -113,6 +120,7 @@ def check(row: FhirServerRow) -> None:
         for version in row.fhir_versions
         if version not in FHIR_VERSIONS
     ]
+    problems += features.problems(row.without)
     if not NAME.fullmatch(row.name):
         problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
     if not CLIENT_ID.fullmatch(row.introspection_client_id):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
 from authz.clients.model import ClientRow
-from authz.errors import InvalidClient, InvalidRequest, InvalidScope, InvalidTarget
+from authz.errors import InvalidClient, InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
+from authz.fhir_servers.features import Feature
 from authz.grants.base import Grant
+from authz.policy.access import switched_off
 from authz.scopes import ExtensionScope, Limit, Reason, ResourceScope, ScopeSet, judge, only_levels, only_types
 from authz.tokens.authorization import Authorization
 from authz.tokens.store import NewGrant, check_usable
@@ -58,9 +60,10 @@ class ClientCredentials(Grant):
 
     def fhir_server(self, client: Client) -> FhirServer:
         """The one that ``resource`` names, else the only one the client may use (BKS-12, RFC 8707 §2)."""
-        usable = [
-            server for server in self.services.fhir_servers.all() if server.enabled and client.may_use(server.name)
-        ]
+        known = [s for s in self.services.fhir_servers.all() if s.enabled and client.may_use(s.name)]
+        usable = [server for server in known if server.offers(Feature.BACKEND_SERVICES)]
+        if known and not usable:
+            raise UnauthorizedClient("backend services are not offered at this client's FHIR server")
         resource = self.sent.form.get("resource")
         if resource:
             usable = [server for server in usable if server.accepts_aud(resource)]
@@ -76,6 +79,7 @@ def decide(client: Client, server: FhirServer, requested: ScopeSet) -> Judgement
     limits = [
         only_types(server.resource_types),
         only_levels("system"),
+        *switched_off(server),
         Limit(Reason.UNSUPPORTED, is_for_backends, "without a user there is nothing of the kind"),
         Limit(Reason.NOT_REGISTERED, client.scope, "the client is not registered for it"),
     ]

@@ -69,6 +69,7 @@ class RefreshToken(Grant):
             scope=wanted,
             context_types=context_types(grant.context),
             ehr_may_vouch=ehr_may_vouch,
+            is_offline="offline_access" in granted,
         )
         return self.services.policy.still_allows(held)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.errors import InsufficientScope, InvalidRequest
+from authz.fhir_servers.features import Feature
 from authz.launch.standing import Standing, standing
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Directory:
             raise InvalidRequest("fhir_server: no such FHIR server")
         if ehr is not None and server.name not in ehr.fhir_servers:
             raise InsufficientScope("this credential is not for that FHIR server", LAUNCH_SCOPE)
+        if not server.offers(Feature.EHR_LAUNCH):
+            raise InvalidRequest("fhir_server: apps are not opened from an EHR at this FHIR server")
         return server
 
     def person(self, user: str, server: FhirServer) -> Person:

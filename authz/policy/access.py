@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from authz.fhir_servers.features import Feature
 from authz.scopes import (
     LaunchScope,
     Limit,
@@ -54,6 +55,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
     return [
         only_types(question.fhir_server.resource_types),
         only_levels("patient", "user"),
+        *switched_off(question.fhir_server),
         Limit(Reason.UNSUPPORTED, is_offered, "this server does not offer it"),
         Limit(Reason.NO_LAUNCH, partial(has_launch, question), "it needs the parameter launch, from the EHR"),
         Limit(Reason.NO_SUCH_CONTEXT, partial(is_in_context, question), "the EHR had nothing of this type open"),
@@ -65,6 +67,24 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
         Limit(Reason.NOT_CONSENTED, partial(is_ticked, question), "the user did not agree to it"),
     ]
+
+
+def switched_off(server: FhirServer) -> list[Limit]:
+    """What the hospital does not offer at this FHIR server (decision 23)."""
+    found = []
+    if not server.offers(Feature.SCOPES_V1):
+        found.append(Limit(Reason.UNSUPPORTED, is_v2, "write it as SMART 2 does: .rs for .read, .cud for .write"))
+    if not server.offers(Feature.OFFLINE_ACCESS):
+        found.append(Limit(Reason.POLICY, ends_with_session, "access ends with the session at this FHIR server"))
+    return found
+
+
+def is_v2(scope: Scope) -> bool:
+    return not (isinstance(scope, ResourceScope) and scope.is_v1)
+
+
+def ends_with_session(scope: Scope) -> bool:
+    return str(scope) != "offline_access"
 
 
 def is_offered(scope: Scope) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidGrant
+from authz.fhir_servers.features import Feature
 from authz.policy.access import AccessQuestion, decide
 from authz.policy.rights import RightsQuestion
 
@@ -29,6 +30,7 @@ class Held:
     scope: ScopeSet
     context_types: frozenset[str] = frozenset()  # resource types of its fhirContext
     ehr_may_vouch: bool = False  # the grant ends with a session that an EHR watches over
+    is_offline: bool = False  # outlasts the session
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ class Policy:
         if server is None or user is None:
             raise InvalidGrant("the user or the FHIR server is gone")
         fhir_user = self.users.fhir_user(user.sub, server.name)
+        way_in = Feature.EHR_LAUNCH if held.has_launch else Feature.STANDALONE
+        if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):
+            raise InvalidGrant("this FHIR server no longer offers what was granted")
         if held.patient is not None:
             vouches = held.ehr_may_vouch and server.vouched_representatives
             asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)

@@ -51,6 +51,11 @@ class ResourceScope(Scope):
         return tuple(sorted((name, tuple(sorted(values))) for name, values in self.query))
 
     @property
+    def is_v1(self) -> bool:
+        """Whether it is spelled as in SMART 1.0: ``patient/Observation.read``."""
+        return not self.query and self.text.rpartition(".")[2] in V1
+
+    @property
     def hint(self) -> str:
         """What looks like a mistake in a scope that is valid, or ``""``."""
         if any(SCOPE_IN_VALUE.fullmatch(value) for _, values in self.query for value in values):
