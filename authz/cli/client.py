@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authz.audit.event import EventName
+from authz.cli.client_scopes import scopes
 from authz.cli.context import record, replaced, secret_from_stdin, services
 from authz.cli.legacy import legacy
 from authz.cli.options import options, overlap_option
@@ -47,6 +48,7 @@ def client() -> None:
 
 
 client.add_command(legacy)
+client.add_command(scopes)
 
 
 @client.command()

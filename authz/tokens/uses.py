@@ -1,0 +1,21 @@
+"""What an app was granted over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from authz.tokens.model import GrantRow
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+
+def granted_scopes(session: Session, client_id: str) -> list[tuple[str, datetime]]:
+    """Each scope parameter that this app was granted, as it was spelled, and when last."""
+    last = func.max(GrantRow.created_at, type_=GrantRow.created_at.type)
+    found = select(GrantRow.scope, last).where(GrantRow.client_id == client_id).group_by(GrantRow.scope)
+    return [(scope, at) for scope, at in session.execute(found.order_by(GrantRow.scope))]
