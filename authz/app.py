@@ -141,6 +141,7 @@ def start_background(app: Flask) -> threading.Event:
         while not stop.wait(SWEEP_SECONDS):
             try:
                 services_of(app).backend.sweep()
+                services_of(app).last_seen.flush()
             except StoreUnavailable:
                 app.logger.warning("the short-lived store could not be swept")
 

@@ -44,6 +44,7 @@ from authz.tokens.hot import HotAnswers
 from authz.tokens.id_token import IdTokens
 from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
+from authz.tokens.last_seen import LastSeen
 from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
 from authz.tokens.store import AccessTokens
@@ -82,6 +83,7 @@ class Services:
     hot: HotAnswers
     revocation: Revocation
     introspection: Introspection
+    last_seen: LastSeen
     callers: Callers
     token_server: TokenServer
     discovery: Discovery
@@ -127,7 +129,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     codes = Codes(settings, now)
     hot = HotAnswers(db, backend, now)
     revocation = Revocation(db, now, hot, trail)
-    introspection = Introspection(db, AccessTokens(now), hot)
+    last_seen = LastSeen(backend, now)
+    introspection = Introspection(db, AccessTokens(now), hot, last_seen)
     grants = GrantServices(
         settings=settings,
         db=db,
@@ -178,6 +181,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         hot=hot,
         revocation=revocation,
         introspection=introspection,
+        last_seen=last_seen,
         callers=Callers(fhir_servers, introspection),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),

@@ -12,6 +12,7 @@ class EventName(StrEnum):
     LOGIN_FAILED = "login.failed"
     LOGOUT = "logout"
     EHR_SESSION_ENDED = "ehr_session.ended"
+    PAGE_SHOWN = "authorize.page_shown"
     AUTHORIZE_REFUSED = "authorize.refused"
     CONSENT_GRANTED = "consent.granted"
     CONSENT_SKIPPED = "consent.skipped"

@@ -34,12 +34,12 @@ class Trail:
         session.add(self.row(event))
 
     def refused(self, event: Event) -> None:
-        """Write a refusal, which changes nothing else; if even that fails, the log says so."""
+        """Write a refusal or a page shown, which changes nothing else; if even that fails, the log says so."""
         try:
             with self.db.write() as session:
                 session.add(self.row(event))
         except Unavailable:
-            log.exception("a refusal could not be put on the audit trail: %s", event.event)
+            log.exception("what happened could not be put on the audit trail: %s", event.event)
 
     def row(self, event: Event) -> AuditEventRow:
         peer = event.peer

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
+from authz.authorize.flow import launch_id
 from authz.authorize.outcome import (
     Continue,
     Done,
@@ -91,7 +92,8 @@ class FrontChannel:
     def sign_in(self, handle: str, name: str, password: str, browser: BrowserFacts) -> Outcome:
         """Name and password; a wrong one shows the page again, somebody else than the launch's user goes no further."""
         pending = self.take(handle, browser)
-        attempt = Attempt(name, password, browser.peer, browser.device)
+        opening = pending.launch.launch_id if pending.launch else launch_id(pending.parameters)
+        attempt = Attempt(name, password, browser.peer, browser.device, opening)
         return self.guarded(pending, browser, lambda request: self.signed_in(request, pending, attempt, browser))
 
     def signed_in(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.authorize.outcome import Done, Frame
+from authz.audit.event import EventName
+from authz.authorize.flow import launch_id
+from authz.authorize.outcome import Done, Frame, ShowConsent, ShowLogin, ShowPatients
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.errors import OAuthError, TemporarilyUnavailable, Unavailable
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from authz.authorize.draft import Registries
     from authz.authorize.outcome import Outcome
     from authz.authorize.request import AuthorizationRequest
+
+PAGES: dict[type, str] = {ShowLogin: "sign_in", ShowPatients: "patient", ShowConsent: "consent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,14 @@ class Guard:
 
         Raises PageRefusal.
         """
-        about = replace(about, client_id=dict(pairs).get("client_id"))
+        parameters = dict(pairs)
+        client_id = parameters.get("client_id")
+        about = replace(about, client_id=client_id, launch_id=about.launch_id or launch_id(parameters))
         try:
             request = parse(pairs, self.registries)
             about = replace(about, fhir_server=request.fhir_server.name)
             try:
-                return then(request)
+                return self.noted(about, then(request))
             except PageRefusal:
                 raise
             except OAuthError as error:
@@ -62,6 +68,12 @@ class Guard:
             shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
             return Done(redirect.location(self.registries.issuer), shown)
 
+    def noted(self, about: Event, outcome: Outcome) -> Outcome:
+        """A page is where an app may stay open for ever: the trail says which was the last."""
+        if type(outcome) in PAGES and not getattr(outcome, "problem", None):
+            self.trail.refused(replace(about, event=EventName.PAGE_SHOWN, reason=PAGES[type(outcome)]))
+        return outcome
+
     def audit(self, about: Event, reason: str, error: OAuthError, support_code: str | None) -> None:
         """Put down what the app or the person is told, and why; of an unusable launch also which it was."""
         cause = error.__cause__ if isinstance(error.__cause__, LaunchUnusable) else None
@@ -74,7 +86,6 @@ class Guard:
                 outcome="refused",
                 reason=reason,
                 support_code=support_code,
-                launch_id=about.launch_id or (cause.launch_id if cause else None),
                 detail=detail,
             )
         )

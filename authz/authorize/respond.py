@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
 from authz.authorize.context import dialect, told
+from authz.authorize.flow import launch_id
 from authz.authorize.refusal import with_parameters
 from authz.errors import InvalidRequest
 from authz.launch.resolve import UNUSABLE
@@ -60,10 +61,11 @@ class Responder:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
             new = new_grant(request, pending, situation, consent_id)
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
+            opening = new.launch_id or launch_id(pending.parameters)
             for name in events(pending, situation, asked=asked):
-                self.trail.record(session, event(name, new, grant_id, peer))
+                self.trail.record(session, event(name, new, grant_id, opening, peer))
             for switch in new.legacy:
-                used = replace(event(EventName.LEGACY_USED, new, grant_id, peer), reason=switch)
+                used = replace(event(EventName.LEGACY_USED, new, grant_id, opening, peer), reason=switch)
                 self.trail.record(session, used)
         return with_parameters(request.redirect_uri, {"code": code}, request.state, self.issuer)
 
@@ -126,7 +128,8 @@ def events(pending: Pending, situation: Situation, *, asked: bool) -> list[Event
     return [*chosen, *consent, EventName.CODE_ISSUED]
 
 
-def event(name: EventName, grant: NewGrant, grant_id: str, peer: Peer) -> Event:
+def event(name: EventName, grant: NewGrant, grant_id: str, opening: str, peer: Peer) -> Event:
+    how = {"amr": list(grant.amr), "auth_time": grant.auth_time.isoformat() if grant.auth_time else None}
     return Event(
         event=name,
         sub=grant.sub,
@@ -136,6 +139,7 @@ def event(name: EventName, grant: NewGrant, grant_id: str, peer: Peer) -> Event:
         encounter=grant.context.get("encounter"),
         scope=str(grant.scope),
         grant_id=grant_id,
-        launch_id=grant.launch_id,
+        launch_id=opening,
         peer=peer,
+        detail=how if name is EventName.CODE_ISSUED else {},
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GROUPS = {
     "audit": "read and verify the audit trail",
+    "authorization": "what apps were granted, and why not more",
     "client": "apps that may ask for access",
     "db": "the database's schema",
     "ehr": "credentials of EHRs",

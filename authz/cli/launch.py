@@ -6,6 +6,7 @@ import click
 
 from authz.audit.event import Peer
 from authz.cli.context import operator, services, the_fhir_server
+from authz.cli.inspect import inspect
 from authz.cli.output import json_option, show
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 @click.group()
 def launch() -> None:
     """Launches, as an EHR makes them."""
+
+
+launch.add_command(inspect)
 
 
 @launch.command()

@@ -33,6 +33,7 @@ class Attempt:
     password: str
     peer: Peer
     device: str | None = None  # what the browser kept of an earlier sign-in
+    launch_id: str | None = None  # the opening of an app it belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,19 @@ class ByPassword:
             self.refuse(EventName.LOGIN_FAILED, "wrong_name_or_password", attempt)
             return None
         with self.db.write() as session:
-            self.trail.record(session, Event(EventName.LOGIN, sub=user.sub, peer=attempt.peer, detail=MEANS))
+            entered = Event(EventName.LOGIN, sub=user.sub, launch_id=attempt.launch_id, peer=attempt.peer, detail=MEANS)
+            self.trail.record(session, entered)
         return SignIn(user.sub, self.now(), (PASSWORD,))
 
     def refuse(self, name: EventName, reason: str, attempt: Attempt) -> None:
         tried = self.secrets.mac(TRIED_NAME, account(attempt.name))
         self.trail.refused(
-            Event(name, outcome="refused", reason=reason, peer=attempt.peer, detail={"tried_name": tried})
+            Event(
+                name,
+                outcome="refused",
+                reason=reason,
+                launch_id=attempt.launch_id,
+                peer=attempt.peer,
+                detail={"tried_name": tried},
+            )
         )

@@ -11,6 +11,7 @@ from authz.tokens.response import HotCopy
 if TYPE_CHECKING:
     from authz.storage.database import Database
     from authz.tokens.hot import HotAnswers
+    from authz.tokens.last_seen import LastSeen
     from authz.tokens.store import AccessTokens, TokenFacts
 
 INACTIVE = b'{"active":false}'
@@ -25,16 +26,19 @@ class Caller:
 
 
 class Introspection:
-    def __init__(self, db: Database, tokens: AccessTokens, hot: HotAnswers) -> None:
+    def __init__(self, db: Database, tokens: AccessTokens, hot: HotAnswers, last_seen: LastSeen) -> None:
         self.db = db
         self.tokens = tokens
         self.hot = hot
+        self.last_seen = last_seen
 
     def answer(self, token: str, caller: Caller) -> bytes:
         """The JSON answer; for everything but a live token of the caller's own FHIR server just "inactive"."""
-        found = self.hot.find(digest(token)) or self.from_sql(token)
+        key = digest(token)
+        found = self.hot.find(key) or self.from_sql(token)
         if found is None or found[0] != caller.fhir_server:
             return INACTIVE
+        self.last_seen.note(key)
         return found[1]
 
     def from_sql(self, token: str) -> tuple[str, bytes] | None:

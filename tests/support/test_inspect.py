@@ -1,0 +1,252 @@
+"""``authz launch inspect`` and ``authz authorization``: one launch from its first call to its last token, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from authz.audit.model import AuditEventRow
+from authz.tokens.model import GrantRow
+from tests.actors import new_verifier
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
+    from tests.world import World
+
+SCOPE = "launch openid patient/*.rs online_access system/Patient.rs"
+ALONE = "launch/patient openid fhirUser patient/Observation.rs offline_access"
+
+
+def events(told: dict[str, Any]) -> list[str]:
+    return [step["event"] for step in told["steps"]]
+
+
+def grant_ids(world: World) -> list[str]:
+    with world.services.db.read() as session:
+        return list(session.scalars(select(GrantRow.id)))
+
+
+def test_a_launch_is_told_from_the_ehr_to_the_end(world: World, authz: Cli) -> None:
+    """security.md 4.1: made by which EHR, used, consent, code, token, refresh, introspection, revocation, refusals."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="ZZ9PHI", session="ehr-session")
+    tokens = world.public.tokens(made["launch"], SCOPE)
+    world.clock.forward(seconds=5)
+    fresh = world.public.refresh(tokens["refresh_token"]).json()
+    assert world.fhir_server.introspect(fresh["access_token"])["active"]
+    world.services.last_seen.flush()
+    world.clock.forward(seconds=5)
+    again = world.browser().open(world.public.authorize_url(scope=SCOPE, launch=made["launch"]))
+    assert again.location_parameters["error"] == "invalid_request"
+    world.clock.forward(seconds=5)
+    assert world.ehr.end_session("ehr-session").status == 204
+    told = authz("launch", "inspect", made["launch_id"])
+    assert set(told) == {"launch_ids", "launch_state", "steps", "grants", "introspection"}
+    assert (told["launch_ids"], told["launch_state"]) == ([made["launch_id"]], "used")
+    assert events(told) == [
+        "launch.created",
+        "launch.used",
+        "consent.skipped",
+        "code.issued",
+        "token.issued",
+        "token.refreshed",
+        "launch.refused",
+        "authorize.refused",
+        "grant.revoked",
+    ]
+    by_event = {step["event"]: step for step in told["steps"]}
+    assert by_event["launch.created"]["detail"] == {"ehr": "ehr-main", "written_by": "ehr"}
+    assert by_event["code.issued"]["detail"]["amr"] == ["ehr"]
+    assert by_event["launch.refused"]["reason"] == "launch_used"
+    assert by_event["authorize.refused"]["support_code"] in again.location
+    assert by_event["grant.revoked"]["reason"] == "ehr_session_ended"
+    (grant,) = told["grants"]
+    assert (grant["grant_id"], grant["refresh_tokens"]) == (grant_ids(world)[0], 2)
+    assert [token["last_introspected"] is not None for token in grant["access_tokens"]] == [False, True]
+    assert grant["revoked_reason"] == by_event["grant.revoked"]["reason"]
+
+
+def test_every_name_of_a_launch_leads_to_the_same_story(world: World, authz: Cli) -> None:
+    """By launch id, by grant id, and by the support code of a refusal, at the token endpoint too."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="A")
+    code = world.public.code(made["launch"], SCOPE)
+    world.public.verifier = new_verifier()
+    refused = world.public.redeem(code).json()["error_uri"].rpartition("/")[2]
+    stories = [authz("launch", "inspect", name) for name in (made["launch_id"], grant_ids(world)[0], refused)]
+    assert stories[0] == stories[1] == stories[2]
+    assert events(stories[0])[-1] == "token.refused"
+    assert stories[0]["steps"][-1]["detail"] == {
+        "description": "code_verifier does not fit the code_challenge",
+        "grant_type": "authorization_code",
+    }
+
+
+def test_an_app_opened_by_itself_has_a_story_too(world: World, authz: Cli) -> None:
+    """Sign-in page, wrong password, sign-in, choice of the patient, consent, code, token: by the grant id."""
+    browser = world.browser()
+    page = browser.open(world.public.authorize_url(scope=ALONE))
+    world.clock.forward(seconds=1)
+    page = browser.sign_in(page, "parent", "wrong")
+    world.clock.forward(seconds=1)
+    page = browser.sign_in(page, "parent", "parent-password")
+    world.clock.forward(seconds=1)
+    page = browser.submit(page, press="child-2")
+    world.clock.forward(seconds=1)
+    code = browser.submit(page, press="allow").location_parameters["code"]
+    assert "access_token" in world.public.redeem(code).json()
+    told = authz("launch", "inspect", grant_ids(world)[0])
+    shown = [(step["event"], step["reason"]) for step in told["steps"] if step["event"] == "authorize.page_shown"]
+    assert shown == [("authorize.page_shown", reason) for reason in ("sign_in", "patient", "consent")]
+    assert [name for name in events(told) if name != "authorize.page_shown"] == [
+        "login.failed",
+        "login",
+        "patient.chosen",
+        "consent.granted",
+        "code.issued",
+        "token.issued",
+    ]
+    assert told["launch_state"] is None
+    (name,) = told["launch_ids"]
+    assert name.startswith("standalone-")
+    assert authz("launch", "inspect", name)["steps"] == told["steps"]
+
+
+def test_a_launch_that_stopped_at_a_page_says_at_which(world: World, authz: Cli) -> None:
+    """ "The app hangs": nobody has answered the consent page."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="A")
+    world.browser().open(world.public.authorize_url(scope=SCOPE, launch=made["launch"], prompt="consent"))
+    told = authz("launch", "inspect", made["launch_id"])
+    assert [(step["event"], step["reason"]) for step in told["steps"]] == [
+        ("launch.created", None),
+        ("authorize.page_shown", "consent"),
+    ]
+    assert (told["launch_state"], told["grants"]) == (None, [])
+
+
+def test_the_story_of_a_refusal_alone_has_its_reason(world: World, authz: Cli) -> None:
+    """A handle that was never made: the app hears one sentence, the administrator why."""
+    sent = world.browser().open(world.public.authorize_url(scope="launch", launch="unknown")).location_parameters
+    told = authz("launch", "inspect", sent["error_uri"].rpartition("/")[2])
+    assert [(step["event"], step["reason"]) for step in told["steps"]] == [
+        ("launch.refused", "launch_unknown"),
+        ("authorize.refused", "invalid_request"),
+    ]
+    assert told["steps"][1]["detail"]["cause"] == "launch_unknown"
+
+
+def test_a_person_who_may_not_go_on_is_in_the_story_of_the_launch(world: World, authz: Cli) -> None:
+    """Refusals after the launch was read carry its id."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="A")
+    url = world.public.authorize_url(scope="launch patient/*.rs", launch=made["launch"], max_age="0", prompt="none")
+    assert "error" in world.browser().open(url).location_parameters
+    assert events(authz("launch", "inspect", made["launch_id"])) == ["launch.created", "authorize.refused"]
+
+
+def test_no_secret_and_no_patient_is_shown_unasked(world: World, authz: Cli) -> None:
+    """security.md 4.2; whoever looks is on the trail, and whether the patient was shown."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="ZZ9PHI")
+    tokens = world.public.tokens(made["launch"], SCOPE)
+    for words in ((), ("--json",)):
+        _, out, _ = authz.run("launch", "inspect", made["launch_id"], *words)
+        for secret in ("ZZ9PHI", made["launch"], tokens["access_token"], tokens["refresh_token"], world.public.state):
+            assert secret not in out
+    shown = authz("launch", "inspect", made["launch_id"], "--show-patient")
+    assert shown["steps"][0]["patient"] == shown["grants"][0]["patient"] == "ZZ9PHI"
+    with world.services.db.read() as session:
+        rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event == "audit.read")).all()
+    assert sorted(row.detail["show_patient"] for row in rows) == [False, False, True]
+
+
+def test_what_nobody_knows_is_an_error(authz: Cli) -> None:
+    assert authz.refused("launch", "inspect", "nothing")["error"] == "not_found"
+    assert authz.refused("authorization", "show", "00000000")["error"] == "not_found"
+
+
+def test_introspections_that_can_not_be_known_are_called_unknown(world: World, authz: Cli) -> None:
+    """The short-lived store may be away or have been emptied: that is said, not guessed."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="A")
+    tokens = world.public.tokens(made["launch"], SCOPE)
+    world.fhir_server.introspect(tokens["access_token"])
+    told = authz("launch", "inspect", made["launch_id"])
+    assert told["grants"][0]["access_tokens"][0]["last_introspected"] is None
+    assert "single introspections are not recorded" in told["introspection"]
+
+
+# --- why was my scope trimmed?
+
+
+def test_each_scope_has_its_verdict(world: World, authz: Cli) -> None:
+    """PROC-07: granted, narrowed or dropped, with the reason, what it means and what to do."""
+    made = world.ehr.launch("public", "Practitioner/dr", patient="A")
+    world.public.code(made["launch"], "launch patient/Patient.rs system/Patient.rs fhiruser patient/Spaceship.rs")
+    (grant_id,) = grant_ids(world)
+    told = authz("authorization", "show", grant_id)
+    verdicts = [(one["requested"], one["outcome"], one["reason"]) for one in told["verdicts"]]
+    assert verdicts == [
+        ("launch", "granted", None),
+        ("patient/Patient.rs", "granted", None),
+        ("system/Patient.rs", "dropped", "level_not_allowed"),
+        ("fhiruser", "dropped", "malformed"),
+        ("patient/Spaceship.rs", "dropped", "unsupported"),
+    ]
+    assert "did you mean fhirUser" in told["verdicts"][3]["detail"]
+    assert all({"meaning", "advice"} <= one.keys() for one in told["verdicts"] if one["reason"])
+    assert (told["outcome"], told["scope"], told["client_id"]) == ("granted", "launch patient/Patient.rs", "public")
+    (line,) = authz("authorization", "list", "--client", "public")
+    assert (line["grant_id"], line["trimmed"]) == (grant_id, 3)
+    _, out, _ = authz.run("authorization", "show", grant_id)
+    assert "level_not_allowed" in out
+
+
+def test_a_refused_request_keeps_its_verdicts(world: World, authz: Cli) -> None:
+    """By the support code of the error; also at the token endpoint."""
+    browser = world.browser()
+    page = browser.open(world.public.authorize_url(scope="system/Patient.rs"))
+    sent = browser.sign_in(page, "alice", "alice-password").location_parameters
+    told = authz("authorization", "show", sent["error_uri"].rpartition("/")[2])
+    assert (told["outcome"], told["reason"], told["description"]) == (
+        "refused",
+        "invalid_scope",
+        "none of the scopes can be granted",
+    )
+    assert [one["reason"] for one in told["verdicts"]] == ["level_not_allowed"]
+    assert told["asked"] == "system/Patient.rs"
+
+
+def test_what_the_person_unticked_is_called_so(world: World, authz: Cli) -> None:
+    browser = world.browser()
+    page = browser.open(world.public.authorize_url(scope="patient/Observation.rs offline_access"))
+    page = browser.sign_in(page, "alice", "alice-password")
+    handle = page.text.partition('name="interaction" value="')[2].partition('"')[0]
+    reply = browser.request(
+        "POST",
+        f"{world.issuer}/consent",
+        f"interaction={handle}&action=allow".encode(),
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    told = authz("authorization", "show", reply.location_parameters["error_uri"].rpartition("/")[2])
+    assert {one["reason"] for one in told["verdicts"]} >= {"not_consented"}
+    assert (told["event"], told["reason"]) == ("authorize.refused", "access_denied")
+
+
+def test_grants_are_found_by_app_and_person(world: World, authz: Cli) -> None:
+    world.standalone(world.public, ALONE, "alice")
+    made = world.ehr.launch("confidential", "Practitioner/dr", patient="A")
+    world.confidential.code(made["launch"], SCOPE)
+    assert len(authz("authorization", "list")) == 2
+    (by_user,) = authz("authorization", "list", "--user", "alice")
+    assert (by_user["client_id"], by_user["trimmed"], by_user["revoked_at"]) == ("public", 0, None)
+    assert authz("authorization", "list", "--user", by_user["sub"]) == [by_user]
+    assert [one["client_id"] for one in authz("authorization", "list", "--client", "confidential")] == ["confidential"]
+    assert authz("authorization", "list", "--fhir-server", "other") == []
+    with world.services.db.read() as session:
+        reads = session.scalars(select(AuditEventRow.reason).where(AuditEventRow.event == "audit.read")).all()
+    assert reads == ["authorization"] * 5
+
+
+def test_a_grant_that_was_revoked_is_not_live(world: World, authz: Cli) -> None:
+    made = world.ehr.launch("public", "Practitioner/dr", patient="A", session="s")
+    world.public.tokens(made["launch"], SCOPE)
+    assert len(authz("authorization", "list", "--live")) == 1
+    world.ehr.end_session("s")
+    assert authz("authorization", "list", "--live") == []
