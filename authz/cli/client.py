@@ -8,6 +8,7 @@ import click
 
 from authz.audit.event import EventName
 from authz.cli.client_scopes import scopes
+from authz.cli.client_sheet import sheet
 from authz.cli.context import record, replaced, secret_from_stdin, services
 from authz.cli.legacy import legacy
 from authz.cli.options import options, overlap_option
@@ -47,8 +48,8 @@ def client() -> None:
     """Apps that may ask for access."""
 
 
-client.add_command(legacy)
-client.add_command(scopes)
+for command in (legacy, scopes, sheet):
+    client.add_command(command)
 
 
 @client.command()

@@ -34,9 +34,24 @@ def show(record: Mapping[str, Any]) -> None:
     if wants_json():
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))
         return
+    show_lines(record)
+
+
+def show_lines(record: Mapping[str, Any]) -> None:
     width = max(map(len, record), default=0)
     for name, value in record.items():
         click.echo(f"{name:<{width}}  {plain(value)}".rstrip())
+
+
+def show_sheets(records: Sequence[Mapping[str, Any]]) -> None:
+    """Several things of many members: a JSON array, or the lines of each with an empty line between them."""
+    if wants_json():
+        click.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
+        return
+    for number, record in enumerate(records):
+        if number:
+            click.echo()
+        show_lines(record)
 
 
 def show_list(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
