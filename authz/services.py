@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
 from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
+from authz.tokens.scan_alarm import ScanAlarm
 from authz.tokens.store import AccessTokens
 from authz.users.registry import Users
 
@@ -130,7 +132,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     hot = HotAnswers(db, backend, now)
     revocation = Revocation(db, now, hot, trail)
     last_seen = LastSeen(backend, now)
-    introspection = Introspection(db, AccessTokens(now), hot, last_seen)
+    refresh_tokens = RefreshTokens(settings, now, ehr_sessions)
+    introspection = Introspection(db, AccessTokens(now), refresh_tokens, hot, last_seen, ScanAlarm(trail))
     grants = GrantServices(
         settings=settings,
         db=db,
@@ -139,7 +142,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         key_sets=KeySets(outbound, trail, now),
         fhir_servers=fhir_servers,
         codes=codes,
-        refresh_tokens=RefreshTokens(settings, now, ehr_sessions),
+        refresh_tokens=refresh_tokens,
         issuer=Issuer(settings, now, IdTokens(settings, keyring), trail),
         hot=hot,
         revocation=revocation,
@@ -182,7 +185,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         revocation=revocation,
         introspection=introspection,
         last_seen=last_seen,
-        callers=Callers(fhir_servers, introspection),
+        callers=Callers(fhir_servers, introspection, partial(token_server.authenticate, path="/introspect")),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),
         authorization=authorization,

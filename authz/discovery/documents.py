@@ -25,6 +25,7 @@ NAMES_IN_CAPABILITY_STATEMENT = {
     "revoke": "revocation_endpoint",
 }
 CONFIDENTIAL_METHODS = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+BEARER = "Bearer"  # RFC 8414 §2 allows token types here; the token needs the scope __introspect
 ASSERTION_ALGORITHMS = ["RS384", "ES384"]
 PROMPTS = ["none", "login", "consent", "select_account"]
 CLAIMS = ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid", "at_hash", "fhirUser", "name"]
@@ -87,7 +88,8 @@ class Discovery:
             "grant_types_supported": self.grants(offer),
             "token_endpoint_auth_methods_supported": [*CONFIDENTIAL_METHODS, "none"],
             "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+            "introspection_endpoint_auth_methods_supported": [*CONFIDENTIAL_METHODS, BEARER],
+            "introspection_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
             "revocation_endpoint_auth_methods_supported": [*CONFIDENTIAL_METHODS, "none"],
             "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
             "code_challenge_methods_supported": ["S256"],

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
+from authz.audit.event import Event, EventName
 from authz.endpoints.back_channel import back_channel_request
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest
-from authz.errors import InvalidRequest
+from authz.errors import InvalidRequest, OAuthError
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -20,13 +21,19 @@ bp = Blueprint("introspect", __name__)
 def introspect(request: HttpRequest) -> HttpAnswer:
     """Tell a resource server whether a token is active, and what it carries (RFC 7662 §2, SMART INT-01..11).
 
-    An unknown, expired, revoked or foreign token is ``{"active":false}``, never an error; a hint is ignored.
+    An unknown, expired, revoked or foreign token is ``{"active":false}``, never an error.
     """
-    asked = back_channel_request(request)
-    caller = services().callers.authenticate(asked)
+    try:
+        asked = back_channel_request(request)
+        caller = services().callers.authenticate(asked)
+    except OAuthError as error:
+        services().trail.refused(
+            Event(EventName.INTROSPECTION_REFUSED, outcome="refused", reason=error.code, peer=request.peer)
+        )
+        raise
     if not asked.form.get("token"):
         raise InvalidRequest("token is missing")
-    body = services().introspection.answer(asked.form["token"], caller)
+    body = services().introspection.answer(asked.form["token"], caller, asked.form.get("token_type_hint"))
     return HttpAnswer(200, {"Content-Type": "application/json", **NO_STORE}, body)
 
 

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from authz.audit.event import Peer
+    from authz.clients.registry import Client
     from authz.fhir_servers.registry import FhirServers
     from authz.tokens.introspection import Introspection
 
 INTROSPECT_SCOPE = "__introspect"
+SECRET_PARAMETERS = ("client_id", "client_secret")
 REMEMBER_SECONDS = 1.0
 REMEMBER_AT_MOST = 1_000
 
@@ -47,46 +49,62 @@ class BackChannelRequest:
 
 
 class Callers:
-    """Authenticates resource servers; a good credential is remembered for a second, so that SQL is left in peace."""
+    """Authenticates who asks about tokens; a good secret is remembered for a second, so that SQL is left in peace."""
 
     def __init__(
         self,
         fhir_servers: FhirServers,
         introspection: Introspection,
+        authenticate_client: Callable[[BackChannelRequest], Client],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.fhir_servers = fhir_servers
         self.introspection = introspection
+        self.authenticate_client = authenticate_client
         self.monotonic = monotonic
         self.remembered: dict[bytes, tuple[float, Caller]] = {}
 
     def authenticate(self, request: BackChannelRequest) -> Caller:
-        """The FHIR server's credential by Basic, or a token with ``__introspect`` (SMART INT-07).
+        """A FHIR server by its credential; a client that is registered for ``__introspect`` by its secret or its key;
+        anybody by a token with that scope (SMART INT-07, INT-08).
 
         Raises InvalidClient, InvalidToken, InsufficientScope, NoToken.
         """
         request.check_one_credential()
-        if request.basic:
-            return self.by_credential(request.basic)
-        if request.bearer is not None:
-            return self.by_token(request.bearer)
-        raise NoToken("say who you are: HTTP Basic of the FHIR server, or a token with scope __introspect")
+        match request.credentials():
+            case ["bearer"]:
+                return self.by_token(str(request.bearer))
+            case ["assertion"]:
+                return self.by_client(request)
+            case ["basic" | "post"]:
+                return self.by_secret(request)
+        raise NoToken("say who you are: HTTP Basic of the FHIR server, or a client or token with scope __introspect")
 
-    def by_credential(self, readings: tuple[tuple[str, str], ...]) -> Caller:
-        key = sha256("\0".join(part for reading in readings for part in reading).encode()).digest()
+    def by_secret(self, request: BackChannelRequest) -> Caller:
+        sent = [*(part for reading in request.basic for part in reading), *map(request.form.get, SECRET_PARAMETERS)]
+        key = sha256("\0".join(part or "" for part in sent).encode()).digest()
         known = self.remembered.get(key)
         now = self.monotonic()
         if known is not None and now - known[0] < REMEMBER_SECONDS:
             return known[1]
+        caller = self.by_credential(request.basic) or self.by_client(request)
+        if len(self.remembered) >= REMEMBER_AT_MOST:
+            self.remembered.clear()
+        self.remembered[key] = (now, caller)
+        return caller
+
+    def by_credential(self, readings: tuple[tuple[str, str], ...]) -> Caller | None:
         for client_id, secret in readings:
             server = self.fhir_servers.authenticate(client_id, secret)
             if server is not None:
-                if len(self.remembered) >= REMEMBER_AT_MOST:
-                    self.remembered.clear()
-                caller = Caller(client_id, server.name)
-                self.remembered[key] = (now, caller)
-                return caller
-        raise InvalidClient
+                return Caller(client_id, frozenset({server.name}))
+        return None
+
+    def by_client(self, request: BackChannelRequest) -> Caller:
+        client = self.authenticate_client(request)
+        if INTROSPECT_SCOPE not in client.scope:
+            raise InvalidClient
+        return Caller(client.client_id, frozenset(client.fhir_servers) or None)
 
     def by_token(self, token: str) -> Caller:
         facts = self.introspection.token_facts(token)
@@ -94,4 +112,4 @@ class Callers:
             raise InvalidToken("the access token is unknown, expired or revoked")
         if INTROSPECT_SCOPE not in facts.scope:
             raise InsufficientScope("this token may not introspect", INTROSPECT_SCOPE)
-        return Caller(facts.client_id, facts.fhir_server)
+        return Caller(facts.client_id, frozenset({facts.fhir_server}))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, Peer
 from authz.fhir_servers.model import FhirServerRow
 from authz.storage.records import digest
+from authz.tokens.answer import for_access_token
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.refresh import deadline
 from authz.tokens.response import HotCopy, Issued, TokenResponse
@@ -91,26 +91,12 @@ class Issuer:
     def introspection_answer(
         self, session: Session, paid: Authorization, jti: str, now: datetime, expires_at: datetime
     ) -> str:
-        """The whole answer of RFC 7662 §2.2 and SMART INT-02..10, made once, so that introspection only reads bytes."""
+        """Made once, so that introspection only reads bytes."""
         grant = paid.grant
         server = session.get(FhirServerRow, grant.fhir_server)
         assert server is not None  # checked when the grant was spent; the session has the row
-        members: dict[str, Any] = {
-            "active": True,
-            "scope": str(paid.scope),
-            "client_id": grant.client_id,
-            "token_type": "Bearer",
-            "exp": int(expires_at.timestamp()),
-            "iat": int(now.timestamp()),
-            "jti": jti,
-            "iss": self.settings.issuer,
-            "aud": server.base_url,
-        }
-        if grant.sub is not None:
-            members["sub"] = grant.sub
-        if grant.fhir_user is not None:
-            members["fhirUser"] = grant.fhir_user
-        return json.dumps({**grant.context, **members}, separators=(",", ":"))
+        times = {"exp": int(expires_at.timestamp()), "iat": int(now.timestamp())}
+        return for_access_token(grant, self.settings.issuer, server.base_url, scope=str(paid.scope), jti=jti, **times)
 
 
 def issued_event(paid: Authorization, jti: str, peer: Peer) -> Event:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
+from authz.clients.model import ClientRow
 from authz.errors import InvalidGrant, InvalidRequest
 from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.authorization import RefreshKind
-from authz.tokens.model import AccessTokenRow, RefreshTokenRow
+from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import check_usable, lock_grant
 from authz.users.model import UserRow
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from authz.launch.ehr_session import EhrSessions
     from authz.settings import Settings
-    from authz.tokens.model import GrantRow
 
 UNUSABLE = "the refresh token is unknown, expired, revoked or already used"
 
@@ -35,6 +35,13 @@ class RefreshReplayed(InvalidGrant):
     def __init__(self, grant_id: str) -> None:
         super().__init__(UNUSABLE)
         self.grant_id = grant_id
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRefreshToken:
+    grant: GrantRow
+    row: RefreshTokenRow
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,19 @@ class RefreshTokens:
         row = session.get(RefreshTokenRow, digest(token))
         return None if row is None else row.client_id
 
+    def alive(self, session: Session, token: str) -> LiveRefreshToken | None:
+        """The token if it could be spent now; None for any other, and for one that was spent."""
+        row = session.get(RefreshTokenRow, digest(token))
+        if row is None or row.used_at is not None:
+            return None
+        grant, client = session.get(GrantRow, row.grant_id), session.get(ClientRow, row.client_id)
+        if grant is None or client is None or not client.enabled:
+            return None
+        try:
+            return LiveRefreshToken(grant, row, self.check_alive(session, grant, row))
+        except InvalidGrant:
+            return None
+
     def spend(self, session: Session, client_id: str, token: str | None) -> SpentRefreshToken:
         """Use a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
 
@@ -87,8 +107,8 @@ class RefreshTokens:
             return SpentRefreshToken(grant, row)
         return SpentRefreshToken(grant, row, self.spend_grace(session, row, now))
 
-    def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow) -> None:
-        """Raise InvalidGrant for a token whose time, grant, user or session is over."""
+    def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow) -> datetime:
+        """Until when it is good. Raises InvalidGrant for a token whose time, grant, user or session is over."""
         now = self.now()
         kind = RefreshKind(row.kind)
         if row.revoked_at is not None:
@@ -107,6 +127,7 @@ class RefreshTokens:
         signed_out = user is not None and grant.created_at < user.sessions_valid_from
         if signed_out and kind is RefreshKind.ONLINE:
             raise InvalidGrant("the user has signed out")
+        return ends
 
     def spend_grace(self, session: Session, row: RefreshTokenRow, now: datetime) -> dict[str, datetime]:
         """A repeat: once within the grace it replaces the pair whose answer got lost; later it is a theft."""

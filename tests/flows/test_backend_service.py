@@ -33,7 +33,7 @@ def bulk(world: World) -> Backend:
 
 @pytest.mark.parametrize("alg", ["ES384", "RS384"])
 def test_a_backend_service_gets_a_token_of_five_minutes(world: World, bulk: Backend, alg: str) -> None:
-    """BKS-03, BKS-07..10, TOK-07: scope as asked, 300 s, no refresh token, nothing cached; INT-02 about it."""
+    """BKS-03, BKS-07..10, BKS-13, TOK-07: scope as asked, 300 s, no refresh token, nothing cached; INT-02 about it."""
     reply = bulk.ask(client_assertion=bulk.assertion(alg))
     answer = reply.json()
     token = answer.pop("access_token")
@@ -69,7 +69,7 @@ def test_a_backend_service_gets_a_token_of_five_minutes(world: World, bulk: Back
     ],
 )
 def test_part_of_a_scope_is_granted_when_part_is_registered(bulk: Backend, asked: str, granted: str) -> None:
-    """BKS-04, BKS-10, BKS-11, decision 12: only what is registered, never more than asked, nothing for users."""
+    """BKS-04, BKS-05, BKS-10, BKS-11, AMB-26, VER-08, decision 12: never more than asked."""
     reply = bulk.ask(asked)
     assert (reply.status, reply.json().get("scope")) == (200, granted)
 
@@ -86,7 +86,7 @@ def test_part_of_a_scope_is_granted_when_part_is_registered(bulk: Backend, asked
     ],
 )
 def test_a_scope_of_which_nothing_is_left_is_an_error(bulk: Backend, scope: str, error: str) -> None:
-    """BKS-06, BKS-11: a missing scope is a malformed request."""
+    """BKS-06, BKS-11, ERR-14, TK-37: a missing scope is a malformed request."""
     reply = bulk.ask(scope)
     assert (reply.status, reply.json()["error"]) == (400, error)
 
@@ -106,6 +106,28 @@ def test_a_refused_assertion_uses_up_no_jti(bulk: Backend) -> None:
     forged = f"{head}.{body}.{'A' * len(signature)}"
     assert bulk.ask(client_assertion=forged).status == 401
     assert bulk.ask(client_assertion=f"{head}.{body}.{signature}").status == 200
+
+
+@pytest.mark.parametrize("seconds", [299, 300, 330, 359, 361])
+def test_a_used_assertion_is_of_no_use_as_long_as_it_could_be_valid(world: World, bulk: Backend, seconds: int) -> None:
+    """Q-23, ASY-26: what is remembered outlives the leeway of a minute after ``exp``."""
+    assertion = bulk.assertion()
+    assert bulk.ask(client_assertion=assertion).status == 200
+    world.clock.forward(seconds=seconds)
+    assert bulk.ask(client_assertion=assertion).json() == FAILED
+
+
+def test_discovery_says_what_a_backend_service_needs(world: World) -> None:
+    """BKS-02, AMB-22, AMB-23: for a server that had nothing but backend services, too."""
+    reply = world.transport.send("GET", f"{ISSUER}/fhir-servers/main/.well-known/smart-configuration")
+    said = reply.json()
+    assert said["token_endpoint"] == f"{ISSUER}/token"
+    assert "client_credentials" in said["grant_types_supported"]
+    assert "private_key_jwt" in said["token_endpoint_auth_methods_supported"]
+    assert said["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
+    assert {"system/*.rs", "system/*.cruds"} <= set(said["scopes_supported"])
+    assert said["code_challenge_methods_supported"] == ["S256"]
+    assert "client-confidential-asymmetric" in said["capabilities"]
 
 
 def test_the_same_jti_of_two_clients_is_accepted_twice(world: World, bulk: Backend) -> None:
@@ -190,7 +212,7 @@ def test_two_credentials_at_once_are_refused(bulk: Backend) -> None:
 
 
 def test_a_token_is_for_one_fhir_server(world: World, bulk: Backend) -> None:
-    """BKS-12, RFC 8707 §2: the only one registered, or the one that ``resource`` names."""
+    """BKS-12, AMB-18, RFC 8707 §2: the only one registered, or the one that ``resource`` names."""
     reply = bulk.ask(resource=OTHER_FHIR)
     assert (reply.status, reply.json()["error"]) == (400, "invalid_target")
     both = register(world, "both", ())

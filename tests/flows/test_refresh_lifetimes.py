@@ -98,3 +98,48 @@ def test_offline_access_outlives_the_session(world: World) -> None:
     assert world.ehr.end_session("shift").status == 204
     assert world.public.refresh(online["refresh_token"]).json()["error"] == "invalid_grant"
     assert world.public.refresh(offline["refresh_token"]).status == 200
+
+
+@pytest.mark.parametrize("changes", [{}, {"scope": "patient/Observation.rs"}, {"refresh_token": "unknown"}])
+def test_nothing_of_a_refresh_is_kept_on_the_way(shared: World, changes: dict[str, str]) -> None:
+    """REF-09, TK-38: success, narrowed or error."""
+    form = {"grant_type": "refresh_token", "refresh_token": tokens(shared, "online_access")["refresh_token"]}
+    reply = shared.public.post("/token", form | changes)
+    assert (reply.header("cache-control"), reply.header("pragma")) == ("no-store", "no-cache")
+
+
+def test_what_a_refresh_says_besides_changes_nothing(shared: World) -> None:
+    """TK-29, CTX-04: another patient, FHIR server or user can't be had by asking."""
+    first = tokens(shared, "online_access")
+    more = {"patient": "B", "launch": "x", "aud": "https://other.example/r4", "fhirUser": "Practitioner/other"}
+    answer = shared.public.refresh(first["refresh_token"], **more).json()
+    assert answer["patient"] == "A"
+    said = shared.fhir_server.introspect(answer["access_token"])
+    before = shared.fhir_server.introspect(first["access_token"])
+    moving = {"jti": None, "iat": None, "exp": None}
+    assert said | moving == before | moving
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "launch patient/*.rs online_access",
+        "online_access patient/*.rs launch",
+        "patient/*.read",
+        "patient/Observation.rs?category=laboratory",
+        "patient/Patient.r patient/Patient.s",
+    ],
+)
+def test_a_narrower_scope_is_answered_as_it_was_asked(shared: World, asked: str) -> None:
+    """REF-04, REF-07, REF-10, Q-19: by meaning within what was granted, in the words of the app."""
+    answer = shared.public.refresh(tokens(shared, "online_access")["refresh_token"], scope=asked).json()
+    assert answer["scope"] == asked
+    assert answer.keys() == {"access_token", "token_type", "expires_in", "scope", "refresh_token", "patient"}
+
+
+def test_a_scope_in_the_first_syntax_stays_in_it(shared: World) -> None:
+    """REF-10, VER-05: granted ``.read``, refreshed ``.read``."""
+    handle = str(shared.ehr.launch("public", "Practitioner/dr", patient="A")["launch"])
+    first = shared.public.tokens(handle, "launch patient/*.read online_access")
+    assert first["scope"] == "launch patient/*.read online_access"
+    assert shared.public.refresh(first["refresh_token"]).json()["scope"] == first["scope"]

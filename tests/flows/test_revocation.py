@@ -78,3 +78,12 @@ def test_revoking_is_a_post(shared: World) -> None:
     assert revoke(shared, {}, method="GET").status == 405
     missing = revoke(shared, {"client_id": "public"})
     assert (missing.status, missing.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("hint", ["access_token", "refresh_token", "bogus"])
+def test_a_hint_is_only_a_hint(shared: World, hint: str) -> None:
+    """RFC 7009 §2.1, oauth.md trap 25: wrong or unknown, the token is found."""
+    for kind in ("access_token", "refresh_token"):
+        issued = tokens(shared)
+        assert shared.public.post("/revoke", {"token": issued[kind], "token_type_hint": hint}).status == 200
+        assert shared.fhir_server.introspect(issued["access_token"]) == {"active": False}

@@ -211,9 +211,10 @@ def test_a_confidential_app_does_not_refresh_without_its_secret(world: World) ->
 
 
 def test_a_narrower_refresh_narrows_the_access_token_only(world: World) -> None:
-    """REF-10: the next refresh has the whole scope again; REF-03."""
+    """REF-10: the next refresh has the whole scope again; REF-03, TK-41."""
     tokens = post(world, form(world, code=code(world))).json()
     narrow = world.public.refresh(tokens["refresh_token"], scope="patient/Observation.r").json()
     assert narrow["scope"] == "patient/Observation.r"
+    assert world.fhir_server.introspect(narrow["access_token"])["scope"] == "patient/Observation.r"
     assert "id_token" not in narrow
     assert world.public.refresh(narrow["refresh_token"]).json()["scope"] == SCOPE
