@@ -15,10 +15,13 @@ from authz.authorize.front import FrontChannel
 from authz.authorize.guard import Guard
 from authz.authorize.pending import Interactions
 from authz.authorize.respond import Responder
+from authz.authorize.show import Consenting
 from authz.authorize.situation import Judge
 from authz.clients.key_sets import KeySets
 from authz.clients.registry import Clients
 from authz.consent.decide import Consents
+from authz.consent.describe import Describer
+from authz.consent.kinds_file import load as load_kinds
 from authz.discovery.documents import Discovery
 from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.grants.base import GrantServices
@@ -104,7 +107,7 @@ def short_lived(settings: Settings) -> Backend:
 def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound: Outbound | None = None) -> Services:
     """Build a server's parts; opens no connection.
 
-    Raises ConfigurationError if there is no usable secrets file.
+    Raises ConfigurationError if there is no usable secrets file, or what a setting names can't be used.
     """
     outbound = outbound or Outbound(settings.outbound_networks)
     secrets = Secrets.load(settings.keys_dir / "secrets.json")
@@ -154,7 +157,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     sessions = Sessions(backend, users, now, settings.session_seconds)
     consents = Consents(db, now, settings.consent_seconds)
     authorization = FrontChannel(
-        settings=settings,
+        consenting=Consenting(Describer(settings, load_kinds(settings.consent_kinds))),
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
         launches=launches,
         sessions=sessions,

@@ -103,6 +103,9 @@ class Settings:
     consent_seconds: int = 7776000
     """How long a person's decision for an app is remembered (90 days)."""
 
+    consent_kinds: str = ""
+    """TOML file that adds, renames or removes kinds of data on the consent page; empty = the built-in ones."""
+
     jwks_max_age_seconds: int = 300
     """``Cache-Control: max-age`` of the key set; a next key is published at least this long before it signs."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tests.transport import Reply, Transport
 
@@ -83,19 +83,23 @@ class FhirServer:
 
 
 class Forms(HTMLParser):
-    """The first form of a page: where it goes and what it sends when nothing is touched."""
+    """The first form of a page: where it goes, what it sends when nothing is touched, and what its boxes are called."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.action: str | None = None
         self.fields: list[tuple[str, str]] = []
         self.buttons: list[tuple[str, str]] = []
+        self.labels: list[tuple[str, tuple[str, str]]] = []  # text, and the name and value of its box
+        self.label: list[str] | None = None
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         if tag == "form" and self.action is None:
             self.action = found.get("action", "")
+        if tag == "label":
+            self.label = []
         if tag == "button" and found.get("name"):
             self.buttons.append((found["name"], found.get("value", "")))
         if tag != "input" or not found.get("name"):
@@ -103,6 +107,21 @@ class Forms(HTMLParser):
         if found.get("type") in {"checkbox", "radio"} and "checked" not in found:
             return
         self.fields.append((found["name"], found.get("value", "")))
+
+    def handle_data(self, data: str) -> None:
+        if self.label is not None and data.strip():
+            self.label.append(data.strip())
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "label" and self.label is not None:
+            self.labels.append((" ".join(self.label), self.fields[-1]))
+            self.label = None
+
+    def box(self, label: str) -> tuple[str, str]:
+        """The one ticked box whose label begins like this."""
+        found = [field for text, field in self.labels if text.startswith(label)]
+        assert len(found) == 1, f"{label}: {[text for text, _ in self.labels]}"
+        return found[0]
 
 
 @dataclass
@@ -140,11 +159,18 @@ class Browser:
         here, there = urlsplit(self.transport.issuer), urlsplit(urljoin(self.url, location))
         return (here.scheme, here.netloc) == (there.scheme, there.netloc)
 
-    def submit(self, page: Reply, changes: Mapping[str, str] | None = None, press: str | None = None) -> Reply:
-        """Send the page's form with some fields filled in, and the button named by its value pressed."""
+    def submit(
+        self,
+        page: Reply,
+        changes: Mapping[str, str] | None = None,
+        press: str | None = None,
+        untick: Collection[str] = (),
+    ) -> Reply:
+        """Send the page's form: fields filled in, boxes unticked by their labels, a button pressed by its value."""
         form = Forms(page.text)
         assert form.action is not None, f"no form in {page.text[:2000]}"
-        fields = [(name, value) for name, value in form.fields if name not in (changes or {})]
+        unticked = [form.box(label) for label in untick]
+        fields = [field for field in form.fields if field[0] not in (changes or {}) and field not in unticked]
         fields += list((changes or {}).items())
         if press is not None:
             fields += [button for button in form.buttons if button[1] == press]

@@ -19,9 +19,8 @@ from authz.authorize.outcome import (
 )
 from authz.authorize.pending import Pending
 from authz.authorize.refusal import NotOffered, PageRefusal
-from authz.authorize.show import consent_page, frame
+from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
-from authz.consent.describe import tickable
 from authz.errors import AccessDenied, TooManyRequests
 from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
 from authz.login.by_password import Attempt
@@ -35,11 +34,12 @@ if TYPE_CHECKING:
     from authz.authorize.pending import Interactions
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.respond import Responder
-    from authz.authorize.situation import Judge
+    from authz.authorize.show import Consenting
+    from authz.authorize.situation import Judge, Situation
+    from authz.consent.choices import Offer
     from authz.launch.store import Launches
     from authz.login.by_password import ByPassword
     from authz.login.session import Sessions
-    from authz.settings import Settings
 
 OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
 WRONG = "The user name or the password is not right."
@@ -48,7 +48,7 @@ TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
 
 @dataclass(frozen=True, slots=True)
 class FrontChannel:
-    settings: Settings
+    consenting: Consenting
     guard: Guard
     launches: Launches
     sessions: Sessions
@@ -159,7 +159,7 @@ class FrontChannel:
 
         return self.guarded(pending, browser, chosen)
 
-    def decide(self, handle: str, kept: frozenset[str], browser: BrowserFacts) -> Outcome:
+    def decide(self, handle: str, ticked: frozenset[str], browser: BrowserFacts) -> Outcome:
         """The person agreed to what was left ticked; it can only be less than what was shown (LC-10)."""
         pending = self.take(handle, browser)
 
@@ -167,9 +167,13 @@ class FrontChannel:
             situation = self.judge.look(request, pending, browser)
             if situation.judgement is None or next_step(situation.facts) is not Step.CONSENT:
                 return self.proceed(request, pending, browser)
-            unticked = tickable(situation.judgement.granted) - kept
-            if unticked:
-                situation = self.judge.look(request, pending, browser, unticked)
+            asked = self.consenting.offer(request, situation)
+            if asked.fingerprint != pending.asked:  # the app or the user may do something else than when it was shown
+                return self.proceed(request, pending, browser)
+            if not asked.is_whole(ticked):
+                left = self.judge.look(request, pending, browser, asked.agreed(ticked))
+                situation = replace(left, consent=situation.consent)
+            check_enough(asked, ticked, situation)
             location = self.responder.grant(request, pending, situation, browser.peer, asked=True)
             return Done(location, frame(request, pending))
 
@@ -195,16 +199,19 @@ class FrontChannel:
                 raise PageRefusal(OUT_OF_DATE)  # of two at once the other one got the code
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
-        handle = self.interactions.show(pending, situation.sign_in.sub if situation.sign_in else None, handle)
+        asked = self.consenting.offer(request, situation) if step is Step.CONSENT else None
+        sub = situation.sign_in.sub if situation.sign_in else None
+        shown_now = replace(pending, shown_to=sub, asked=asked.fingerprint if asked else None)
+        handle = self.interactions.show(pending, shown_now, handle)
         shown = frame(request, pending)
         if step is Step.LOGIN:
             return ShowLogin(handle, shown, request.client.client_name, request.login_hint or "")
-        if step is Step.SELECT_PATIENT:
-            assert situation.user is not None
-            known = self.judge.users.representations(situation.user.sub, request.fhir_server.name)
-            choices = tuple((one.patient, one.relationship) for one in known if one.patient in situation.offered)
-            return ShowPatients(handle, shown, request.client.client_name, choices)
-        return ShowConsent(handle, shown, consent_page(self.settings, request, situation))
+        if asked is not None:
+            return ShowConsent(handle, shown, self.consenting.page(request, situation, asked))
+        assert situation.user is not None
+        known = self.judge.users.representations(situation.user.sub, request.fhir_server.name)
+        choices = tuple((one.patient, one.relationship) for one in known if one.patient in situation.offered)
+        return ShowPatients(handle, shown, request.client.client_name, choices)
 
     def guarded(
         self,
@@ -229,3 +236,10 @@ class FrontChannel:
         about = Event(EventName.AUTHORIZE_REFUSED, peer=browser.peer)
         self.guard.audit(about, "out_of_date", refusal, refusal.support_code)
         return refusal
+
+
+def check_enough(asked: Offer, ticked: frozenset[str], situation: Situation) -> None:
+    if not asked.is_enough(ticked):
+        verdicts = situation.judgement.verdicts if situation.judgement else ()
+        refusal = AccessDenied("the user did not agree to what the app can not work without")
+        raise refusal.explained([verdict.as_dict() for verdict in verdicts])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ class Pending:
     sign_in: SignIn | None = None  # made within this interaction
     patient: str | None = None
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
+    asked: str | None = None  # fingerprint of what the consent page asks: nothing else can be agreed to
 
     def event(self, name: EventName, peer: Peer) -> Event:
         """What the audit trail is to say of a refusal: about whom, as far as that is known."""
@@ -50,12 +51,11 @@ class Interactions:
         """A new handle, which is the CSRF token of the page's form as well."""
         return self.records.put(pending, self.seconds)
 
-    def show(self, pending: Pending, sub: str | None, handle: str | None) -> str:
-        """The handle of a page that only this person may answer; a page that is reloaded keeps its own."""
-        shown = replace(pending, shown_to=sub)
+    def show(self, before: Pending, shown: Pending, handle: str | None) -> str:
+        """The handle of a page; a page that is reloaded keeps its own, with what it shows now."""
         if handle is None:
             return self.keep(shown)
-        if shown != pending:
+        if shown != before:
             self.records.replace(handle, shown, self.seconds)
         return handle
 
@@ -84,6 +84,7 @@ def encode(pending: Pending) -> bytes:
         "sign_in": asdict(sign_in) | {"auth_time": sign_in.auth_time.timestamp()} if sign_in else None,
         "patient": pending.patient,
         "shown_to": pending.shown_to,
+        "asked": pending.asked,
     }
     return json.dumps(members).encode()
 
@@ -101,4 +102,5 @@ def decode(stored: bytes) -> Pending:
         sign_in=sign_in,
         patient=members["patient"],
         shown_to=members["shown_to"],
+        asked=members.get("asked"),
     )

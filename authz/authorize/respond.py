@@ -12,6 +12,7 @@ from authz.authorize.flow import launch_id
 from authz.authorize.refusal import with_parameters
 from authz.errors import InvalidRequest
 from authz.launch.resolve import UNUSABLE
+from authz.scopes import Reason
 from authz.storage.records import digest
 from authz.tokens.store import NewGrant
 
@@ -63,7 +64,10 @@ class Responder:
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
             opening = new.launch_id or launch_id(pending.parameters)
             for name in events(pending, situation, asked=asked):
-                self.trail.record(session, event(name, new, grant_id, opening, peer))
+                made = event(name, new, grant_id, opening, peer)
+                if name is EventName.CONSENT_GRANTED:
+                    made = replace(made, detail={**made.detail, **unticked(situation)})
+                self.trail.record(session, made)
             for switch in new.legacy:
                 used = replace(event(EventName.LEGACY_USED, new, grant_id, opening, peer), reason=switch)
                 self.trail.record(session, used)
@@ -126,6 +130,13 @@ def events(pending: Pending, situation: Situation, *, asked: bool) -> list[Event
     chosen = [EventName.PATIENT_CHOSEN] if pending.patient is not None else []
     consent = [EventName.CONSENT_GRANTED] if asked else [EventName.CONSENT_SKIPPED] if situation.skips_consent else []
     return [*chosen, *consent, EventName.CODE_ISSUED]
+
+
+def unticked(situation: Situation) -> dict[str, list[str]]:
+    """The requested scopes of which the person left something out."""
+    assert situation.judgement is not None
+    found = [verdict.requested for verdict in situation.judgement.verdicts if verdict.reason is Reason.UNTICKED]
+    return {"unticked": found} if found else {}
 
 
 def event(name: EventName, grant: NewGrant, grant_id: str, opening: str, peer: Peer) -> Event:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.authorize.outcome import Frame
-from authz.consent.describe import Subject, describe
+from authz.consent.choices import offer
+from authz.consent.describe import Subject
 
 if TYPE_CHECKING:
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.situation import Situation
-    from authz.consent.describe import ConsentPage
-    from authz.settings import Settings
+    from authz.consent.choices import Offer
+    from authz.consent.describe import ConsentPage, Describer
 
 
-def consent_page(settings: Settings, request: AuthorizationRequest, situation: Situation) -> ConsentPage:
-    assert situation.user is not None
-    assert situation.judgement is not None
-    is_self = situation.patient is not None and situation.fhir_user == f"Patient/{situation.patient}"
-    subject = Subject(situation.user.display_name, situation.patient, is_self)
-    scope = situation.judgement.granted
-    return describe(settings, request.client, request.redirect_uri, request.fhir_server.base_url, subject, scope)
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """What a person is asked about, and in which words."""
+
+    describer: Describer
+
+    def offer(self, request: AuthorizationRequest, situation: Situation) -> Offer:
+        assert situation.judgement is not None
+        types = request.fhir_server.resource_types
+        return offer(situation.judgement, request.client.required_scope, self.describer.catalogue, types)
+
+    def page(self, request: AuthorizationRequest, situation: Situation, asked: Offer) -> ConsentPage:
+        assert situation.user is not None
+        is_self = situation.patient is not None and situation.fhir_user == f"Patient/{situation.patient}"
+        subject = Subject(situation.user.display_name, situation.patient, is_self)
+        fhir_base = request.fhir_server.base_url
+        return self.describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
 
 
 def frame(request: AuthorizationRequest, pending: Pending) -> Frame:

@@ -14,7 +14,7 @@ from authz.errors import AccessDenied, InvalidScope, LoginRequired, UnmetAuthent
 from authz.launch.context import context_types
 from authz.launch.standing import STAFF, Standing, standing
 from authz.login.ehr import vouched
-from authz.policy.access import AccessQuestion, decide
+from authz.policy.access import REFRESH, AccessQuestion, decide
 from authz.policy.rights import RightsQuestion
 from authz.scopes import LaunchScope, ResourceScope
 
@@ -74,7 +74,7 @@ class Judge:
         request: AuthorizationRequest,
         pending: Pending,
         browser: BrowserFacts,
-        unticked: frozenset[str] = frozenset(),
+        agreed: ScopeSet | None = None,
     ) -> Situation:
         """Raises OAuthError for what must end the interaction with an error to the app."""
         may_ask = "none" not in request.prompt
@@ -93,9 +93,9 @@ class Judge:
             facts = Facts(may_ask, is_signed_in=True, needs_patient=True, needs_consent=False)
             return Situation(facts, sign_in, sid, user, fhir_user, offered=offered)
         self.check_rights(request, pending, user, fhir_user, patient)
-        asked = question(request, pending, fhir_user, patient, unticked)
+        asked = question(request, pending, fhir_user, patient, agreed)
         judgement = decide(replace(asked, is_vouched=self.is_vouched(request, pending, user, fhir_user, patient)))
-        check_something_left(judgement, pending, unticked)
+        check_something_left(judgement, pending, agreed)
         consent = ConsentQuestion(
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
         )
@@ -188,7 +188,7 @@ def question(
     pending: Pending,
     fhir_user: str | None,
     patient: str | None,
-    unticked: frozenset[str] = frozenset(),
+    agreed: ScopeSet | None = None,
 ) -> AccessQuestion:
     context = pending.launch.context.as_parameters() if pending.launch else {}
     return AccessQuestion(
@@ -199,7 +199,7 @@ def question(
         patient=patient,
         has_launch=pending.launch is not None,
         context_types=context_types(told(request.client, context)),
-        unticked=unticked,
+        agreed=agreed,
     )
 
 
@@ -225,10 +225,12 @@ def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
         raise UnmetAuthenticationRequirements("the user did not sign in the way the app demands")
 
 
-def check_something_left(judgement: Judgement, pending: Pending, unticked: frozenset[str]) -> None:
+def check_something_left(judgement: Judgement, pending: Pending, agreed: ScopeSet | None) -> None:
     """SCP-17: no code for nothing; and an EHR launch's context is only for an app that may be launched."""
     verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
-    if not judgement.granted and unticked:
+    if agreed is not None and all(
+        isinstance(scope, LaunchScope) or str(scope) in REFRESH for scope in judgement.granted
+    ):
         raise AccessDenied("the user agreed to none of the scopes").explained(verdicts)
     if not judgement.granted:
         raise InvalidScope("none of the scopes can be granted").explained(verdicts)

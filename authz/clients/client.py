@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from authz.clients.redirect_uri import origin
@@ -37,6 +37,7 @@ class Client:
     any_loopback_port: bool
     enabled: bool
     legacy: frozenset[str] = frozenset()  # what is forgiven to it, see clients.legacy
+    required_scope: ScopeSet = field(default_factory=ScopeSet)  # without this much of what it may get it does not work
 
     @property
     def is_public(self) -> bool:
@@ -73,6 +74,7 @@ def from_row(row: ClientRow) -> Client:
         any_loopback_port=row.any_loopback_port,
         enabled=row.enabled,
         legacy=frozenset(row.legacy),
+        required_scope=ScopeSet.parse(row.required_scope),
     )
 
 

@@ -15,6 +15,7 @@ from authz.fhir_servers.model import FhirServerRow
 from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
 from authz.fhir_servers.url import origin_problems
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
+from authz.scopes import ScopeSet
 from authz.storage.database import insert_once
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class HospitalDecisions:
     fhir_servers: tuple[str, ...] = ()  # empty: every FHIR server
     skip_consent_in_ehr_launch: bool = False  # a vetted provider app
     any_loopback_port: bool = False  # RFC 8252 §7.3, native apps only
+    required_scope: str = ""  # a person who unticks some of it refuses the app
 
 
 class Clients:
@@ -85,6 +87,7 @@ class Clients:
             "skip_consent_in_ehr_launch": row.skip_consent_in_ehr_launch,
             "any_loopback_port": row.any_loopback_port,
             **({"legacy": legacy.members(row)} if row.legacy else {}),
+            "required_scope": row.required_scope,
             "enabled": row.enabled,
         }
 
@@ -168,6 +171,8 @@ class Clients:
                 raise NotFound(f"{name}: there is no FHIR server of this name")
         if decisions.any_loopback_port and metadata.application_type != "native":
             raise InvalidValue("any loopback port is for native apps only (RFC 8252 §7.3)")
+        if not ScopeSet.parse(metadata.scope).covers(ScopeSet.parse(decisions.required_scope)):
+            raise InvalidValue("required_scope must lie within scope: an app can't need what it may not ask for")
         for part in (metadata, decisions):
             for name in part.__slots__:
                 value = getattr(part, name)

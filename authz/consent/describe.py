@@ -1,4 +1,4 @@
-"""The consent page's content: what the app gets, may change, and for how long, in plain words."""
+"""The consent page's content: who gets what, what may be left out, and for how long, in plain words."""
 
 from __future__ import annotations
 
@@ -6,29 +6,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from authz.consent.words import category, data
-from authz.scopes import ResourceScope
+from authz.consent import words
+from authz.consent.choices import OFFLINE
+from authz.consent.rows import Choice, Row, action_rows, choice, meaning, rows_of, without
+from authz.scopes import LaunchScope, NamedScope
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from authz.clients.registry import Client
-    from authz.scopes import ScopeSet
-    from authz.scopes.scope import Scope
+    from authz.consent.catalogue import Catalogue
+    from authz.consent.choices import Offer
+    from authz.scopes import Scope
     from authz.settings import Settings
 
 DAY = 86400
 HOUR = 3600
-VERBS = (("rs", "see"), ("c", "add"), ("u", "change"), ("d", "delete"))
 WHO_YOU_ARE = frozenset({"openid", "fhirUser", "profile", "email"})
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentItem:
-    """One line that can be unticked; ``scope`` is its value in the form."""
-
-    scope: str
-    title: str
-    detail: str = ""
-    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +35,11 @@ class ConsentPage:
     user_name: str
     patient: str | None  # logical id
     patient_is_user: bool
-    identity: bool  # the app learns who the user is
-    items: tuple[ConsentItem, ...]
-    offline: ConsentItem | None
-    online: bool
-    access_hours: int
+    learns: tuple[str, ...]  # what belongs to the sign-in and the launch
+    required: tuple[Row, ...]  # the app does not work without them
+    optional: tuple[Row | Choice, ...]
+    meanings: tuple[tuple[str, str], ...]  # title and long description
+    ends: str  # when access ends, as far as no box decides it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,63 +51,65 @@ class Subject:
     patient_is_user: bool
 
 
-def describe(
-    settings: Settings, client: Client, redirect_uri: str, fhir_base: str, subject: Subject, scope: ScopeSet
-) -> ConsentPage:
-    texts = set(map(str, scope))
-    return ConsentPage(
-        app_name=client.client_name,
-        app_host=urlsplit(redirect_uri).netloc or urlsplit(redirect_uri).scheme,
-        links=links(client.about),
-        organization=settings.organization,
-        fhir_base=fhir_base,
-        user_name=subject.user_name,
-        patient=subject.patient,
-        patient_is_user=subject.patient_is_user,
-        identity=bool(texts & WHO_YOU_ARE),
-        items=tuple(item(scope) for scope in scope if isinstance(scope, ResourceScope)),
-        offline=offline_item(settings) if "offline_access" in texts else None,
-        online="online_access" in texts,
-        access_hours=max(1, settings.access_token_seconds // HOUR),
-    )
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """Words of one installation."""
 
+    settings: Settings
+    catalogue: Catalogue
 
-def item(scope: ResourceScope) -> ConsentItem:
-    verbs = [verb for letters, verb in VERBS if set(letters) & scope.interactions]
-    whose = "" if scope.level == "patient" else " of every patient you may see"
-    what = data(scope.type)
-    if scope.query:
-        what = f"{what}: {', '.join(sorted(constraint(name, values) for name, values in scope.query))}"
-    title = f"{joined(verbs).capitalize()} {what}{whose}"
-    return ConsentItem(str(scope), title, writes=bool(scope.interactions & set("cud")))
+    def page(self, client: Client, redirect_uri: str, fhir_base: str, subject: Subject, offer: Offer) -> ConsentPage:
+        needed = offer.needed()
+        entries = tuple(self.entries(offer))
+        rows = tuple(rows_of(entries))
+        return ConsentPage(
+            app_name=client.client_name,
+            app_host=urlsplit(redirect_uri).netloc or urlsplit(redirect_uri).scheme,
+            links=links(client.about),
+            organization=self.settings.organization,
+            fhir_base=fhir_base,
+            user_name=subject.user_name,
+            patient=subject.patient,
+            patient_is_user=subject.patient_is_user,
+            learns=tuple(dict.fromkeys(line for scope in offer.granted if (line := self.learns(scope)))),
+            required=tuple(row for row in rows if row.box in needed),
+            optional=tuple(without(entries, needed)),
+            meanings=tuple(dict.fromkeys(row.meaning for row in rows if row.meaning[1])),
+            ends=self.ends(offer),
+        )
 
+    def entries(self, offer: Offer) -> Iterator[Row | Choice]:
+        """In the order asked, the finer kinds behind what they are kinds of; what lasts comes last."""
+        for question in offer.questions:
+            yield from action_rows(question, self.catalogue)
+            if finer := choice(question):
+                yield finer
+        for scope in offer.alone:
+            if scope != OFFLINE:
+                kind = self.catalogue.of_scope(str(scope), self.settings.organization)
+                yield Row(str(scope), words.capital(kind.title), kind.short, meaning(kind))
+        if OFFLINE in offer.alone:
+            yield self.offline()
 
-def constraint(name: str, values: frozenset[str]) -> str:
-    if name == "category":
-        return " or ".join(sorted(map(category, values)))
-    return f"{name} {' or '.join(sorted(values))}"
+    def offline(self) -> Row:
+        days = {"idle": self.settings.offline_idle_seconds // DAY, "total": self.settings.offline_total_seconds // DAY}
+        return Row(str(OFFLINE), words.OFFLINE, words.OFFLINE_SHORT.format(**days), (words.OFFLINE, words.OFFLINE_LONG))
 
+    def learns(self, scope: Scope) -> str:
+        if isinstance(scope, LaunchScope):
+            kind = next((kind for kind in self.catalogue.types if kind.type.lower() == scope.type), None)
+            other = words.OPEN_OTHER.format(kind=kind.title if kind else scope.type)
+            return words.OPEN.get(scope.type, other)
+        return words.WHO_YOU_ARE if isinstance(scope, NamedScope) and scope.name in WHO_YOU_ARE else ""
 
-def offline_item(settings: Settings) -> ConsentItem:
-    days = settings.offline_idle_seconds // DAY
-    detail = f"It ends when the app is not used for {days} days, or when you withdraw it."
-    return ConsentItem("offline_access", "Keep this access when you are not using the app", detail)
-
-
-def joined(verbs: list[str]) -> str:
-    return verbs[0] if len(verbs) == 1 else f"{', '.join(verbs[:-1])} and {verbs[-1]}"
+    def ends(self, offer: Offer) -> str:
+        hours = words.hours(max(1, self.settings.access_token_seconds // HOUR))
+        with_session = offer.online_instead or "online_access" in offer.granted
+        end = words.WITH_SESSION if with_session else words.AFTER.format(hours=hours)
+        return (words.ENDS_WITHOUT if OFFLINE in offer.alone else words.ENDS).format(end=end)
 
 
 def links(about: dict[str, Any]) -> dict[str, str]:
     """Only https addresses become links."""
     named = {"terms": about.get("tos_uri"), "privacy": about.get("policy_uri")}
     return {name: url for name, url in named.items() if isinstance(url, str) and url.startswith("https://")}
-
-
-def tickable(scope: ScopeSet) -> frozenset[str]:
-    """What a person may refuse while agreeing to the rest: data and offline access, not the launch or the sign-in."""
-
-    def may_go(one: Scope) -> bool:
-        return isinstance(one, ResourceScope) or str(one) == "offline_access"
-
-    return frozenset(str(one) for one in scope if may_go(one))

@@ -1,80 +1,69 @@
-"""Kinds of data in a person's words."""
+"""What the consent page says, phrase by phrase; kinds of data have their words in ``kinds`` and ``categories``."""
 
 from __future__ import annotations
 
 import re
 
-DATA = {
-    "*": "all kinds of health data, also kinds added later",
-    "AllergyIntolerance": "allergies",
-    "Appointment": "appointments",
-    "Binary": "attached files",
-    "CarePlan": "care plans",
-    "CareTeam": "the care team",
-    "Claim": "insurance claims",
-    "Communication": "messages",
-    "Composition": "clinical documents",
-    "Condition": "problems and diagnoses",
-    "Consent": "consents",
-    "Coverage": "insurance",
-    "Device": "devices and implants",
-    "DeviceRequest": "orders for devices",
-    "DiagnosticReport": "test reports",
-    "DocumentReference": "documents",
-    "Encounter": "visits and hospital stays",
-    "EpisodeOfCare": "episodes of care",
-    "ExplanationOfBenefit": "insurance payments",
-    "FamilyMemberHistory": "family history",
-    "Flag": "warnings",
-    "Goal": "health goals",
-    "Group": "groups of patients",
-    "ImagingStudy": "images such as X-rays",
-    "Immunization": "vaccinations",
-    "Location": "places of care",
-    "Media": "photos and recordings",
-    "Medication": "medicines",
-    "MedicationAdministration": "medicines given",
-    "MedicationDispense": "medicines handed out",
-    "MedicationRequest": "prescriptions",
-    "MedicationStatement": "medicines taken",
-    "NutritionOrder": "diets",
-    "Observation": "measurements and lab results",
-    "Organization": "hospitals and practices",
-    "Patient": "name, birth date and address",
-    "Person": "name and contact details",
-    "Practitioner": "names of doctors and nurses",
-    "PractitionerRole": "roles of doctors and nurses",
-    "Procedure": "operations and procedures",
-    "Provenance": "who recorded what",
-    "Questionnaire": "questionnaires",
-    "QuestionnaireResponse": "answers to questionnaires",
-    "RelatedPerson": "relatives and representatives",
-    "RiskAssessment": "risk assessments",
-    "Schedule": "calendars",
-    "ServiceRequest": "orders and referrals",
-    "Specimen": "lab samples",
-    "Task": "tasks",
+VERBS = (("rs", "see"), ("c", "add"), ("u", "change"), ("d", "delete"))
+WHOSE = {"patient": "", "user": " of every patient you may see", "system": " of all patients"}
+WHO_YOU_ARE = "Know who you are"
+OPEN = {  # what a launch scope tells the app
+    None: "Know which record you have open",
+    "patient": "Know whose record this is",
+    "encounter": "Know which visit you have open",
 }
-CATEGORIES = {
-    "laboratory": "lab results",
-    "vital-signs": "vital signs",
-    "social-history": "social history",
-    "imaging": "imaging results",
-    "exam": "examination findings",
-    "survey": "survey answers",
-    "problem-list-item": "the problem list",
-    "encounter-diagnosis": "diagnoses of visits",
-    "health-concern": "health concerns",
-}
+OPEN_OTHER = "Know which {kind} you have open"
+ENDS = "Access ends {end}."
+ENDS_WITHOUT = "Without the last one access ends {end}."
+AFTER = "after {hours}"
+WITH_SESSION = "with your session"
+OFFLINE = "Keep this access when you are not using the app"
+OFFLINE_SHORT = (
+    "It ends after {total} days, or earlier: when the app is not used for {idle} days, or when you withdraw it."
+)
+OFFLINE_LONG = "The app can fetch data at any time, also at night and when you are away, without asking you again."
+WHICH = "Which {title}"
+WHICH_OF_ALL = "Which kinds of health data"
+REST = "other {title}, also kinds added later"
+REST_OF_ALL = "all other kinds of data, also kinds added later"
+REST_SHORT = "Counts only while everything else in this list is ticked"
+OWN = "use what {organization} calls {scope}"
+OWN_LONG = "A permission that this organisation made itself. Ask it what it means."
+UNKNOWN_SHORT = "Records of this kind"
+UNKNOWN_LONG = "A kind of record for which there is no description here. Ask this organisation what it holds."
+LIMITED = "{title}, only {limits}"
+LIMITED_SHORT = "A part of them"
+LIMITED_LONG = "Only those {title} for which all of this is true."
+
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
-def data(resource_type: str) -> str:
-    """What a FHIR resource type holds; a type without words of its own is spelled apart."""
-    return DATA.get(resource_type) or WORD.sub(" ", resource_type).lower()
+def spelled_apart(resource_type: str) -> str:
+    """``research subject`` for ResearchSubject, a type that has no words of its own."""
+    return WORD.sub(" ", resource_type).lower()
 
 
-def category(value: str) -> str:
-    """A category code, with or without its system, in words."""
-    code = value.rpartition("|")[2]
-    return CATEGORIES.get(code, code)
+def sentence(letters: frozenset[str], title: str, level: str) -> str:
+    """``Add, change and delete allergies of every patient you may see``."""
+    return f"{capital(joined(verbs(letters)))} {title}{WHOSE[level]}"
+
+
+def verbs(letters: frozenset[str]) -> list[str]:
+    return [verb for part, verb in VERBS if letters & set(part)]
+
+
+def hours(number: int) -> str:
+    return f"{number} hour" if number == 1 else f"{number} hours"
+
+
+def joined(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def either(words: list[str]) -> str:
+    return " or ".join(words)
+
+
+def capital(text: str) -> str:
+    """The first letter large, the others as they are: ``HIV results`` stays so."""
+    return text[:1].upper() + text[1:]

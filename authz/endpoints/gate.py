@@ -53,13 +53,13 @@ def form(request: HttpRequest) -> dict[str, str]:
     return single(form_pairs(request))
 
 
-def form_pairs(request: HttpRequest) -> list[tuple[str, str]]:
+def form_pairs(request: HttpRequest, at_most: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
     """As ``form``, but repeated parameters and empty values are still there."""
     if request.query:
         raise InvalidRequest("send parameters in the body, none in the URL")
     if request.body:
         check_content_type(request, FORM)
-    return pairs(request.body.decode("latin-1"))
+    return pairs(request.body.decode("latin-1"), at_most)
 
 
 def query(request: HttpRequest) -> dict[str, str]:
@@ -67,13 +67,13 @@ def query(request: HttpRequest) -> dict[str, str]:
     return single(pairs(request.query))
 
 
-def pairs(text: str) -> list[tuple[str, str]]:
+def pairs(text: str, at_most: int = MAX_PARAMETERS) -> list[tuple[str, str]]:
     """Names and values in order, decoded once (WHATWG URL §5.1); ``text`` has one character for each byte.
 
     ``;`` is data. Raises InvalidRequest for wrong escapes, what is not UTF-8, and control characters.
     """
-    if text.count("&") >= MAX_PARAMETERS:
-        raise InvalidRequest(f"more than {MAX_PARAMETERS} parameters")
+    if text.count("&") >= at_most:
+        raise InvalidRequest(f"more than {at_most} parameters")
     found = []
     for part in text.split("&"):
         if not part:

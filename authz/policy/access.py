@@ -18,6 +18,7 @@ from authz.scopes import (
     keep_one_refresh_scope,
     only_levels,
     only_types,
+    without_repetition,
 )
 
 if TYPE_CHECKING:
@@ -40,18 +41,18 @@ class AccessQuestion:
     fhir_user: str | None  # relative reference of the user: "Practitioner/prac-1"
     patient: str | None  # logical id of the patient in context
     has_launch: bool  # the EHR opened the app
-    unticked: frozenset[str] = frozenset()  # spellings of scopes the person refused
+    agreed: ScopeSet | None = None  # the most the person agreed to; None: nobody has been asked
     context_types: frozenset[str] = frozenset()  # resource types of the launch's fhirContext
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
 
 
 def decide(question: AccessQuestion) -> Judgement:
     """Requested, within the server, the registration, the user's rights, the context and the person's choice."""
-    return keep_one_refresh_scope(judge(question.requested, limits(question)))
+    return keep_one_refresh_scope(without_repetition(judge(question.requested, limits(question))))
 
 
 def limits(question: AccessQuestion) -> list[Limit]:
-    """In this order: the verdict names the first that changed a scope."""
+    """In this order: the person decides about what everything else leaves."""
     return [
         only_types(question.fhir_server.resource_types),
         only_levels("patient", "user"),
@@ -65,7 +66,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),
         Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
-        Limit(Reason.NOT_CONSENTED, partial(is_ticked, question), "the user did not agree to it"),
+        *([] if question.agreed is None else [Limit(Reason.UNTICKED, question.agreed, "the user unticked it")]),
     ]
 
 
@@ -127,7 +128,3 @@ def has_identity(question: AccessQuestion, scope: Scope) -> bool:
     """``fhirUser`` is granted only where the id_token can say it (SCP-30)."""
     openid = "openid" in question.requested and "openid" in question.client.scope
     return str(scope) != "fhirUser" or (question.fhir_user is not None and openid)
-
-
-def is_ticked(question: AccessQuestion, scope: Scope) -> bool:
-    return str(scope) not in question.unticked

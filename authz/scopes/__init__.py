@@ -12,12 +12,13 @@ from authz.scopes.launch import LaunchScope
 from authz.scopes.limits import only_constraints_on, only_levels, only_types
 from authz.scopes.messaging import MessagingScope
 from authz.scopes.named import NamedScope
+from authz.scopes.parts import distinct, fits
 from authz.scopes.reason import Reason
 from authz.scopes.resource import ResourceScope
 from authz.scopes.scope import Scope
 from authz.scopes.scope_set import KINDS, MAX_BYTES, MAX_SCOPES, ScopeSet, parse_scope
 from authz.scopes.unknown import UnknownScope
-from authz.scopes.verdict import Judgement, Limit, Verdict, judge, keep_one_refresh_scope
+from authz.scopes.verdict import Judgement, Limit, Verdict, judge, keep_one_refresh_scope, without_repetition
 
 __all__ = [
     "KINDS",
@@ -36,6 +37,8 @@ __all__ = [
     "ScopeSet",
     "UnknownScope",
     "Verdict",
+    "distinct",
+    "fits",
     "judge",
     "keep_one_refresh_scope",
     "only_constraints_on",
@@ -43,4 +46,5 @@ __all__ = [
     "only_types",
     "parse_scope",
     "resource_types",
+    "without_repetition",
 ]

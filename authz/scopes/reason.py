@@ -19,5 +19,5 @@ class Reason(StrEnum):
     NO_PATIENT_CONTEXT = "no_patient_context"
     NO_SUCH_CONTEXT = "no_such_context"  # launch/<type>, and the launch has nothing of the type
     POLICY = "policy"
-    NOT_CONSENTED = "not_consented"
+    UNTICKED = "unticked"  # the person did not agree to it
     SUPERSEDED = "superseded"  # another granted scope stands for it

@@ -66,6 +66,10 @@ class ResourceScope(Scope):
         """Whether one interaction (a letter of ``cruds``) on a type is allowed, for resources that match the query."""
         return self.type in ("*", resource_type) and letter in self.interactions
 
+    def only(self, letters: frozenset[str]) -> ResourceScope:
+        """The same data, for these of its interactions, in normal form."""
+        return replace(self, interactions=self.interactions & letters, text="")
+
     def covered_by(self, held: Sequence[Scope]) -> bool:
         """Levels never imply one another; ``*`` lies only within ``*``; letters and alternatives may add up."""
         over = [h for h in held if isinstance(h, ResourceScope) and h._same_data(self)]  # noqa: SLF001  # same class

@@ -32,7 +32,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one requested scope, and the first limit that changed it."""
+    """What became of one requested scope; why is the limit that left nothing of it, else the first that changed it."""
 
     requested: str  # unchecked: may hold any character if it is no scope
     granted: tuple[str, ...]
@@ -94,12 +94,32 @@ def _judge_one(scope: Scope, limits: Sequence[Limit], hint: str) -> tuple[ScopeS
     first: Limit | None = None
     for limit in limits:
         before, left = left, limit.apply(left)
+        if not left:
+            return left, Verdict(str(scope), (), limit.reason, limit.detail)
         if first is None and str(left) != str(before):
             first = limit
     spellings = tuple(map(str, left))
     if first:
         return left, Verdict(str(scope), spellings, first.reason, first.detail)
     return left, Verdict(str(scope), spellings, None, hint)
+
+
+def without_repetition(judgement: Judgement) -> Judgement:
+    """Leave out what further constraints made of a scope where other granted scopes say it already (SMART SCP-11).
+
+    Of ``patient/Observation.rs`` and ``patient/Observation.rs?category=a`` within ``?category=b`` one scope remains,
+    not a second one for what is in both categories. What has the constraints asked for stays, repeated or not (N12).
+    """
+    asked = {scope.query for verdict in judgement.verdicts for scope in ScopeSet.parse(verdict.requested).resources}
+    kept = judgement.granted
+    for scope in judgement.granted.resources:
+        if scope.query not in asked and kept.without(scope).covers(scope):
+            kept = kept.without(scope)
+    verdicts = (
+        replace(verdict, granted=tuple(text for text in verdict.granted if text in kept))
+        for verdict in judgement.verdicts
+    )
+    return replace(judgement, granted=kept, verdicts=tuple(verdicts))
 
 
 def keep_one_refresh_scope(judgement: Judgement) -> Judgement:

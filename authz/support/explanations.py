@@ -67,7 +67,7 @@ SCOPES: Mapping[str, Explanation] = {
     Reason.POLICY: Explanation(
         "The hospital's own rules do not allow it here.", f"{ASK_HOSPITAL} which rule it is; the code finds it."
     ),
-    Reason.NOT_CONSENTED: Explanation(
+    Reason.UNTICKED: Explanation(
         "The person was asked and did not agree to it.",
         "Work without it, and explain in the app what it is for before asking again.",
     ),

@@ -82,11 +82,12 @@ def test_the_consent_form_can_only_take_away(world: World) -> None:
     """LC-10: whatever else a form brings, what was asked stays the most."""
     browser, page = consent_page(world)
     sent = [
-        ("interaction", handle_of(page)),
+        *Forms(page.text).fields,
         ("action", "allow"),
-        ("keep", "patient/Observation.rs"),
         ("keep", "system/*.cruds"),
-        ("keep", "patient/*.cruds"),
+        ("keep", "patient/*.cruds see"),
+        ("keep", "patient/*.cruds change"),
+        ("keep", "offline_access"),
         ("scope", "system/*.cruds"),
         ("client_id", "confidential"),
         ("redirect_uri", "https://evil.example/"),

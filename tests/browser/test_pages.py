@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
 from tests.servers import free_port
-from tests.world import APP, build, settings_in
+from tests.world import APP, EVERYTHING, build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
     from tests.world import World
 
@@ -44,8 +46,18 @@ TOO_FAINT = """() => {
     return { text: e.textContent.trim().slice(0, 40), ratio: (a + 0.05) / (b + 0.05) };
   }).filter((found) => found.ratio < 4.5);
 }"""
-TOO_SMALL = """() => [...document.querySelectorAll("button, input:not([type=hidden]):not([type=checkbox]), label.row")]
-  .filter((e) => e.getBoundingClientRect().height < 44).map((e) => e.textContent.trim() || e.name)"""
+TOO_SMALL = """() => {
+  const targets = "button, summary, input:not([type=hidden]):not([type=checkbox]), label.row";
+  return [...document.querySelectorAll(targets)]
+    .filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 44)
+    .map((e) => e.textContent.trim() || e.name);
+}"""
+WITHOUT_LABEL_OR_GROUP = """() => {
+  const legend = (e) => e.closest("fieldset").querySelector(":scope > legend");
+  return [...document.querySelectorAll("input[type=checkbox]")]
+    .filter((e) => !e.labels[0]?.textContent.trim() || !legend(e)?.textContent.trim())
+    .map((e) => e.value);
+}"""
 WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
@@ -107,8 +119,8 @@ def test_every_page_is_readable_and_large_enough_to_touch(
     context.close()
 
 
-def test_a_patient_signs_in_and_agrees_by_keyboard_alone(chromium: Browser, served: World) -> None:
-    """WCAG 2.2 §2.1.1; the redirect to the app passes the page's form-action (security.md LC-22)."""
+def test_a_patient_signs_in_and_unticks_by_keyboard_alone(chromium: Browser, served: World) -> None:
+    """WCAG 2.2 §2.1.1, N07, LC-22: without JavaScript; what was unticked is what the app does not get."""
     context = new_context(chromium)
     page = context.new_page()
     page.goto(served.public.authorize_url(scope=SCOPE))
@@ -117,19 +129,87 @@ def test_a_patient_signs_in_and_agrees_by_keyboard_alone(chromium: Browser, serv
     page.keyboard.press("Tab")
     page.keyboard.type("alice-password")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
-    boxes = page.get_by_role("checkbox")
-    assert boxes.count() == 3
-    page.keyboard.press("Tab")
-    page.keyboard.press("Space")  # not the first one
-    expect(boxes.nth(0)).not_to_be_checked()
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Allow", exact=True)).to_be_focused()
-    with page.expect_request(f"{APP}/cb?code=*"):  # nobody is there; a form-action that forbids it asks nobody
+    allow = page.get_by_role("button", name="Allow", exact=True)
+    expect(allow).to_be_visible()
+    for label in ("See measurements and results", "The problem list", "Keep this access"):
+        tab_to(page, page.get_by_role("checkbox", name=label))
+        page.keyboard.press("Space")
+        expect(page.get_by_role("checkbox", name=label)).not_to_be_checked()
+    meanings = page.get_by_text("Illnesses and complaints that the people who treat keep an eye on.")
+    expect(meanings).to_be_hidden()
+    tab_to(page, page.get_by_text("What these words mean"))
+    page.keyboard.press("Enter")
+    expect(meanings).to_be_visible()
+    tab_to(page, allow)
+    with page.expect_request(f"{APP}/cb?code=*") as sent:  # nobody is there; a form-action that forbids it asks nobody
         page.keyboard.press("Enter")
+    code = dict(parse_qsl(urlsplit(sent.value.url).query))["code"]
+    condition = "http://terminology.hl7.org/CodeSystem/condition-category|encounter-diagnosis"
+    concern = "http://hl7.org/fhir/us/core/CodeSystem/condition-category|health-concern"
+    assert served.public.redeem(code).json()["scope"] == (
+        "launch/patient openid fhirUser"
+        f" patient/Condition.rs?category={condition} patient/Condition.rs?category={concern}"
+    )
     context.close()
+
+
+def tab_to(page: Page, wanted: Locator) -> None:
+    for _ in range(40):
+        if wanted.evaluate("(element) => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"{wanted} is not reached by the Tab key")
+
+
+CONSENT_PAGES = {
+    "few": ("alice", "launch/patient openid patient/Immunization.rs"),
+    "categories": ("alice", SCOPE),
+    "all": ("alice", "launch/patient openid fhirUser patient/*.rs offline_access"),
+    "changing": ("doctor", "launch openid patient/*.cruds user/Observation.cruds __own"),
+}
+
+
+@pytest.mark.parametrize("name", CONSENT_PAGES)
+def test_every_consent_page_is_readable_and_large_enough_to_touch(chromium: Browser, served: World, name: str) -> None:
+    """WCAG 2.2 AA: 1.3.1 each box with a label in a named group, 1.4.3, 1.4.10, 2.5.8; folded and unfolded."""
+    context = new_context(chromium)
+    page = context.new_page()
+    open_consent(page, served, *CONSENT_PAGES[name])
+    assert page.evaluate(WITHOUT_LABEL_OR_GROUP) == []
+    look_everywhere(page, name)
+    folded = page.locator("details:not([open]) > summary")
+    while folded.count():
+        folded.first.click()
+    look_everywhere(page, f"{name}-unfolded")
+    context.close()
+
+
+def open_consent(page: Page, served: World, user: str, scope: str) -> None:
+    if user == "doctor":
+        with served.services.db.write() as session:
+            served.services.clients.update(session, "public", {"scope": f"{EVERYTHING} __own"}, {})
+        made = served.ehr.launch("public", "Practitioner/dr", patient="A")
+        page.goto(served.public.authorize_url(scope=scope, launch=made["launch"], prompt="consent"))
+    else:
+        page.goto(served.public.authorize_url(scope=scope))
+        page.fill("[name=username]", user)
+        page.fill("[name=password]", f"{user}-password")
+        page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
+
+
+def look_everywhere(page: Page, name: str) -> None:
+    for width, scheme in ((320, "light"), (320, "dark"), (1280, "light"), (1280, "dark")):
+        page.set_viewport_size({"width": width, "height": 700})
+        page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        picture(page, f"{name}-{width}-{scheme}")
+        check_looks(page)
+
+
+def picture(page: Page, name: str) -> None:
+    """A screenshot to look at, where LOOK says so."""
+    if folder := os.environ.get("LOOK"):
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def test_refusing_leads_back_to_the_app(chromium: Browser, served: World) -> None:

@@ -22,6 +22,7 @@ STORED = {
     "fhir_servers": [],
     "skip_consent_in_ehr_launch": False,
     "any_loopback_port": False,
+    "required_scope": "",
     "enabled": True,
 }
 
@@ -61,6 +62,7 @@ def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) ->
     words += ["--logo-uri", "https://app.example/logo.png", "--policy-uri", "https://app.example/privacy"]
     words += ["--tos-uri", "https://app.example/terms", "--contact", "ops@app.example"]
     words += ["--fhir-server", "main", "--skip-consent-in-ehr-launch", "--any-loopback-port"]
+    words += ["--required-scope", "patient/Patient.rs"]
     added = hospital("client", "add", *words)
     del added["client_id_issued_at"]
     assert added == {
@@ -83,6 +85,7 @@ def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) ->
         "fhir_servers": ["main"],
         "skip_consent_in_ehr_launch": True,
         "any_loopback_port": True,
+        "required_scope": "patient/Patient.rs",
         "enabled": True,
     }
 
@@ -137,6 +140,8 @@ def test_a_rotated_secret_is_shown_once(authz: Cli) -> None:
         (("--scope", "fhiruser"), "invalid_client_metadata"),
         (("--fhir-server", "unknown"), "not_found"),
         (("--any-loopback-port",), "invalid_value"),
+        (("--scope", "patient/Patient.rs", "--required-scope", "patient/*.rs"), "invalid_value"),
+        (("--scope", "foo:bar openid", "--required-scope", "foo"), "invalid_value"),
         (("--auth-method", "tls"), "invalid_command"),
         (("--unknown",), "invalid_command"),
     ],

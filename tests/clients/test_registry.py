@@ -169,6 +169,14 @@ def test_any_loopback_port_is_for_native_apps(made: Registries) -> None:
     assert native.any_loopback_port
 
 
+def test_an_app_can_not_need_what_it_may_not_ask_for(made: Registries) -> None:
+    """REQ-122: what is required is a decision about this app's own scope."""
+    with pytest.raises(InvalidValue, match="required_scope must lie within scope"):
+        made.add_client(scope="patient/Patient.rs", required_scope="patient/Patient.cruds")
+    client, _ = made.add_client(scope="patient/*.rs", required_scope="patient/Patient.r")
+    assert str(client.required_scope) == "patient/Patient.r"
+
+
 def test_an_id_and_a_fhir_server_must_be_right(made: Registries) -> None:
     made.add_client("app")
     with pytest.raises(AlreadyExists):
@@ -211,5 +219,6 @@ def test_the_metadata_has_the_names_of_the_standard(made: Registries) -> None:
             "fhir_servers": [],
             "skip_consent_in_ehr_launch": False,
             "any_loopback_port": False,
+            "required_scope": "",
             "enabled": True,
         }

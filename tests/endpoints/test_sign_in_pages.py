@@ -164,10 +164,12 @@ def test_the_consent_page_tells_everything(world: World) -> None:
         "Goes to app.example",
         "Comes from Test Hospital, https://fhir.example/r4",
         "Know who you are",
-        "See measurements and lab results",
+        "See measurements and results",
+        "Lab results Blood, urine and other tests",
         "See problems and diagnoses",
         "Keep this access when you are not using the app",
-        "It ends when the app is not used for 90 days, or when you withdraw it.",
+        "It ends after 365 days, or earlier: when the app is not used for 90 days, or when you withdraw it.",
+        "Without the last one access ends after 1 hour.",
         "Public App may keep what it has received.",
         "Allow Do not allow",
     ):
@@ -178,15 +180,9 @@ def test_what_is_unticked_is_not_granted(world: World) -> None:
     """LC-10: the form can only narrow; made-up scopes and other fields change nothing."""
     browser = world.browser()
     page = consent_page(world, browser)
-    forged = {
-        "interaction": interaction(page),
-        "keep": "patient/Condition.rs",
-        "scope": "system/*.cruds",
-        "client_id": "confidential",
-        "patient": "B",
-        "action": "allow",
-    }
-    answer = granted(world, post(browser, "/consent", **forged))
+    forged = {"scope": "system/*.cruds", "client_id": "confidential", "patient": "B"}
+    unwanted = ["See measurements and results", "Keep this access when you are not using the app"]
+    answer = granted(world, browser.submit(page, forged, press="allow", untick=unwanted))
     assert (answer["scope"], answer["patient"]) == ("launch/patient openid fhirUser patient/Condition.rs", "A")
     assert "refresh_token" not in answer
 

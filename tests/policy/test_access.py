@@ -119,9 +119,9 @@ def test_one_refresh_scope_is_granted_the_longer_one_if_it_may_be() -> None:
         "offline_access": ("offline_access", None),
         "online_access": ("", Reason.SUPERSEDED),
     }
-    refused = replace(DOCTOR, unticked=frozenset({"offline_access"}))
+    refused = replace(DOCTOR, agreed=ScopeSet.parse("online_access"))
     assert verdicts(refused, asked) == {
-        "offline_access": ("", Reason.NOT_CONSENTED),
+        "offline_access": ("", Reason.UNTICKED),
         "online_access": ("online_access", None),
     }
 
@@ -134,8 +134,8 @@ def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
 
 def test_what_the_person_unticked_is_not_granted() -> None:
     """security.md LC-10; the rest is."""
-    refused = replace(ALONE, unticked=frozenset({"patient/Condition.rs"}))
+    refused = replace(ALONE, agreed=ScopeSet.parse("patient/Observation.rs"))
     assert verdicts(refused, "patient/Condition.rs patient/Observation.rs") == {
-        "patient/Condition.rs": ("", Reason.NOT_CONSENTED),
+        "patient/Condition.rs": ("", Reason.UNTICKED),
         "patient/Observation.rs": ("patient/Observation.rs", None),
     }

@@ -7,7 +7,7 @@ from authz.scopes import Judgement, Limit, NamedScope, Reason, Scope, ScopeSet, 
 REGISTERED = Limit(
     Reason.NOT_REGISTERED, ScopeSet.parse("launch openid patient/*.rs offline_access"), "not registered for this client"
 )
-CONSENTED = Limit(Reason.NOT_CONSENTED, ScopeSet.parse("launch openid patient/Patient.rs"), "the user did not agree")
+CONSENTED = Limit(Reason.UNTICKED, ScopeSet.parse("launch openid patient/Patient.rs"), "the user did not agree")
 
 
 def test_each_requested_scope_gets_a_verdict_with_the_first_limit_that_changed_it() -> None:
@@ -18,7 +18,7 @@ def test_each_requested_scope_gets_a_verdict_with_the_first_limit_that_changed_i
         (
             Verdict("openid", ("openid",)),
             Verdict("patient/*.*", ("patient/Patient.read",), Reason.NOT_REGISTERED, "not registered for this client"),
-            Verdict("offline_access", (), Reason.NOT_CONSENTED, "the user did not agree"),
+            Verdict("offline_access", (), Reason.UNTICKED, "the user did not agree"),
             Verdict("user/*.rs", (), Reason.NOT_REGISTERED, "not registered for this client"),
             Verdict(
                 "patient/Patient.rd", ("patient/Patient.r",), Reason.NOT_REGISTERED, "not registered for this client"
@@ -77,14 +77,14 @@ def test_a_judgement_is_json() -> None:
                 "requested": "patient/*.read",
                 "outcome": "narrowed",
                 "granted": ["patient/Patient.read"],
-                "reason": "not_consented",
+                "reason": "unticked",
                 "detail": "the user did not agree",
             },
             {
                 "requested": "offline_access",
                 "outcome": "dropped",
                 "granted": [],
-                "reason": "not_consented",
+                "reason": "unticked",
                 "detail": "the user did not agree",
             },
             {"requested": "openid", "outcome": "granted", "granted": ["openid"], "reason": None, "detail": ""},

@@ -1,0 +1,107 @@
+"""What is asked, line by line, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from authz.consent import words
+from authz.consent.catalogue import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from authz.consent.catalogue import Catalogue
+    from authz.consent.choices import Part, Question
+    from authz.scopes import ResourceScope
+
+CHANGES = frozenset("cud")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line with a box."""
+
+    box: str
+    title: str
+    short: str = ""
+    meaning: tuple[str, str] = ("", "")  # what it is about, and what that means
+    writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Finer kinds to choose from, behind a summary; ``is_long``: it stays closed at first."""
+
+    title: str
+    entries: tuple[Row | Choice, ...]
+    is_long: bool = False
+
+
+def rows_of(entries: Iterable[Row | Choice]) -> Iterator[Row]:
+    for entry in entries:
+        if isinstance(entry, Row):
+            yield entry
+        else:
+            yield from rows_of(entry.entries)
+
+
+def without(entries: Iterable[Row | Choice], boxes: Collection[str]) -> Iterator[Row | Choice]:
+    """Leave out the lines with these boxes, and choices with nothing left to choose from."""
+    for entry in entries:
+        if isinstance(entry, Row):
+            if entry.box not in boxes:
+                yield entry
+        elif left := tuple(without(entry.entries, boxes)):
+            yield replace(entry, entries=left)
+
+
+def action_rows(question: Question, catalogue: Catalogue) -> tuple[Row, ...]:
+    """``See lab results``, ``Add and change lab results``."""
+    kind = kind_of(question.about.data, catalogue)
+    level = question.about.data.level
+    return tuple(
+        Row(box, words.sentence(letters, kind.title, level), kind.short, meaning(kind), writes=bool(letters & CHANGES))
+        for box, letters in question.actions
+    )
+
+
+def choice(question: Question) -> Choice | None:
+    about = question.about
+    return finer(about, is_long=about.data.type == "*") if about.parts else None
+
+
+def finer(part: Part, *, is_long: bool = False) -> Choice:
+    of_all = words.WHICH_OF_ALL, words.REST_OF_ALL
+    of_type = words.WHICH.format(title=part.kind.title), words.REST.format(title=part.kind.title)
+    title, rest = of_all if part.data.type == "*" else of_type
+    last = Row(part.box, words.capital(rest), words.REST_SHORT)
+    entries = (finer(one) if one.parts else part_row(one) for one in part.parts)
+    return Choice(title, (*entries, last), is_long)
+
+
+def part_row(part: Part) -> Row:
+    return Row(part.box, words.capital(part.kind.title), part.kind.short, meaning(part.kind))
+
+
+def meaning(kind: Kind) -> tuple[str, str]:
+    return words.capital(kind.title), kind.long
+
+
+def kind_of(data: ResourceScope, catalogue: Catalogue) -> Kind:
+    """The kind that this is, or else its type with what limits it, in words as far as there are any."""
+    whole = catalogue.of_type(data.type)
+    if not data.query:
+        return whole
+    if found := catalogue.of_data(data):
+        return found
+    limits = words.joined([constraint(data.type, *one, catalogue) for one in data.constraints])
+    title = words.LIMITED.format(title=whole.title, limits=limits)
+    return Kind(data.normal_form, title, words.LIMITED_SHORT, words.LIMITED_LONG.format(title=whole.title))
+
+
+def constraint(resource_type: str, name: str, values: tuple[str, ...], catalogue: Catalogue) -> str:
+    """One search parameter: ``lab results or vital signs``, ``status final``."""
+    known = {value: catalogue.of_value(resource_type, name, value) for value in values}
+    told = [kind.title if kind else value.rpartition("|")[2] or value for value, kind in known.items()]
+    return words.either(told) if all(known.values()) else f"{name} {words.either(told)}"

@@ -1,0 +1,57 @@
+"""What a set of scopes says, each access once; and whether whatever may be left of it can be said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from authz.scopes.constraints import implies
+from authz.scopes.scope_set import MAX_BYTES, MAX_SCOPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from authz.scopes.constraints import Query
+    from authz.scopes.resource import ResourceScope
+    from authz.scopes.scope import Scope
+    from authz.scopes.scope_set import ScopeSet
+
+
+def distinct(scopes: ScopeSet) -> tuple[ResourceScope, ...]:
+    """The resource scopes of a set in normal form: letters joined, without what a broader one of them says already.
+
+    ``patient/Observation.r``, ``patient/Observation.s`` and ``patient/Observation.rs?category=a`` are one; beside
+    ``patient/*.rs`` only ``cud`` is left of ``patient/Observation.cruds``. Together they allow what the set allows.
+    """
+    joined: dict[tuple[str, str, Query], ResourceScope] = {}
+    for scope in scopes.resources:
+        key = (scope.level, scope.type, scope.query)
+        letters = scope.interactions | joined.get(key, scope).interactions
+        joined[key] = replace(scope, interactions=letters, text="")
+    units = tuple(joined.values())
+    left = (unit.only(unit.interactions - _said_more_broadly(unit, units)) for unit in units)
+    return tuple(unit for unit in left if unit.interactions)
+
+
+def _said_more_broadly(unit: ResourceScope, units: Sequence[ResourceScope]) -> frozenset[str]:
+    broader = (
+        other.interactions
+        for other in units
+        if other is not unit
+        and other.level == unit.level
+        and other.type in ("*", unit.type)
+        and implies(unit.query, other.query)
+    )
+    return frozenset[str]().union(*broader)
+
+
+def fits(scopes: ScopeSet, pieces: Sequence[Scope]) -> bool:
+    """Whether whatever of ``pieces`` a set is narrowed to, what is left can be said within the size of a ScopeSet."""
+    count = size = 0
+    for scope in scopes:
+        made = [max(len(str(left)), len(left.normal_form)) for piece in pieces for left in scope.narrow((piece,))]
+        count += max(1, len(made))
+        size += max(len(str(scope)) + 1, sum(made) + len(made))
+        if count > MAX_SCOPES or size > MAX_BYTES:
+            return False
+    return len(pieces) <= MAX_SCOPES and sum(len(str(piece)) + 1 for piece in pieces) <= MAX_BYTES
