@@ -16,6 +16,7 @@ from authz.endpoints import (
     discovery,
     ehr_session,
     errors,
+    forward_auth,
     health,
     introspect,
     jwks,
@@ -43,7 +44,21 @@ if TYPE_CHECKING:
 
     from authz.outbound import Outbound
 
-PARTS = (authorize, consent, discovery, ehr_session, introspect, jwks, launch, login, revoke, support, token, userinfo)
+PARTS = (
+    authorize,
+    consent,
+    discovery,
+    ehr_session,
+    forward_auth,
+    introspect,
+    jwks,
+    launch,
+    login,
+    revoke,
+    support,
+    token,
+    userinfo,
+)
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0
 

@@ -23,6 +23,7 @@ from authz.consent.decide import Consents
 from authz.consent.describe import Describer
 from authz.consent.kinds_file import load as load_kinds
 from authz.discovery.documents import Discovery
+from authz.enforcement import Gateway, Upstream, UserReach
 from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.grants.base import GrantServices
 from authz.grants.caller import Callers
@@ -90,6 +91,7 @@ class Services:
     introspection: Introspection
     last_seen: LastSeen
     callers: Callers
+    gateway: Gateway
     token_server: TokenServer
     discovery: Discovery
     authorization: FrontChannel
@@ -189,6 +191,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         introspection=introspection,
         last_seen=last_seen,
         callers=Callers(fhir_servers, introspection, partial(token_server.authenticate, path="/introspect")),
+        gateway=Gateway(introspection, fhir_servers, Upstream(outbound), UserReach(users, clients, rights), trail),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),
         authorization=authorization,

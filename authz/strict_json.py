@@ -18,7 +18,7 @@ class NotStrictJson(ValueError):
     """Its text says what is wrong, without quoting any of the input."""
 
 
-def parse(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Any:
+def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH, max_nodes: int = MAX_NODES) -> Any:
     """The value of a JSON text (RFC 8259, RFC 7493 §2): UTF-8, depth 16, 1000 nodes or as said, 53 bit integers.
 
     Raises NotStrictJson.
@@ -27,7 +27,7 @@ def parse(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Any:
         decoded = text.decode() if isinstance(text, bytes) else text
     except UnicodeDecodeError as error:
         raise NotStrictJson("not UTF-8") from error
-    check_depth(decoded)
+    check_depth(decoded, max_depth)
     try:
         value = json.loads(
             decoded, object_pairs_hook=members, parse_constant=no_constant, parse_int=integer, parse_float=number
@@ -38,13 +38,13 @@ def parse(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Any:
     return value
 
 
-def check_depth(text: str) -> None:
+def check_depth(text: str, max_depth: int) -> None:
     """Before the parser sees it: the parser recurses. An unclosed string is left for it to find."""
     depth = 0
     for bracket in BRACKET.finditer(STRING.sub("", text)):
         depth += 1 if bracket.group() in "[{" else -1
-        if depth > MAX_DEPTH:
-            raise NotStrictJson(f"nested deeper than {MAX_DEPTH}")
+        if depth > max_depth:
+            raise NotStrictJson(f"nested deeper than {max_depth}")
 
 
 def check_nodes(value: Any, max_nodes: int = MAX_NODES) -> None:

@@ -32,6 +32,7 @@ class EventName(StrEnum):
     REFRESH_REPLAYED = "refresh.replayed"
     GRANT_REVOKED = "grant.revoked"
     INTROSPECTION_REFUSED = "introspection.refused"
+    FHIR_REFUSED = "fhir.refused"  # a request to a FHIR server, by the enforcement in front of it
     CALLER_REFUSED = "caller.refused"
     FETCH_REFUSED = "fetch.refused"
     RATE_LIMITED = "rate_limited"

@@ -48,6 +48,24 @@ def offered() -> list[FhirServer]:
     return [server for server in services().fhir_servers.all() if server.enabled]
 
 
+@bp.get("/fhir-servers/<name>/metadata")
+def metadata(name: str) -> ResponseReturnValue:
+    """The FHIR server's own CapabilityStatement, with what apps of SMART 1.0 look for (CS-01..05)."""
+    server = known_fhir_server(name)
+    statement = services().gateway.upstream.capability_statement(server)
+    content = described(statement, services().discovery.oauth_uris(server), server.base_url)
+    seconds = services().settings.discovery_max_age_seconds
+    return answer(lambda request: document(content, request, seconds, "application/fhir+json"))
+
+
+def described(statement: dict[str, Any], security: dict[str, Any], base_url: str) -> dict[str, Any]:
+    """The statement with its ``rest.security`` replaced, and without the address behind the proxy."""
+    rest = statement.get("rest")
+    modes = [{**item, "security": security} if isinstance(item, dict) else item for item in rest or []]
+    implementation = {"description": "FHIR server", **(statement.get("implementation") or {}), "url": base_url}
+    return {**statement, "implementation": implementation, "rest": modes}
+
+
 def known_fhir_server(name: str) -> FhirServer:
     server = services().fhir_servers.get(name)
     if server is None or not server.enabled:

@@ -32,6 +32,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
         ".well-known",
         "ehr-session",
         "fhir-servers",
+        "forward-auth",
         "healthz",
         "introspect",
         "jwks",

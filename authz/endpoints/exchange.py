@@ -24,6 +24,7 @@ REQUEST_ID = "authz.request_id"  # in the WSGI environment, put there by the out
 BODY_LIMIT = 64 * 1024  # security.md 3.5
 LARGE_BODY_LIMIT = 256 * 1024
 LARGE_BODIES = frozenset({"/launch"})
+PROXIED = "/forward-auth/"  # what a proxy asks about comes with its own body, whatever the method
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 MAX_USER_AGENT = 256
 
@@ -38,6 +39,8 @@ class HttpRequest:
     headers: Mapping[str, str]  # lower-case names; a header sent twice is joined with a comma
     body: bytes
     peer: Peer
+    remote: str = ""  # whose connection it is, be it a proxy's
+    raw_uri: str = ""  # the address as it was on the wire, nothing decoded; empty if the server does not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,15 @@ def from_environ(environ: WSGIEnvironment, public_path: str, trusted: Iterable[N
         path=path,
         query=environ.get("QUERY_STRING", ""),
         headers=headers_of(environ),
-        body=read_body(environ, LARGE_BODY_LIMIT if path in LARGE_BODIES else BODY_LIMIT)
-        if method in WITH_BODY
-        else b"",
+        body=read_body(environ, body_limit(path)) if method in WITH_BODY or path.startswith(PROXIED) else b"",
         peer=peer_of(environ, trusted),
+        remote=environ.get("REMOTE_ADDR", ""),
+        raw_uri=environ.get("RAW_URI", ""),
     )
+
+
+def body_limit(path: str) -> int:
+    return LARGE_BODY_LIMIT if path in LARGE_BODIES or path.startswith(PROXIED) else BODY_LIMIT
 
 
 def to_flask(answer: HttpAnswer) -> Response:

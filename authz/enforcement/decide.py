@@ -1,0 +1,73 @@
+"""May this token do that? One function: everything a request does must be allowed, each by scopes of one level."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.enforcement.fhir_request import accesses
+from authz.enforcement.level import Level
+from authz.enforcement.parameters import ANY
+from authz.enforcement.records import Sparing
+from authz.enforcement.routes import Kind
+from authz.enforcement.token import LEVELS, Token
+from authz.enforcement.url import Undecidable
+
+if TYPE_CHECKING:
+    from authz.enforcement.fhir_request import Access, FhirRequest, Server
+    from authz.enforcement.records import Records
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """``why``: a sentence for the app's developer, empty if it is allowed; ``scope``: what would have been needed."""
+
+    why: str = ""
+    scope: str = ""
+
+    @property
+    def is_allowed(self) -> bool:
+        return not self.why
+
+
+ALLOWED = Decision()
+
+
+def is_open(request: FhirRequest, server: Server) -> bool:
+    """Whether anybody may have this without a token: discovery, and a browser's preflight."""
+    try:
+        return all(access.kind is Kind.OPEN for access in accesses(request, server))
+    except Undecidable:
+        return False
+
+
+def decide(token: Token, request: FhirRequest, server: Server, records: Records) -> Decision:
+    """Allow or refuse a whole request. Raises Unavailable if the FHIR server had to be asked and did not answer."""
+    try:
+        found = accesses(request, server)
+    except Undecidable as undecidable:
+        return Decision(undecidable.why)
+    sparing = Sparing(records)
+    for access in found:
+        decision = judge(token, access, sparing, server.bases)
+        if not decision.is_allowed:
+            return decision
+    return ALLOWED
+
+
+def judge(token: Token, access: Access, records: Records, bases: tuple[str, ...]) -> Decision:
+    if access.kind is Kind.OPEN or (access.kind is Kind.READ and token.is_user(f"{access.type}/{access.id}")):
+        return ALLOWED
+    type_, letters = access.type or ANY, "".join(letter for letter in "cruds" if letter in access.letters)
+    why = f"no granted scope lets this app do this ({letters}) with {access.type or 'all types'}"
+    for level in LEVELS:
+        if not all(token.held(level, type_, letter) for letter in letters):
+            continue
+        try:
+            why = Level(token, level, access, records, bases).problem()
+        except Undecidable as undecidable:
+            why = undecidable.why
+        if not why:
+            return ALLOWED
+    wanted = "patient" if token.patient else "user" if token.fhir_user else "system"
+    return Decision(why, f"{wanted}/{type_}.{letters}")

@@ -1,0 +1,126 @@
+"""From a proxied request and a token to the ruling: the part of enforcement that has stores and servers behind it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from authz.audit.event import Event, EventName
+from authz.enforcement.decide import decide, is_open
+from authz.enforcement.fhir_request import Server, accesses
+from authz.enforcement.recent import Recent
+from authz.enforcement.token import LEVELS, NOBODY, Token
+from authz.enforcement.upstream import bases
+from authz.enforcement.url import Undecidable
+from authz.errors import BearerError, InvalidToken, NoToken, printable
+from authz.scopes import ScopeSet
+from authz.tokens.introspection import INACTIVE, Caller
+
+if TYPE_CHECKING:
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.enforcement.fhir_request import FhirRequest
+    from authz.enforcement.reach import UserReach
+    from authz.enforcement.upstream import Upstream
+    from authz.fhir_servers.registry import FhirServer, FhirServers
+    from authz.tokens.introspection import Introspection
+
+SERVER_SECONDS = 1.0  # a FHIR server that is switched off is off after this
+AUDIT_SECONDS = 60.0  # the same refusal of the same token is one line in the trail for so long
+
+
+class Refused(BearerError):
+    """RFC 6750 §3.1: the token does not give this; ``scope`` would, if it is not empty."""
+
+    code: ClassVar[str] = "insufficient_scope"
+    status: ClassVar[int] = 403
+
+    def __init__(self, description: str, scope: str = "") -> None:
+        super().__init__(description)
+        self.scope = scope
+
+    def headers(self) -> dict[str, str]:
+        challenge = super().headers()["WWW-Authenticate"]
+        return {"WWW-Authenticate": f'{challenge}, scope="{printable(self.scope)}"' if self.scope else challenge}
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Rules on requests to FHIR servers."""
+
+    introspection: Introspection
+    fhir_servers: FhirServers
+    upstream: Upstream
+    user_reach: UserReach
+    trail: Trail
+    servers: Recent[FhirServer | None] = field(default_factory=lambda: Recent(SERVER_SECONDS))
+    audited: Recent[bool] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
+
+    def fhir_server(self, name: str) -> FhirServer | None:
+        """The enabled FHIR server of this name."""
+        server = self.servers.get(name, lambda: self.fhir_servers.get(name))
+        return server if server is not None and server.enabled else None
+
+    def rule(self, server: FhirServer, request: FhirRequest, token: str | None, peer: Peer) -> dict[str, Any]:
+        """The members of the token's introspection answer if it may; none of them for what is open to everybody.
+
+        Raises NoToken, InvalidToken, Refused, or Unavailable where the answer can't be known now.
+        """
+        known = known_of(server)
+        if is_open(request, known):
+            return {}
+        if token is None:
+            raise NoToken("an access token is needed")
+        members = self.live(token, server)
+        carried = self.token(members, server, request, known)
+        decision = decide(carried, request, known, self.upstream.records(server))
+        if decision.is_allowed:
+            return members
+        self.audit(members, server, decision.why, peer)
+        raise Refused(decision.why, decision.scope)
+
+    def live(self, token: str, server: FhirServer) -> dict[str, Any]:
+        """RS-01, RS-02: active, in time, and made for this FHIR server."""
+        answer = self.introspection.answer(token, Caller(f"forward-auth/{server.name}", frozenset({server.name})))
+        if answer == INACTIVE:
+            raise InvalidToken("the access token is unknown, expired, revoked or of another FHIR server")
+        members: dict[str, Any] = json.loads(answer)
+        return members
+
+    def token(self, members: dict[str, Any], server: FhirServer, request: FhirRequest, known: Server) -> Token:
+        fhir_user = server.relative(members["fhirUser"]) if "fhirUser" in members else None
+        carried = Token(ScopeSet.parse(members["scope"]), members.get("patient"), fhir_user, NOBODY)
+        if not carried.scopes.has_level(LEVELS[1]):
+            return carried
+        try:
+            found = accesses(request, known)
+        except Undecidable:
+            return carried  # it will be refused as such
+        return replace(carried, user_reach=self.user_reach.of(members, fhir_user, server, found))
+
+    def audit(self, members: dict[str, Any], server: FhirServer, why: str, peer: Peer) -> None:
+        def write() -> bool:
+            event = Event(
+                EventName.FHIR_REFUSED,
+                outcome="refused",
+                reason=Refused.code,
+                sub=members.get("sub"),
+                client_id=members.get("client_id"),
+                fhir_server=server.name,
+                patient=members.get("patient"),
+                token_id=members.get("jti"),
+                peer=peer,
+                detail={"problem": printable(why)},
+            )
+            self.trail.refused(event)
+            return True
+
+        self.audited.get((members.get("jti"), why), write)
+
+
+def known_of(server: FhirServer) -> Server:
+    """What the pure part needs of a FHIR server's record."""
+    paths = {urlsplit(url).path.removesuffix("/") for url in (server.base_url, *server.aliases)}
+    return Server(tuple(sorted(paths, key=len, reverse=True)), server.resource_types, bases(server))
