@@ -62,6 +62,21 @@ def test_a_page_is_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text() == pages()[name]
 
 
+def test_the_documentation_says_who_is_responsible_for_what() -> None:
+    """SCP-06, FCX-08, REQ-22, REQ-68: the effect of `Patient.link`, the roles, the browsers, each one's part."""
+    page = " ".join((DOCS / "responsibilities.md").read_text().split())
+    for said in (
+        "by `Patient.link` that two records are about one person. That has no effect here",
+        "There is no list of roles to choose from: an item has the role that the EHR gave it",
+        "in any browser that is still maintained",
+        "(Internet Explorer) are not supported",
+        "**The FHIR server**, or the proxy before it that asks `/forward-auth` | that a token reaches no more than",
+        "which may always show less than a token allows",
+    ):
+        assert said in page
+    assert "docs/responsibilities.md" in (DOCS.parent / "README.md").read_text()
+
+
 def test_an_id_counts_where_a_test_cites_it(tmp_path: Path) -> None:
     """In its docstring and in the names of its cases; what only looks like an id is found out."""
     (tmp_path / "test_it.py").write_text(TESTS)
