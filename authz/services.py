@@ -28,11 +28,14 @@ from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.grants.base import GrantServices
 from authz.grants.caller import Callers
 from authz.grants.server import TokenServer
+from authz.keyring.launch_keys import LaunchKeys
 from authz.keyring.secrets import Secrets
 from authz.keyring.signing import Keyring
+from authz.launch.admission import Admission
 from authz.launch.direct import DirectWrites
 from authz.launch.directory import Directory
 from authz.launch.ehr_session import EhrSessions
+from authz.launch.signed import SignedLaunches
 from authz.launch.store import Launches
 from authz.login.by_password import ByPassword
 from authz.login.password import Passwords
@@ -76,6 +79,7 @@ class Services:
     outbound: Outbound
     secrets: Secrets
     keyring: Keyring
+    launch_keys: LaunchKeys
     trail: Trail
     sealer: Sealer
     fhir_servers: FhirServers
@@ -121,12 +125,16 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     users = Users(db, now, trail)
     ehr_sessions = EhrSessions(db, now)
     directory = Directory(fhir_servers, clients, users)
+    admission = Admission(db, backend, directory, trail)
+    ehrs = Ehrs(db, secrets, now)
+    launch_keys = LaunchKeys(db, settings.keys_dir, now)
     launches = Launches(
         db=db,
         backend=backend,
         secrets=secrets,
         directory=directory,
-        direct=DirectWrites(db, backend, directory, trail, now, possible=bool(settings.redis_url)),
+        direct=DirectWrites(backend, directory, admission, now, possible=bool(settings.redis_url)),
+        signed=SignedLaunches(settings.issuer, launch_keys, ehrs, directory, admission, now),
         ehr_sessions=ehr_sessions,
         trail=trail,
         now=now,
@@ -176,10 +184,11 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         outbound=outbound,
         secrets=secrets,
         keyring=keyring,
+        launch_keys=launch_keys,
         trail=trail,
         sealer=Sealer(db, keyring, now),
         fhir_servers=fhir_servers,
-        ehrs=Ehrs(db, secrets, now),
+        ehrs=ehrs,
         clients=clients,
         users=users,
         passwords=passwords,

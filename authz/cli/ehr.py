@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -9,7 +10,7 @@ from authz.audit.event import EventName
 from authz.cli.context import record, secret_from_stdin, services
 from authz.cli.options import overlap_option
 from authz.cli.output import json_option, show, show_list
-from authz.errors import NotFound
+from authz.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -76,6 +77,35 @@ def update(client_id: str, fhir_servers: tuple[str, ...]) -> None:
     show(as_record(changed))
 
 
+@ehr.command("set-keys")
+@click.argument("client_id")
+@click.argument("file", type=click.File())
+@json_option
+def set_keys(client_id: str, file: IO[str]) -> None:
+    """Let an EHR sign launches: FILE (or -) has its public keys, a JWK Set for RS384 or ES384."""
+    try:
+        jwks = json.load(file)
+    except ValueError as error:
+        raise InvalidValue(f"{file.name}: is not JSON") from error
+    change_keys(client_id, jwks, "keys_set")
+
+
+@ehr.command("remove-keys")
+@click.argument("client_id")
+@json_option
+def remove_keys(client_id: str) -> None:
+    """Believe no launch that an EHR signed, waiting ones included; what was granted stays."""
+    change_keys(client_id, None, "keys_removed")
+
+
+def change_keys(client_id: str, jwks: dict[str, Any] | None, reason: str) -> None:
+    with services() as made, made.db.write() as session:
+        changed = made.ehrs.set_keys(session, client_id, jwks)
+        detail = {"kids": as_record(changed)["keys"]}
+        record(made, session, EventName.EHR_CHANGED, reason, client_id=client_id, detail=detail)
+    show(as_record(changed))
+
+
 @ehr.command()
 @click.argument("client_id")
 @json_option
@@ -131,4 +161,9 @@ def rotate_secret(client_id: str, overlap_seconds: int) -> None:
 
 
 def as_record(found: Ehr) -> dict[str, Any]:
-    return {"client_id": found.client_id, "fhir_servers": sorted(found.fhir_servers), "enabled": found.enabled}
+    return {
+        "client_id": found.client_id,
+        "fhir_servers": sorted(found.fhir_servers),
+        "keys": [key["kid"] for key in found.jwks["keys"]] if found.jwks else [],
+        "enabled": found.enabled,
+    }

@@ -7,6 +7,7 @@ import click
 
 from authz.audit.event import EventName
 from authz.cli.context import record, services
+from authz.cli.launch_keys import launch_keys
 from authz.cli.output import json_option, show, show_list
 from authz.keyring.rotation import Rotation, all_keys
 from authz.keyring.secrets import rotate_file
@@ -21,7 +22,10 @@ COLUMNS = ("kid", "state", "alg", "created_at", "activated_at", "retired_at")
 
 @click.group()
 def keys() -> None:
-    """Signing keys, and the secrets of this server."""
+    """Signing keys, launch keys, and the secrets of this server."""
+
+
+keys.add_command(launch_keys)
 
 
 @keys.command()

@@ -5,8 +5,6 @@ Pure: reads and checks one JWT against registered keys and a time. Whether its `
 
 from __future__ import annotations
 
-import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,25 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 
-from authz import strict_json
-from authz.clients.jwks import key_problem
-from authz.strict_json import NotStrictJson
+from authz.keyring.compact import NotCompact, read_jws
+from authz.keyring.public_keys import ALGORITHMS, find_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-ALGORITHMS = ("RS384", "ES384")
 MAX_BYTES = 16 * 1024
 MAX_JTI = 255
 MAX_AHEAD = 300  # seconds from now to exp (ASY-09)
 LEEWAY = 60  # seconds that two clocks may differ
-SEGMENT = re.compile(r"[A-Za-z0-9_-]+")
 REFUSED_HEADERS = frozenset({"crit", "b64", "zip"})
-KEY_TYPES = {"RS384": "RSA", "ES384": "EC"}
-MATERIAL = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
 
 
 class BadAssertion(ValueError):
@@ -72,32 +64,11 @@ def read(token: str) -> Assertion:
     """Take the JWT apart. Raises BadAssertion for anything that is not a compact JWS of two JSON objects."""
     if len(token) > MAX_BYTES:
         raise BadAssertion("longer than 16 KB")
-    match token.split("."):
-        case [header, claims, signature]:
-            decoded(signature)
-            return Assertion(token, json_object(decoded(header)), json_object(decoded(claims)))
-        case _:
-            raise BadAssertion("not three segments")
-
-
-def decoded(segment: str) -> bytes:
-    """The one spelling of each byte string (RFC 4648 §3.5): no padding, no stray bits."""
-    if not SEGMENT.fullmatch(segment) or len(segment) % 4 == 1:
-        raise BadAssertion("not base64url")
-    content = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    if urlsafe_b64encode(content).rstrip(b"=") != segment.encode():
-        raise BadAssertion("not base64url")
-    return content
-
-
-def json_object(content: bytes) -> dict[str, Any]:
     try:
-        value = strict_json.parse(content)
-    except NotStrictJson as error:
+        header, claims = read_jws(token)
+    except NotCompact as error:
         raise BadAssertion(str(error)) from error
-    if not isinstance(value, dict):
-        raise BadAssertion("not a JSON object")
-    return value
+    return Assertion(token, header, claims)
 
 
 def claimed(assertion: Assertion, jwks_uri: str | None, audiences: Collection[str], now: datetime) -> Proved:
@@ -125,13 +96,11 @@ def verify(assertion: Assertion, jwks: dict[str, Any]) -> None:
 
     Raises KeyNotFound if there is none or it is another one, and if there are several.
     """
-    algorithm = str(assertion.header["alg"])
-    kid, kty = assertion.header["kid"], KEY_TYPES[algorithm]
-    found = [key for key in jwks["keys"] if suits(key, kid, kty, algorithm)]
-    if len(found) != 1:
+    key = find_key(jwks, assertion.header["kid"], str(assertion.header["alg"]))
+    if key is None:
         raise KeyNotFound("not exactly one usable key has this kid and the type of this alg")
     try:
-        jws.deserialize_compact(assertion.token, imported(found[0]), algorithms=list(ALGORITHMS))
+        jws.deserialize_compact(assertion.token, key, algorithms=list(ALGORITHMS))
     except (JoseError, ValueError, TypeError) as error:
         raise KeyNotFound("the signature does not verify") from error
 
@@ -162,23 +131,3 @@ def check_header(header: dict[str, Any], jwks_uri: str | None) -> None:
         raise BadAssertion("kid is missing")
     if "jku" in header and (jwks_uri is None or header["jku"] != jwks_uri):
         raise BadAssertion("jku is not the address where this client is registered to publish its keys")
-
-
-def suits(key: object, kid: str, kty: str, algorithm: str) -> bool:
-    """Whether this is a usable key of that name and type; one for something else is as good as absent (ASY-25)."""
-    if not isinstance(key, dict) or (key.get("kid"), key.get("kty")) != (kid, kty):
-        return False
-    operations = key.get("key_ops", ["verify"])
-    meant = key.get("use", "sig") == "sig" and key.get("alg", algorithm) == algorithm
-    return (
-        meant
-        and isinstance(operations, list)
-        and "verify" in operations
-        and (kty != "EC" or key.get("crv") == "P-384")
-        and key_problem(key) is None
-    )
-
-
-def imported(key: dict[str, Any]) -> RSAKey | ECKey:
-    material = {name: key[name] for name in MATERIAL[key["kty"]]}
-    return RSAKey.import_key(material) if key["kty"] == "RSA" else ECKey.import_key(material)

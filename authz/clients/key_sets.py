@@ -17,8 +17,8 @@ from authz import strict_json
 from authz.audit.event import Event, EventName
 from authz.clients.assertion import BadAssertion
 from authz.clients.freshness import freshness
-from authz.clients.jwks import MAX_KEYS
 from authz.errors import Unavailable
+from authz.keyring.public_keys import MAX_KEYS
 from authz.outbound import FetchFailed
 
 if TYPE_CHECKING:

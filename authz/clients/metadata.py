@@ -14,10 +14,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, validate, validates_sc
 from marshmallow import fields as mm
 
 from authz.clients.client import BY_KEY, NO_AUTHENTICATION
-from authz.clients.jwks import jwks_problems
 from authz.clients.redirect_uri import LAUNCH_PARAMETERS, problems
 from authz.errors import InvalidScope, OAuthError
 from authz.fhir_servers.url import origin_problems
+from authz.keyring.public_keys import jwks_problems
 from authz.scopes import ScopeSet, UnknownScope
 
 if TYPE_CHECKING:

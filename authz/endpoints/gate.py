@@ -24,6 +24,7 @@ MAX_JWT = 16 * 1024
 MAX_SCOPE = 8_000
 MAX_SCOPES = 200
 MAX_URI = 2_048
+MAX_LAUNCH = 8_192  # a handle, or a signed and encrypted launch
 MAX_VALUE = 16 * 1024
 MAX_BYTES = {  # of the decoded value in UTF-8
     "state": 4_096,
@@ -34,7 +35,7 @@ MAX_BYTES = {  # of the decoded value in UTF-8
     "aud": MAX_URI,
     "resource": MAX_URI,
     "request_uri": MAX_URI,
-    "launch": MAX_URI,
+    "launch": MAX_LAUNCH,
     "client_id": 256,
     "client_assertion": MAX_JWT,
     "id_token_hint": MAX_JWT,

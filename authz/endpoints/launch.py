@@ -10,6 +10,7 @@ from flask import Blueprint
 
 from authz.audit.event import EventName
 from authz.endpoints.current import answer, services
+from authz.endpoints.document import document
 from authz.endpoints.ehr_caller import for_ehr
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import json_object
@@ -62,6 +63,11 @@ def withdraw(request: HttpRequest, launch_id: str) -> HttpAnswer:
     return for_ehr(request, EventName.LAUNCH_REFUSED, serve)
 
 
+def jwks(request: HttpRequest) -> HttpAnswer:
+    """The key that EHRs encrypt launches to (RFC 7517 §5); anybody may know it."""
+    return document(services().launch_keys.public_jwks(), request, services().settings.jwks_max_age_seconds)
+
+
 def checked(launch_id: str) -> str:
     if not LAUNCH_ID.fullmatch(launch_id):
         raise NotFound("no such launch")
@@ -71,6 +77,11 @@ def checked(launch_id: str) -> str:
 @bp.post("/launch")
 def create_view() -> ResponseReturnValue:
     return answer(create)
+
+
+@bp.get("/launch/jwks")
+def jwks_view() -> ResponseReturnValue:
+    return answer(jwks)
 
 
 @bp.get("/launch/<launch_id>")

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import secrets as random
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.fhir_servers.model import EhrFhirServerRow, EhrRow, FhirServerRow
 from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
+from authz.keyring.public_keys import ALGORITHMS, find_key, jwks_problems
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
 from authz.storage.database import insert_once
 
@@ -28,6 +29,7 @@ class Ehr:
     client_id: str
     fhir_servers: frozenset[str]
     enabled: bool
+    jwks: dict[str, Any] | None = field(default=None, hash=False, repr=False)  # its keys, if it may sign launches
 
 
 class Ehrs:
@@ -84,6 +86,14 @@ class Ehrs:
         row.enabled = enabled
         return as_ehr(session, row)
 
+    def set_keys(self, session: Session, client_id: str, jwks: dict[str, Any] | None) -> Ehr:
+        """The public keys by which it signs launches; None: it may not. Raises InvalidValue for all that is wrong."""
+        row = self.row(session, client_id)
+        if jwks is not None and (problems := jwks_problems(jwks) or unusable(jwks)):
+            raise InvalidValue("; ".join(problems))
+        row.jwks = jwks
+        return as_ehr(session, row)
+
     def remove(self, session: Session, client_id: str) -> None:
         self.row(session, client_id)
         session.execute(delete(EhrRow).where(EhrRow.client_id == client_id))
@@ -104,4 +114,9 @@ class Ehrs:
 
 def as_ehr(session: Session, row: EhrRow) -> Ehr:
     names = session.scalars(select(EhrFhirServerRow.fhir_server).where(EhrFhirServerRow.ehr == row.client_id))
-    return Ehr(row.client_id, frozenset(names), row.enabled)
+    return Ehr(row.client_id, frozenset(names), row.enabled, row.jwks)
+
+
+def unusable(jwks: dict[str, Any]) -> list[str]:
+    usable = [key for key in jwks["keys"] for name in ALGORITHMS if find_key(jwks, key["kid"], name) is not None]
+    return [] if usable else [f"none of the keys is for {' or '.join(ALGORITHMS)}"]

@@ -42,6 +42,7 @@ class EhrRow(Base):
 
     client_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     secrets: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # its keys, to sign launches
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from authz.audit.event import EventName
 from authz.errors import InvalidRequest
-from authz.launch.launch import Launch, LaunchUnusable, Unusable, launch_id_of, launch_of
-from authz.launch.record import Seal
+from authz.launch.admission import MAX_SECONDS
+from authz.launch.launch import Launch, LaunchUnusable, Origin, Unusable, launch_id_of
 from authz.launch.request import CLOCKS_APART_SECONDS, check_auth_time, load
 from authz.launch.schema import RECORD
 
@@ -17,24 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from authz.audit.trail import Trail
-    from authz.launch.directory import Directory, Vetted
+    from authz.launch.admission import Admission
+    from authz.launch.directory import Directory
     from authz.launch.request import LaunchRequest
-    from authz.storage.database import Database
     from authz.storage.short_lived import Backend
-
-SEEN = "launch-seen:"
-MAX_SECONDS = 300
 
 
 @dataclass(frozen=True, slots=True)
 class DirectWrites:
     """Judges records that bear no seal: nothing in them is believed that is not known here."""
 
-    db: Database
     backend: Backend
     directory: Directory
-    trail: Trail
+    admission: Admission
     now: Callable[[], datetime]
     possible: bool  # the store is Redis
 
@@ -55,7 +49,7 @@ class DirectWrites:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, cause.description) from cause
         if not vetted.server.redis_launches:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, "the FHIR server does not allow launches from Redis")
-        return self.admit(digest, vetted)
+        return self.admission.admit(digest, vetted, None, Origin.REDIS)
 
     def check_life(self, asked: LaunchRequest, key: str, launch_id: str) -> None:
         """Both ends are capped: what the record says, and what Redis will do."""
@@ -69,16 +63,3 @@ class DirectWrites:
             raise LaunchUnusable(Unusable.UNKNOWN, launch_id)
         if left > MAX_SECONDS:
             raise LaunchUnusable(Unusable.LONG_LIVED, launch_id, f"the key lives longer than {MAX_SECONDS} s")
-
-    def admit(self, digest: str, vetted: Vetted) -> Launch:
-        first = self.backend.get(SEEN + digest)[0] is None
-        if not first and vetted.person.sub is not None:
-            return self.launch(digest, vetted, vetted.person.sub)
-        with self.db.write() as session:
-            launch = self.launch(digest, vetted, self.directory.sub(session, vetted))
-            self.trail.record(session, launch.event(EventName.LAUNCH_CREATED))
-        self.backend.put({SEEN + digest: b"1"}, MAX_SECONDS)
-        return launch
-
-    def launch(self, digest: str, vetted: Vetted, sub: str) -> Launch:
-        return launch_of(digest, vetted.asked, vetted.server.name, Seal(sub, None), is_direct=True)

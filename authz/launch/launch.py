@@ -37,7 +37,17 @@ class Unusable(StrEnum):
     USER_GONE = "user_gone"
     MALFORMED = "launch_malformed"
     LONG_LIVED = "launch_long_lived"
+    UNTRUSTED = "launch_untrusted"  # a JWT that no trusted EHR made for us
     FOREIGN = "launch_foreign"  # names what is not known or not allowed here
+
+
+class Origin(StrEnum):
+    """How a launch came to be, in the audit trail's words."""
+
+    OPERATOR = "operator"
+    EHR = "ehr"  # POST /launch
+    REDIS = "redis"  # written straight into Redis (decision 4)
+    JWT = "jwt"  # signed and encrypted by the EHR
 
 
 class LaunchUnusable(Exception):
@@ -67,7 +77,7 @@ class Launch:
     launch_url: str | None = None  # as registered
     session: str | None = None  # the EHR's id of its session
     web_messaging_origin: str | None = None
-    is_direct: bool = False  # written straight into Redis (decision 4)
+    origin: Origin = Origin.EHR
 
     def url_to_open(self, handle: str) -> str | None:
         """The launch URL with ``iss`` and ``launch``; a query it has already is kept (SMART LAU-01, LAU-05)."""
@@ -111,6 +121,7 @@ class Launch:
                 "context": LaunchContext.from_parameters(members["context"]),
                 "expires_at": datetime.fromtimestamp(members["expires_at"], UTC),
                 "auth_time": datetime.fromtimestamp(members["auth_time"], UTC),
+                "origin": Origin(members["origin"]),
             }
         )
 
@@ -126,11 +137,11 @@ class Launch:
             grant_id=grant_id,
             launch_id=self.launch_id,
             peer=peer,
-            detail={"ehr": self.ehr, "written_by": "redis" if self.is_direct else "ehr" if self.ehr else "operator"},
+            detail={"ehr": self.ehr, "written_by": str(self.origin)},
         )
 
 
-def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, *, is_direct: bool = False) -> Launch:
+def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, origin: Origin) -> Launch:
     """Put together what the record says and what was found out; without ``auth_time`` the earliest it can have been."""
     assert asked.exp is not None  # the schema of a record requires it
     expires_at = datetime.fromtimestamp(asked.exp, UTC)
@@ -149,7 +160,7 @@ def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, *
         launch_url=asked.launch_url,
         session=asked.session,
         web_messaging_origin=asked.web_messaging_origin,
-        is_direct=is_direct,
+        origin=origin,
     )
 
 

@@ -45,6 +45,27 @@ it, `DELETE` takes it back while it waits; other EHRs get 404. Refusals are `{{"
 `POST /ehr-session/end` and `/ehr-session/touch` take `{{"fhir_server", "session"}}` and answer 204. Ending a session
 ends its `online_access`; touching it keeps that alive.
 
+## Signed and encrypted, without a call
+
+An EHR may make a launch by itself: a JWT that it signs and encrypts, and gives to the app as `launch`. One time:
+
+1. We: `authz keys launch rotate` makes the key to encrypt to; it is published at `/launch/jwks`, apart from `/jwks`.
+2. The EHR sends its public keys (RS384, or ES384 on P-384): `authz ehr set-keys EHR FILE`.
+
+For each launch:
+
+1. Claims: the record above and `iss` (the EHR's client id), `aud` (our issuer, as in its discovery document), `exp` (at
+   most 300 s ahead), `jti` (never used before); `iat` and `nbf` may be there too. No other claim.
+2. Sign them as a compact JWS; its header is `alg`, `kid` and `typ: launch+jwt`, and nothing else.
+3. Encrypt that as a compact JWE to the key of `/launch/jwks`: `alg: ECDH-ES`, `enc: A256GCM`, `cty: JWT`, `kid` and
+   `epk`, and nothing else (no `zip`).
+4. Open the app's launch URL with `iss` (the record's `fhir_server`) and `launch` (the JWE). Keep that short: a browser
+   sends it in a URL, and more than 8192 bytes are refused.
+
+It is used once, by `iss` and `jti`, however often it is signed or encrypted. The launch can not be taken back, but ends
+with its session (`POST /ehr-session/end`) and its `exp`. If a key is stolen: `authz ehr remove-keys`, and `authz ehr
+disable` to end what was granted as well. Making, use and refusal are audited (`written_by: jwt`).
+
 ## Straight into Redis
 
 Off until `authz fhir-server update NAME --redis-launches`, and only with Redis as the short-lived store. Whoever may

@@ -10,12 +10,13 @@ from sqlalchemy import select
 
 from authz.audit.event import EventName
 from authz.errors import InvalidRequest, NotFound
-from authz.launch.direct import MAX_SECONDS
-from authz.launch.launch import Launch, LaunchUnusable, Unusable, launch_id_of, launch_of
+from authz.launch.admission import MAX_SECONDS
+from authz.launch.launch import Launch, LaunchUnusable, Origin, Unusable, launch_id_of, launch_of
 from authz.launch.model import SpentLaunchRow
 from authz.launch.record import Seal, sealed, unsealed
 from authz.launch.request import check_auth_time, load
 from authz.launch.schema import LAUNCH, RECORD
+from authz.launch.signed import is_signed
 from authz.storage.database import insert_once
 from authz.storage.records import HANDLE_BYTES, digest, plausible
 from authz.strict_json import NotStrictJson
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from authz.launch.direct import DirectWrites
     from authz.launch.directory import Directory
     from authz.launch.ehr_session import EhrSessions
+    from authz.launch.signed import SignedLaunches
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
 
@@ -51,6 +53,7 @@ class Launches:
     secrets: Secrets
     directory: Directory
     direct: DirectWrites
+    signed: SignedLaunches
     ehr_sessions: EhrSessions
     trail: Trail
     now: Callable[[], datetime]
@@ -75,7 +78,7 @@ class Launches:
             if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
                 raise InvalidRequest("session: this EHR session has ended")
             seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else None)
-            launch = launch_of(key, load(RECORD, members), vetted.server.name, seal)
+            launch = launch_of(key, load(RECORD, members), vetted.server.name, seal, origin_of(seal))
             self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
             record = self.record(members, key, seal)
             # before the commit: if that fails, the record's handle is never told and so never used
@@ -96,7 +99,11 @@ class Launches:
             return None
 
     def read(self, handle: str) -> Launch:
-        """The launch of a handle from anywhere. Raises LaunchUnusable saying why not."""
+        """The launch of a handle from anywhere, or of a JWT. Raises LaunchUnusable saying why not."""
+        if is_signed(handle):
+            proved = self.signed.prove(handle)
+            self.check_unspent(proved.digest)
+            return self.checked(self.signed.admit(proved))
         if not plausible(handle):
             raise LaunchUnusable(Unusable.UNKNOWN)
         return self.find(digest(handle))
@@ -104,13 +111,19 @@ class Launches:
     def find(self, key: str) -> Launch:
         """The launch of a handle's digest. Raises LaunchUnusable saying why not."""
         stored = self.backend.get(RECORDS + key)[0]
-        with self.db.read() as session:  # also for an unknown one: a restored store must not revive what was used
+        self.check_unspent(key)  # also for an unknown one: a restored store must not revive what was used
+        if stored is None:
+            raise LaunchUnusable(Unusable.UNKNOWN)
+        return self.checked(self.understand(key, stored))
+
+    def check_unspent(self, key: str) -> None:
+        with self.db.read() as session:
             spent = session.get(SpentLaunchRow, key)
         if spent is not None:
             raise LaunchUnusable(Unusable.USED if spent.state == USED else Unusable.WITHDRAWN, spent.launch_id)
-        if stored is None:
-            raise LaunchUnusable(Unusable.UNKNOWN)
-        launch = self.understand(key, stored)
+
+    def checked(self, launch: Launch) -> Launch:
+        """The launch, if its time, its user and its EHR session are still there. Raises LaunchUnusable."""
         if launch.expires_at <= self.now():
             raise LaunchUnusable(Unusable.UNKNOWN, launch.launch_id)
         if not self.directory.is_welcome(launch.user_sub):
@@ -135,7 +148,7 @@ class Launches:
         server = self.directory.fhir_servers.by_aud(asked.fhir_server)
         if server is None:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, "the FHIR server was removed or switched off")
-        return launch_of(key, asked, server.name, seal)
+        return launch_of(key, asked, server.name, seal, origin_of(seal))
 
     def claim(self, launch_digest: str, claimant: str) -> bool:
         """Tie a launch to the first request that comes with it; only that one may come again (decision 14)."""
@@ -211,3 +224,8 @@ class Launches:
 
 def is_of(ehr: Ehr, launch: Launch | SpentLaunchRow) -> bool:
     return launch.ehr == ehr.client_id and launch.fhir_server in ehr.fhir_servers
+
+
+def origin_of(seal: Seal) -> Origin:
+    """Of a record that this server sealed."""
+    return Origin.OPERATOR if seal.ehr is None else Origin.EHR

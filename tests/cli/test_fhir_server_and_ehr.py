@@ -152,7 +152,7 @@ def test_an_ehr_is_bound_to_its_fhir_servers(hospital: Cli) -> None:
     """It may create launches, end sessions and check handles there."""
     added = hospital("ehr", "add", "--fhir-server", "main", "--client-id", "epic")
     assert len(added.pop("client_secret")) == 43
-    epic = {"client_id": "epic", "fhir_servers": ["main"], "enabled": True}
+    epic = {"client_id": "epic", "fhir_servers": ["main"], "keys": [], "enabled": True}
     assert added == epic
     assert hospital("ehr", "list") == [epic]
     hospital("fhir-server", "add", "other", "--base-url", "https://other.example/r4")

@@ -74,7 +74,7 @@ class Scene:
 
 
 def client(client_id: str, jwks_uri: str | None = None, jwks: dict[str, Any] | None = None) -> Client:
-    row = ClientRow(client_id=client_id, client_name="Bulk", token_endpoint_auth_method="private_key_jwt")
+    row = ClientRow(client_id=client_id, client_name="Bulk", token_endpoint_auth_method="private_key_jwt", legacy={})
     row.application_type, row.scope, row.about, row.enabled = "web", "", {}, True
     row.grant_types = row.redirect_uris = row.launch_uris = row.allowed_origins = row.fhir_servers = []
     row.skip_consent_in_ehr_launch = row.any_loopback_port = False

@@ -12,7 +12,7 @@ import redis
 
 from authz.errors import InvalidRequest
 from authz.launch.context import LaunchContext
-from authz.launch.launch import Launch, launch_id_of
+from authz.launch.launch import Launch, Origin, launch_id_of
 from authz.launch.resolve import Asked, EhrLaunch, resolve
 from authz.launch.store import RECORDS
 from authz.scopes import ScopeSet
@@ -87,7 +87,7 @@ def test_a_record_written_straight_into_redis_is_a_launch(redis_world: World, sc
         expires_at=found.launch.expires_at,
         auth_time=redis_world.clock(),  # the earliest it can have been written
         session="s-1",
-        is_direct=True,
+        origin=Origin.REDIS,
     )
     assert found.launch.expires_at.timestamp() == record["exp"]
 
@@ -134,7 +134,12 @@ REFUSED: list[tuple[str, dict[str, Any], str, str]] = [
     ("server", {"fhir_server": "https://evil.example/"}, "launch_foreign", "fhir_server: no such FHIR server"),
     ("user", {"user": "nobody"}, "launch_foreign", "user: no such person here"),
     ("user-off", {"user": "gone"}, "launch_foreign", "user: no such person here"),
-    ("not-allowed", {"fhir_server": LAB}, "launch_foreign", "the FHIR server does not allow launches from Redis"),
+    (
+        "not-allowed",
+        {"fhir_server": LAB, "patient": None},
+        "launch_foreign",
+        "the FHIR server does not allow launches from Redis",
+    ),
 ]
 
 

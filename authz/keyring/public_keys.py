@@ -1,4 +1,7 @@
-"""Public keys of a client, as they may be registered (SMART REG-05..09, security.md RG-10)."""
+"""Public keys of others, by which they sign: as they may be registered, and the one that a header names.
+
+SMART REG-05..09, ASY-12, security.md RG-10.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+ALGORITHMS = ("RS384", "ES384")  # by which apps and EHRs sign (SMART ASY-02)
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
 PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -57,3 +61,31 @@ def ec_problem(key: dict[str, Any]) -> str | None:
 
 
 CHECKS = {"RSA": rsa_problem, "EC": ec_problem}
+KEY_TYPES = {"RS384": "RSA", "ES384": "EC"}
+MATERIAL = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
+
+
+def find_key(jwks: dict[str, Any], kid: str, algorithm: str) -> RSAKey | ECKey | None:
+    """The one usable key of this name for this algorithm; None if there is none, or several."""
+    found = [key for key in jwks["keys"] if suits(key, kid, KEY_TYPES[algorithm], algorithm)]
+    return imported(found[0]) if len(found) == 1 else None
+
+
+def suits(key: object, kid: str, kty: str, algorithm: str) -> bool:
+    """Whether this is a usable key of that name and type; one for something else is as good as absent (ASY-25)."""
+    if not isinstance(key, dict) or (key.get("kid"), key.get("kty")) != (kid, kty):
+        return False
+    operations = key.get("key_ops", ["verify"])
+    meant = key.get("use", "sig") == "sig" and key.get("alg", algorithm) == algorithm
+    return (
+        meant
+        and isinstance(operations, list)
+        and "verify" in operations
+        and (kty != "EC" or key.get("crv") == "P-384")
+        and key_problem(key) is None
+    )
+
+
+def imported(key: dict[str, Any]) -> RSAKey | ECKey:
+    material = {name: key[name] for name in MATERIAL[key["kty"]]}
+    return RSAKey.import_key(material) if key["kty"] == "RSA" else ECKey.import_key(material)
