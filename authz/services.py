@@ -47,6 +47,7 @@ from authz.policy.rights import user_rights
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
 from authz.support.case import Cases
+from authz.support.self_test import SelfTests
 from authz.tokens.code import Codes
 from authz.tokens.hot import HotAnswers
 from authz.tokens.id_token import IdTokens
@@ -100,6 +101,7 @@ class Services:
     discovery: Discovery
     authorization: FrontChannel
     cases: Cases
+    self_tests: SelfTests
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -205,4 +207,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         discovery=Discovery(settings, token_server.grant_types),
         authorization=authorization,
         cases=Cases(db, backend, (clients, fhir_servers), now),
+        self_tests=SelfTests(backend),
     )

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 import click
 
 from authz.cli import main as command_line
+from authz.doctor.finding import KINDS
 from authz.launch.reference import reference as launch_record
 from authz.settings import Settings
+from authz.support.explanations import REFUSALS, SCOPES
 from docs.citations import RULES, Citations, Rules
 from docs.conformance import cases_page, conformance_page
 
@@ -78,6 +80,34 @@ def commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Com
             yield from commands(found, f"{path} {name}")
 
 
+def doctor_page() -> str:
+    """A table of everything ``authz doctor`` can find."""
+    lines = [
+        "# What authz doctor finds",
+        "",
+        "`authz doctor` changes nothing and waits five seconds for an answer. Exit code 1 if there is an error.",
+        '`--json` prints `{"findings": [{"id", "severity", "about", "problem", "fix"}]}`; an id stays what it is.',
+        "",
+        "| id | severity | fix |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{name}` | {kind.severity.value} | {kind.fix} |" for name, kind in sorted(KINDS.items())]
+    return "\n".join(lines) + "\n"
+
+
+def reasons_page() -> str:
+    """The reasons of refusals and verdicts, as ``/support`` shows them."""
+    lines = [
+        "# Reasons",
+        "",
+        "Why a request was refused, or a scope narrowed or dropped. The server shows the same at `/support`.",
+    ]
+    for title, table in (("Refusals", REFUSALS), ("Scopes", SCOPES)):
+        lines += ["", f"## {title}", "", "| reason | meaning | what to do |", "|---|---|---|"]
+        lines += [f"| `{reason}` | {why.meaning} | {why.advice} |" for reason, why in table.items()]
+    return "\n".join(lines) + "\n"
+
+
 def pages() -> dict[str, str]:
     """The pages by their path under docs."""
     citations = cited()
@@ -86,6 +116,8 @@ def pages() -> dict[str, str]:
         "reference/settings.md": settings_page(),
         "reference/cli.md": cli_page(),
         "reference/launch-record.md": launch_record(),
+        "reference/doctor.md": doctor_page(),
+        "reference/reasons.md": reasons_page(),
         "reference/tests.md": cases_page(citations),
     }
 

@@ -22,6 +22,7 @@ GROUPS = {
     "authorization": "what apps were granted, and why not more",
     "client": "apps that may ask for access",
     "db": "the database's schema",
+    "doctor": "what to mend in the running installation",
     "ehr": "credentials of EHRs",
     "fhir-server": "FHIR servers this server protects",
     "keys": "signing keys and the file of secrets",

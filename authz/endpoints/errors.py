@@ -39,6 +39,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
         "launch",
         "readyz",
         "revoke",
+        "self-test",
         "token",
         "userinfo",
     }

@@ -120,6 +120,17 @@ class RedisBackend:
         policy = info(self._one("INFO", "memory")).get("maxmemory_policy")
         return [] if policy == "noeviction" else [f"Redis has maxmemory-policy {policy}; it must be noeviction"]
 
+    def facts(self) -> dict[str, str]:
+        """INFO of server, memory and persistence, and ``save`` where CONFIG may be asked."""
+        found: dict[str, str] = {}
+        for section in ("server", "memory", "persistence"):
+            found |= info(self._one("INFO", section))
+        try:
+            found["save"] = self._one("CONFIG", "GET", "save")[1].decode()
+        except StoreUnavailable:
+            return found  # a managed Redis does not say
+        return found
+
     def ping(self) -> None:
         self._one("PING")
 

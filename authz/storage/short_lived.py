@@ -71,6 +71,10 @@ class Backend(Protocol):
         """What is wrong with the store's configuration, in words for an operator; empty if it may be used."""
         ...
 
+    def facts(self) -> dict[str, str]:
+        """What the store's server says of itself, by Redis' names (``redis_version`` …); empty if there is none."""
+        ...
+
     def ping(self) -> None:
         """Raise StoreUnavailable if the store does not answer."""
         ...

@@ -98,6 +98,9 @@ class SQLiteBackend:
     def problems(self) -> list[str]:
         return []
 
+    def facts(self) -> dict[str, str]:
+        return {}
+
     def ping(self) -> None:
         self._run("SELECT 1 FROM entries LIMIT 1", ())
 

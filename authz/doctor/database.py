@@ -1,0 +1,62 @@
+"""The database: there, at this version's schema, in time, its trail sealed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, text
+from sqlalchemy.engine import make_url
+
+from authz.audit.model import AuditEventRow, AuditSealRow
+from authz.doctor.finding import Finding
+from authz.doctor.outside import CLOCK_SECONDS
+from authz.errors import Unavailable
+from authz.settings import LOOPBACK_HOSTS
+from authz.storage import migrations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from authz.services import Services
+    from authz.settings import Settings
+
+SEALED_WITHIN = timedelta(seconds=60)
+ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
+ABOUT = "database"
+
+
+def schema(made: Services) -> Iterator[Finding]:
+    """Nothing else can be asked of a database that this finds something about."""
+    try:
+        current = migrations.current(made.db.engine)
+    except Unavailable as problem:
+        yield Finding("database.unreachable", ABOUT, str(problem))
+        return
+    if current != migrations.newest():
+        told = f"it is at revision {current}, this version needs {migrations.newest()}"
+        yield Finding("database.revision", ABOUT, told)
+
+
+def address(settings: Settings) -> Iterator[Finding]:
+    url = make_url(settings.database_url)
+    is_elsewhere = url.get_backend_name() == "postgresql" and url.host not in {None, "", *LOOPBACK_HOSTS}
+    if is_elsewhere and url.query.get("sslmode") not in ENCRYPTED:
+        yield Finding("database.plain", ABOUT, f"{url.host} is another machine, and database_url has no sslmode")
+
+
+def database(made: Services) -> Iterator[Finding]:
+    yield from address(made.settings)
+    with made.db.read() as session:
+        if session.get_bind().dialect.name == "postgresql":
+            apart = abs((session.execute(text("SELECT clock_timestamp()")).scalar_one() - made.now()).total_seconds())
+            if apart > CLOCK_SECONDS:
+                yield Finding("database.clock", ABOUT, f"its clock and this machine's are {apart:.0f} s apart")
+        old = select(AuditEventRow).where(AuditEventRow.at < made.now() - SEALED_WITHIN)
+        newest = session.scalars(old.order_by(AuditEventRow.at.desc()).limit(1)).first()
+        if newest is None:
+            return
+        seal = session.scalars(select(AuditSealRow).where(AuditSealRow.event_id == newest.id)).first()
+        if seal is None:
+            waited = (made.now() - newest.at).total_seconds()
+            yield Finding("audit.unsealed", "audit trail", f"a record of {waited:.0f} s ago is not sealed")

@@ -1,0 +1,59 @@
+"""The short-lived store: there, not evicting, new enough, reached safely."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+from authz.doctor.finding import Finding
+from authz.settings import LOOPBACK_HOSTS
+from authz.storage.short_lived import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from authz.services import Services
+
+ABOUT = "short-lived store"
+OLDEST = (6, 2)
+FULL = 0.8
+
+
+def store(made: Services) -> Iterator[Finding]:
+    yield from address(made)
+    try:
+        made.backend.ping()
+        problems, facts = made.backend.problems(), made.backend.facts()
+    except StoreUnavailable as problem:
+        yield Finding("store.unreachable", ABOUT, str(problem))
+        return
+    yield from (Finding("store.policy", ABOUT, problem) for problem in problems)
+    yield from memory(facts)
+    if (version := facts.get("redis_version")) and numbers(version) < OLDEST:
+        yield Finding("store.version", ABOUT, f"it is Redis {version}")
+    if facts.get("aof_enabled") == "0" and facts.get("save") == "":
+        yield Finding("store.persistence", ABOUT, "it keeps nothing on disk")
+
+
+def address(made: Services) -> Iterator[Finding]:
+    settings = made.settings
+    if not settings.redis_url:
+        if urlsplit(settings.issuer).hostname not in LOOPBACK_HOSTS:
+            yield Finding("store.one_machine", ABOUT, f"it is the file {settings.short_lived_path}")
+        return
+    parts = urlsplit(settings.redis_url)
+    host = parts.netloc.rpartition("@")[2].split(",")[0].rpartition(":")[0]
+    if parts.scheme in {"redis", "redis+sentinel"} and host.strip("[]") not in LOOPBACK_HOSTS:
+        yield Finding("store.plain", ABOUT, f"{host} is another machine, and the scheme is {parts.scheme}")
+    if parse_qs(parts.query).get("ssl_cert_reqs") == ["none"]:
+        yield Finding("store.unverified", ABOUT, "redis_url switches the check of its certificate off")
+
+
+def memory(facts: Mapping[str, str]) -> Iterator[Finding]:
+    most, used = int(facts.get("maxmemory", "0")), int(facts.get("used_memory", "0"))
+    if most and used > most * FULL:
+        yield Finding("store.full", ABOUT, f"{used} of {most} bytes are used")
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

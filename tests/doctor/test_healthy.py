@@ -1,0 +1,60 @@
+"""On a healthy installation the doctor has nothing to say: on the demo of ``make run``, and on the production pair."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from authz.app import create_app
+from authz.doctor.database import database
+from authz.settings import Settings
+from tests.hospital import running_hospital
+from tests.servers import postgres_server, redis_server
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.doctor.conftest import Installation
+    from tests.hospital import Hospital
+
+
+def findings(hospital: Hospital) -> list[dict[str, str]]:
+    told = json.loads(hospital.authz("doctor", "--json"))
+    found: list[dict[str, str]] = told["findings"]
+    return found
+
+
+def test_the_doctor_is_silent_on_the_healthy_demo(tmp_path: Path) -> None:
+    """Issue 3: no error, no warning, no note; exit code 0, within seconds."""
+    with running_hospital(tmp_path) as hospital:
+        begun = time.monotonic()
+        assert findings(hospital) == []
+        assert time.monotonic() - begun < 30
+        assert hospital.authz("doctor") == "Nothing to mend.\n"
+
+
+def test_the_demo_in_this_process_is_healthy_too(installation: Installation) -> None:
+    installation.seal()
+    assert installation.doctor() == (0, [])
+
+
+@pytest.mark.redis
+@pytest.mark.postgres
+def test_the_doctor_is_silent_on_the_production_pair(tmp_path: Path) -> None:
+    """PostgreSQL and Redis; a clock that goes wrong is seen in the database's."""
+    with postgres_server() as postgres, redis_server("--appendonly", "yes") as store:
+        database_url = postgres.new_database()
+        environment = {"AUTHZ_DATABASE_URL": database_url, "AUTHZ_REDIS_URL": store.url}
+        with running_hospital(tmp_path, environment) as hospital:
+            assert findings(hospital) == []
+            settings = Settings.load({"AUTHZ_CONFIG": str(hospital.folder / ".demo" / "authz.toml")})
+            ahead = create_app(replace(settings), now=lambda: datetime.now(UTC) + timedelta(seconds=30))
+            with ahead.app_context():
+                found = [one.id for one in database(ahead.extensions["authz"])]
+                ahead.extensions["authz"].db.engine.dispose()
+            assert found == ["database.clock"]
