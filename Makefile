@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := authz demo tests migrations config/gunicorn.conf.py wsgi.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lint types imports docs lock node clean
+.PHONY: help run test test-all check format lint types imports docs lock node fhir-server clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -16,7 +16,7 @@ run: $(VENV)/run.done  ## serve the demo hospital at http://localhost:9001/ (POR
 test: $(VENV)/dev.done  ## what this machine can run, in at most ten minutes
 	$(BIN)/python -m tests.run
 
-test-all: $(VENV)/dev.done test node  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx; nothing is skipped
+test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx; nothing is skipped
 	$(BIN)/python -m tests.run --all
 
 check: format lint types imports  ## format, lint, types, order of imports: zero warnings
@@ -41,11 +41,19 @@ tests/clients/node_modules/.done: tests/clients/package-lock.json
 	cd tests/clients && npm ci --omit=optional --omit=peer --ignore-scripts --no-audit --no-fund
 	touch $@
 
+fhir-server: $(VENV)/fhir-server.done
+$(VENV)/fhir-server.done: requirements/fhir-server.txt $(VENV)/run.done
+	$(PYTHON) -m venv $(VENV)/fhir-server
+	$(VENV)/fhir-server/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/fhir-server.txt
+	@touch $@
+
 lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  --extra postgres pyproject.toml requirements/build.in -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  --extra postgres --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
+	  requirements/fhir-server.in -o requirements/fhir-server.txt
 
 $(VENV)/pip.done:
 	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 or newer is missing ($(PYTHON))"; exit 1; }

@@ -51,7 +51,7 @@ class Live:
 
 
 @contextmanager
-def live_server(folder: Path, database_url: str = "", redis_url: str = "") -> Iterator[Live]:
+def live_server(folder: Path, database_url: str = "", redis_url: str = "", trusted_proxies: str = "") -> Iterator[Live]:
     """Run the server on an empty database, SQLite and the SQLite store if no URL is given."""
     port = free_port()
     changes = {"issuer": f"http://127.0.0.1:{port}"}
@@ -59,6 +59,8 @@ def live_server(folder: Path, database_url: str = "", redis_url: str = "") -> It
         changes["database_url"] = database_url
     if redis_url:
         changes["redis_url"] = redis_url
+    if trusted_proxies:
+        changes["trusted_proxies"] = trusted_proxies
     settings = settings_in(folder, **changes)
     rotate_file(settings.keys_dir / "secrets.json", datetime.now(UTC))
     app = create_app(settings)
@@ -86,6 +88,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AUTHZ_REDIS_URL": settings.redis_url,
         "AUTHZ_SHORT_LIVED_PATH": str(settings.short_lived_path),
         "AUTHZ_KEYS_DIR": str(settings.keys_dir),
+        "AUTHZ_TRUSTED_PROXIES": ",".join(map(str, settings.trusted_proxies)),
         "BIND": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "8",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,59 +11,12 @@ from authz.enforcement.compartment import MEMBERSHIPS, concerns, patient_of_refe
 from authz.enforcement.decide import decide
 from authz.enforcement.fhir_request import FhirRequest, accesses
 from authz.enforcement.routes import LETTERS, Kind
-from authz.enforcement.token import EVERYONE, NOBODY, Reach
 from authz.enforcement.url import Undecidable
-from tests.enforcement.conftest import MINE, SERVER, THEIRS, Memory, token
+from tests.enforcement.conftest import SERVER, Memory, token
+from tests.enforcement.generated import PIECES, REACHES, SCOPES, near_misses, requests
 
-TYPES = st.sampled_from(["Observation", "Patient", "Encounter", "Practitioner", "Appointment"])
-IDS = st.sampled_from(["1", "2", "o1", "o2", "v1", "dr", "new"])
-PIECES = st.sampled_from(
-    [
-        *("", "/", "//", "..", "%2e%2e", "%2F", ";x=1", "#", "?", "&", "=", ",", "\\", "\0", "é", "%", "%00", "%ff"),
-        *("Patient", "Observation", "1", "2", "_history", "_search", "$everything", "$export", "metadata", "*"),
-        *("patient", "subject", ":Patient", ":not", "_id", "_include", "_revinclude", "_has", "Observation:patient"),
-        *("patient=1", "patient=2", "subject=Patient/1", "category=laboratory", "_count=1", "code=x", ".name"),
-    ]
-)
-PAIRS = st.sampled_from(
-    [
-        *("patient=1", "patient=2", "patient=1,2", "subject=Patient/1", "subject=1", "_id=1", "_id=2", "code=x"),
-        *("category=laboratory", "category=vital-signs", "category=laboratory,vital-signs", "category:not=x"),
-        *("_include=Observation:subject", "_revinclude=Observation:patient", "_include=*", "patient:not=2"),
-        *("_has:Observation:patient:code=x", "patient.name=x", "_sort=-date", "_count=3", "_filter=x", "unheard=1"),
-    ]
-)
-SCOPES = st.builds(
-    "{}/{}.{}{}".format,
-    st.sampled_from(["patient", "user", "system"]),
-    st.sampled_from(["*", "Observation", "Patient", "Encounter"]),
-    st.sampled_from(["cruds", "rs", "r", "s", "cud", "d"]),
-    st.sampled_from(["", "", "?category=laboratory", "?category=vital-signs"]),
-)
-REACHES = st.sampled_from([EVERYONE, NOBODY, Reach(frozenset({"1"})), Reach(frozenset({"1", "2"}))])
-
-
-@st.composite
-def requests(draw: st.DrawFn) -> FhirRequest:
-    """Well-formed ones, of every kind."""
-    type_, id_ = draw(TYPES), draw(IDS)
-    path = draw(
-        st.sampled_from(
-            [
-                *(f"/{type_}", f"/{type_}/{id_}", f"/{type_}/{id_}/_history", f"/{type_}/{id_}/_history/1"),
-                *(f"/{type_}/_history", f"/Patient/{id_}/{type_}", f"/Patient/{id_}/$everything", "/$export", ""),
-                *("/_history", f"/{type_}/_search", "/metadata"),
-            ]
-        )
-    )
-    query = "&".join(draw(st.lists(PAIRS, max_size=3)))
-    content = draw(st.sampled_from([None, MINE, THEIRS, {"resourceType": type_, "id": id_}]))
-    body = b"" if content is None else json.dumps(content).encode()
-    headers = {"content-type": "application/fhir+json", "content-length": str(len(body))}
-    if draw(st.booleans()):
-        headers["if-none-exist"] = query
-    target = f"/r4{path}?{query}" if query else f"/r4{path}"
-    return FhirRequest(draw(st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])), target, headers, body)
+if TYPE_CHECKING:
+    from authz.enforcement.token import Reach
 
 
 @given(
@@ -90,13 +42,13 @@ def test_whatever_is_asked_the_parser_understands_it_or_says_that_it_does_not(
         assert bool(found) is not bool(why)
 
 
-@given(requests(), REACHES)
+@given(requests() | near_misses(), REACHES)
 def test_without_a_scope_for_resources_only_discovery_is_allowed(asked: FhirRequest, reach: Reach) -> None:
     decision = decide(token("launch openid offline_access", reach=reach), asked, SERVER, Memory())
     assert not decision.is_allowed or all(access.kind is Kind.OPEN for access in accesses(asked, SERVER))
 
 
-@given(requests(), st.lists(SCOPES, max_size=3), SCOPES, REACHES)
+@given(requests() | near_misses(), st.lists(SCOPES, max_size=3), SCOPES, REACHES)
 @settings(max_examples=300)
 def test_one_more_scope_never_takes_anything_away(
     asked: FhirRequest, scopes: list[str], more: str, reach: Reach
@@ -106,7 +58,7 @@ def test_one_more_scope_never_takes_anything_away(
         assert decide(token(" ".join([*scopes, more]), reach=reach), asked, SERVER, Memory()).is_allowed
 
 
-@given(requests(), st.lists(SCOPES, min_size=1, max_size=3), REACHES)
+@given(requests() | near_misses(), st.lists(SCOPES, min_size=1, max_size=3), REACHES)
 @settings(max_examples=300)
 def test_a_letter_that_no_scope_has_is_never_used(asked: FhirRequest, scopes: list[str], reach: Reach) -> None:
     """SCP-03, SCP-04."""
@@ -117,7 +69,10 @@ def test_a_letter_that_no_scope_has_is_never_used(asked: FhirRequest, scopes: li
         assert needed <= held
 
 
-@given(requests(), st.lists(SCOPES.filter(lambda scope: scope.startswith("patient/")), min_size=1, max_size=4))
+@given(
+    requests() | near_misses(),
+    st.lists(SCOPES.filter(lambda scope: scope.startswith("patient/")), min_size=1, max_size=4),
+)
 @settings(max_examples=400)
 def test_patient_scopes_never_touch_what_names_another_patient(asked: FhirRequest, scopes: list[str]) -> None:
     """SCP-02: ``patient/`` is the data of the one patient in context, whatever is asked."""
