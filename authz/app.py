@@ -12,6 +12,7 @@ from authz import logs
 from authz.audit.event import Event, EventName
 from authz.endpoints import (
     authorize,
+    brands,
     consent,
     discovery,
     ehr_session,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     authorize,
+    brands,
     consent,
     discovery,
     ehr_session,

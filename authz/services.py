@@ -17,6 +17,7 @@ from authz.authorize.pending import Interactions
 from authz.authorize.respond import Responder
 from authz.authorize.show import Consenting
 from authz.authorize.situation import Judge
+from authz.brands.registry import Brands
 from authz.clients.key_sets import KeySets
 from authz.clients.registry import Clients
 from authz.consent.decide import Consents
@@ -99,6 +100,7 @@ class Services:
     gateway: Gateway
     token_server: TokenServer
     discovery: Discovery
+    brands: Brands
     authorization: FrontChannel
     cases: Cases
     self_tests: SelfTests
@@ -205,6 +207,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         gateway=Gateway(introspection, fhir_servers, Upstream(outbound), UserReach(users, clients, rights), trail),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),
+        brands=Brands(db, fhir_servers, now, settings.issuer),
         authorization=authorization,
         cases=Cases(db, backend, (clients, fhir_servers), now),
         self_tests=SelfTests(backend),

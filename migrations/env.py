@@ -3,6 +3,7 @@
 from alembic import context
 
 import authz.audit.model
+import authz.brands.model
 import authz.clients.model
 import authz.consent.model
 import authz.fhir_servers.model

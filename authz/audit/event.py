@@ -41,6 +41,7 @@ class EventName(StrEnum):
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
     FHIR_SERVER_CHANGED = "fhir_server.changed"
+    BRANDS_CHANGED = "brands.changed"
     EHR_CHANGED = "ehr.changed"
     KEY_CHANGED = "key.changed"
     SERVER_STARTED = "server.started"

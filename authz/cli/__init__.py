@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GROUPS = {
     "audit": "read and verify the audit trail",
     "authorization": "what apps were granted, and why not more",
+    "brand": "organisations whose records people share, as apps list them",
     "client": "apps that may ask for access",
     "db": "the database's schema",
     "doctor": "what to mend in the running installation",

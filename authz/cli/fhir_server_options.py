@@ -45,6 +45,7 @@ settings = options(
         default=None,
         help="A patient or visit that an EHR launch does not name may be chosen here.",
     ),
+    click.option("--developer-url", default=None, help="A page for developers of apps; published with the brands."),
     click.option(
         "--without", multiple=True, help="Switch off: " + ", ".join(f"{f} ({m})" for f, m in MEANINGS.items())
     ),
@@ -60,8 +61,7 @@ settings = options(
 def changes(given: dict[str, Any]) -> dict[str, Any]:
     """The members of NewFhirServer that were given as options."""
     found = {name: value for name, value in given.items() if value not in (None, (), "")}
-    if given["upstream_url"] == "":
-        found["upstream_url"] = ""
+    found |= {name: "" for name in ("upstream_url", "developer_url") if given[name] == ""}
     for name in LISTS:
         if name in found:
             found[name] = replaced(found[name])
@@ -94,6 +94,7 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "staff_picker": server.staff_picker,
         "launch_picker": server.launch_picker,
         "patient_search": server.patient_search.as_dict(),
+        "developer_url": server.developer_url,
         "without": sorted(server.without),
         "enabled": server.enabled,
     }

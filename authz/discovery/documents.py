@@ -8,6 +8,7 @@ from authz.discovery.offer import CAPABILITIES, SCOPES, Offer, backends, listed,
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from authz.brands.registry import Published
     from authz.fhir_servers.registry import FhirServer
     from authz.settings import Settings
 
@@ -39,7 +40,7 @@ class Discovery:
     settings: Settings
     grant_types: tuple[str, ...]
 
-    def smart_configuration(self, server: FhirServer) -> dict[str, Any]:
+    def smart_configuration(self, server: FhirServer, brands: Published | None = None) -> dict[str, Any]:
         """The document a FHIR server serves at ``{base}/.well-known/smart-configuration`` (SMART section 2).
 
         ``refresh_token`` is not among the grant types the specification names there (AMB-01).
@@ -49,6 +50,7 @@ class Discovery:
         return {
             **by_users,
             **self.for_everybody(),
+            **self.brand(server, brands),
             "grant_types_supported": [name for name in self.grants(offer) if name != "refresh_token"],
             "token_endpoint_auth_methods_supported": CONFIDENTIAL_METHODS if offer.has_users else ["private_key_jwt"],
             "token_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
@@ -73,6 +75,14 @@ class Discovery:
             "introspection_endpoint": self.settings.url("/introspect"),
             "revocation_endpoint": self.settings.url("/revoke"),
         }
+
+    def brand(self, server: FhirServer, brands: Published | None) -> dict[str, Any]:
+        """Where the published bundle is, and which brand there is this FHIR server's (SMART UB-01, UB-02)."""
+        if brands is None or not brands.lists(server):
+            return {}
+        identifier = brands.identifiers[server.base_url]
+        named = {"user_access_brand_identifier": identifier} if identifier else {}
+        return {"user_access_brand_bundle": self.settings.url("/user-access-brands"), **named}
 
     def grants(self, offer: Offer) -> list[str]:
         return [name for name in self.grant_types if GRANTS[name](offer)]

@@ -31,7 +31,7 @@ METHODS = {"/token": "POST, OPTIONS", "/revoke": "POST, OPTIONS", "/userinfo": "
 def readers(path: str) -> Readers:
     if path in METHODS:
         return Readers.CLIENTS
-    if path == "/jwks" or path.startswith(("/.well-known/", "/fhir-servers/")):
+    if path in {"/jwks", "/user-access-brands"} or path.startswith(("/.well-known/", "/fhir-servers/")):
         return Readers.ANYBODY
     return Readers.NOBODY
 

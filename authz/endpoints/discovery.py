@@ -35,7 +35,8 @@ def oauth_authorization_server() -> ResponseReturnValue:
 @bp.get("/fhir-servers/<name>/.well-known/smart-configuration.json")
 def smart_configuration(name: str) -> ResponseReturnValue:
     """Ready to be served at the FHIR server's base URL (AMB-32)."""
-    return published(services().discovery.smart_configuration(known_fhir_server(name)))
+    server = known_fhir_server(name)
+    return published(services().discovery.smart_configuration(server, services().brands.published()))
 
 
 @bp.get("/fhir-servers/<name>/oauth-uris")

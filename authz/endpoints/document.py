@@ -1,4 +1,4 @@
-"""A JSON document for everybody, cacheable and revalidated by its ``ETag`` (RFC 9110 §8.8.3)."""
+"""A document for everybody, cacheable and revalidated by its ``ETag`` (RFC 9110 §8.8.3)."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ def document(
     content: dict[str, Any], request: HttpRequest, max_age_seconds: int, media_type: str = "application/json"
 ) -> HttpAnswer:
     """The document as JSON whatever ``Accept`` says (SMART DISC-03), or 304."""
-    body = json.dumps(content, indent=1).encode()
-    etag = f'"{sha256(body).hexdigest()[:32]}"'
-    headers = {"Cache-Control": f"public, max-age={max_age_seconds}", "ETag": etag}
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if etag in known or "*" in known:
+    return cacheable(json.dumps(content, indent=1).encode(), request, max_age_seconds, media_type)
+
+
+def cacheable(
+    body: bytes, request: HttpRequest, max_age_seconds: int, content_type: str, *, weak: bool = False
+) -> HttpAnswer:
+    """``weak``: the tag is for the same content, whatever bytes a proxy makes of it."""
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {"Cache-Control": f"public, max-age={max_age_seconds}", "ETag": f"W/{tag}" if weak else tag}
+    known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
         return HttpAnswer(304, headers)
-    return HttpAnswer(200, {"Content-Type": media_type, **headers}, body)
+    return HttpAnswer(200, {"Content-Type": content_type, **headers}, body)

@@ -41,6 +41,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
         "revoke",
         "self-test",
         "token",
+        "user-access-brands",
         "userinfo",
     }
 )

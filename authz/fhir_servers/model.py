@@ -30,6 +30,7 @@ class FhirServerRow(Base):
     staff_picker: Mapped[bool] = mapped_column(Boolean)  # it enforces what its staff may see, so they may search it
     launch_picker: Mapped[bool] = mapped_column(Boolean)  # what an EHR launch does not say may be chosen
     patient_search: Mapped[dict[str, Any]] = mapped_column(JSON)  # see search_settings
+    developer_url: Mapped[str] = mapped_column(String(2048), server_default="")  # where developers get help
     without: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # features that are switched off
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

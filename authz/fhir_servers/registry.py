@@ -43,6 +43,7 @@ class NewFhirServer:
     staff_picker: bool = False
     launch_picker: bool = False
     patient_search: dict[str, Any] = field(default_factory=dict)
+    developer_url: str = ""
     without: tuple[str, ...] = ()
     introspection_client_id: str = ""  # empty: we make one
 

@@ -50,6 +50,7 @@ class FhirServer:
     staff_picker: bool = False  # staff may search its patients, whom it shows as each of them may see (decision 16)
     launch_picker: bool = False  # the patient or visit that an EHR launch does not say may be chosen
     patient_search: SearchSettings = field(default_factory=SearchSettings)
+    developer_url: str = ""  # where developers of apps get help
     without: frozenset[str] = frozenset()  # features that are switched off
     enabled: bool = True
 
@@ -104,6 +105,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         staff_picker=row.staff_picker,
         launch_picker=row.launch_picker,
         patient_search=search_settings(row.patient_search),
+        developer_url=row.developer_url,
         without=frozenset(row.without),
         enabled=row.enabled,
     )
@@ -121,6 +123,8 @@ def check(row: FhirServerRow) -> None:
         if version not in FHIR_VERSIONS
     ]
     problems += features.problems(row.without)
+    if row.developer_url and not row.developer_url.startswith("https://"):
+        problems.append(f"{row.developer_url}: the page for developers must be an https URL")
     if not NAME.fullmatch(row.name):
         problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
     if not CLIENT_ID.fullmatch(row.introspection_client_id):

@@ -33,6 +33,7 @@ MAIN: dict[str, Any] = {
     "staff_picker": False,
     "launch_picker": False,
     "patient_search": SearchSettings().as_dict(),
+    "developer_url": "",
     "without": [],
     "enabled": True,
 }
@@ -62,6 +63,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--upstream-url", "http://127.0.0.1:8080/fhir"]
     words += ["--alias", "https://legacy.example/", "--fhir-version", "R4B", "--fhir-version", "5.0.0"]
     words += ["--ehr-origin", "https://ehr.example", "--ceiling", "Patient=patient/*.cruds"]
+    words += ["--developer-url", "https://developers.example"]
     words += ["--without", "standalone", "--without", "backend-services"]
     words += ["--reauthenticate", "--no-vouched-users", "--vouched-representatives", "--redis-launches"]
     words += ["--staff-picker", "--launch-picker"]
@@ -76,6 +78,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "fhir_versions": ["4.3.0", "5.0.0"],
         "ehr_origins": ["https://ehr.example"],
         "scope_ceilings": {**DEFAULT_CEILINGS, "Patient": "patient/*.cruds"},
+        "developer_url": "https://developers.example",
         "without": ["backend-services", "standalone"],
         "reauthenticate": True,
         "vouched_users": False,
