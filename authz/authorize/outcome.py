@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from authz.fhir_servers.branding import UNBRANDED, Branding
+
 if TYPE_CHECKING:
     from authz.audit.event import Peer
     from authz.consent.describe import ConsentPage
@@ -27,6 +29,8 @@ class Frame:
     ehr_origins: tuple[str, ...] = ()  # may frame it; empty: nobody
     is_ehr_launch: bool = False
     redirect_uri: str = ""  # where a form of the page may end
+    fhir_server: str = ""  # name
+    branding: Branding = UNBRANDED
 
 
 @dataclass(frozen=True, slots=True)

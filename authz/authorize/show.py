@@ -39,4 +39,5 @@ class Consenting:
 def frame(request: AuthorizationRequest, pending: Pending) -> Frame:
     is_ehr_launch = pending.launch is not None
     origins = request.fhir_server.ehr_origins if is_ehr_launch else ()
-    return Frame(tuple(origins), is_ehr_launch, request.redirect_uri)
+    server = request.fhir_server
+    return Frame(tuple(origins), is_ehr_launch, request.redirect_uri, server.name, server.branding)

@@ -11,7 +11,7 @@ from authz.cli.client_scopes import scopes
 from authz.cli.client_sheet import sheet
 from authz.cli.context import record, replaced, secret_from_stdin, services
 from authz.cli.legacy import legacy
-from authz.cli.options import options, overlap_option
+from authz.cli.options import default_grant_types, options, overlap_option
 from authz.cli.output import json_option, show, show_list
 from authz.clients.metadata import ABOUT, AUTH_METHODS, GRANT_TYPES, ClientMetadata
 from authz.clients.registry import HospitalDecisions
@@ -40,6 +40,9 @@ metadata_options = options(
     click.option("--fhir-server", "fhir_servers", multiple=True, help="Where it may be used; default: everywhere."),
     click.option("--skip-consent-in-ehr-launch/--no-skip-consent-in-ehr-launch", default=None, help="A vetted app."),
     click.option("--required-scope", help="What of the scope the app can not work without; who unticks it refuses."),
+    click.option(
+        "--app-state-code", "app_state_codes", multiple=True, help="system|code of state it may keep; repeatable."
+    ),
     click.option("--any-loopback-port/--no-any-loopback-port", default=None, help="For native apps (RFC 8252)."),
 )
 
@@ -190,9 +193,3 @@ def members_and_decisions(given: dict[str, Any]) -> tuple[dict[str, Any], dict[s
             raise InvalidValue("--jwks: the file is not JSON") from error
     decisions = {name: found.pop(name) for name in DECISIONS if name in found}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}, decisions
-
-
-def default_grant_types(scope: str) -> list[str]:
-    """An app that may ask for ``offline_access`` or ``online_access`` may refresh."""
-    refreshes = {"offline_access", "online_access"} & set(scope.split())
-    return ["authorization_code", "refresh_token"] if refreshes else ["authorization_code"]

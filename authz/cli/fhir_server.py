@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -11,7 +11,8 @@ from authz.cli.fhir_server_options import as_record, changes, settings
 from authz.cli.options import overlap_option
 from authz.cli.output import json_option, show, show_list
 from authz.consent.withdraw import withdraw_all
-from authz.errors import NotFound
+from authz.errors import InvalidValue, NotFound
+from authz.fhir_servers.branding import MAX_LOGO_BYTES
 from authz.fhir_servers.registry import NewFhirServer
 
 if TYPE_CHECKING:
@@ -141,3 +142,20 @@ def rotate_secret(name: str, overlap_seconds: int) -> None:
         detail = {"overlap_seconds": overlap_seconds}
         record(made, session, EventName.FHIR_SERVER_CHANGED, "secret_rotated", fhir_server=name, detail=detail)
     show({"name": name, "introspection_client_secret": secret})
+
+
+@fhir_server.command()
+@click.argument("name")
+@click.option("--file", "png", type=click.File("rb"), help="A PNG of at most 64 KB and 1024 pixels.")
+@click.option("--remove", is_flag=True, help="Show ours again.")
+@json_option
+def logo(name: str, png: BinaryIO | None, *, remove: bool) -> None:
+    """Show the hospital's logo on a FHIR server's pages."""
+    if (png is None) is not remove:
+        raise InvalidValue("give either --file or --remove")
+    content = None if png is None else png.read(MAX_LOGO_BYTES + 1)
+    with services() as made, made.db.write() as session:
+        server = made.fhir_servers.set_logo(session, name, content)
+        detail = {"changed": ["logo"]}
+        record(made, session, EventName.FHIR_SERVER_CHANGED, "updated", fhir_server=name, detail=detail)
+    show(as_record(server))

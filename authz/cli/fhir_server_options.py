@@ -8,6 +8,7 @@ import click
 
 from authz.cli.context import replaced
 from authz.cli.options import assignments, options
+from authz.fhir_servers.associated import endpoint
 from authz.fhir_servers.features import MEANINGS
 from authz.fhir_servers.server import FHIR_VERSIONS
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
 
 BY_NAME = {name: version for version, name in FHIR_VERSIONS.items()}
-LISTS = ("aliases", "fhir_versions", "ehr_origins", "without")
+LISTS = ("aliases", "fhir_versions", "ehr_origins", "without", "associated_endpoints")
+BRANDING = ("organization", "accent")
 
 settings = options(
     click.option(
@@ -45,6 +47,15 @@ settings = options(
         default=None,
         help="A patient or visit that an EHR launch does not name may be chosen here.",
     ),
+    click.option("--app-state/--no-app-state", default=None, help="Apps keep their state with it (smart-app-state)."),
+    click.option(
+        "--associated-endpoint",
+        "associated_endpoints",
+        multiple=True,
+        help="Another endpoint under the same tokens: https://state.example/fhir=smart-app-state; repeatable.",
+    ),
+    click.option("--organization", default=None, help="Whose records these are, on its pages; empty: the setting's."),
+    click.option("--accent", default=None, help="A colour for its pages such as #075f78; empty: ours."),
     click.option("--developer-url", default=None, help="A page for developers of apps; published with the brands."),
     click.option(
         "--without", multiple=True, help="Switch off: " + ", ".join(f"{f} ({m})" for f, m in MEANINGS.items())
@@ -65,6 +76,12 @@ def changes(given: dict[str, Any]) -> dict[str, Any]:
     for name in LISTS:
         if name in found:
             found[name] = replaced(found[name])
+    if "associated_endpoints" in found:
+        found["associated_endpoints"] = tuple(map(endpoint, found["associated_endpoints"]))
+    branding = {name: given[name] for name in BRANDING if given[name] is not None}
+    found = {name: value for name, value in found.items() if name not in BRANDING}
+    if branding:
+        found["branding"] = branding
     if "fhir_versions" in found:
         found["fhir_versions"] = tuple(BY_NAME.get(version, version) for version in found["fhir_versions"])
     if "scope_ceilings" in found:
@@ -94,6 +111,9 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "staff_picker": server.staff_picker,
         "launch_picker": server.launch_picker,
         "patient_search": server.patient_search.as_dict(),
+        "app_state": server.app_state,
+        "associated_endpoints": list(server.associated_endpoints),
+        "branding": server.branding.as_dict(),
         "developer_url": server.developer_url,
         "without": sorted(server.without),
         "enabled": server.enabled,

@@ -26,6 +26,12 @@ def assignments(texts: tuple[str, ...], rule: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
+def default_grant_types(scope: str) -> list[str]:
+    """An app that may ask for ``offline_access`` or ``online_access`` may refresh."""
+    refreshes = {"offline_access", "online_access"} & set(scope.split())
+    return ["authorization_code", "refresh_token"] if refreshes else ["authorization_code"]
+
+
 overlap_option = click.option(
     "--overlap-seconds",
     default=86400,

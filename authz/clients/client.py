@@ -36,6 +36,7 @@ class Client:
     skip_consent_in_ehr_launch: bool
     any_loopback_port: bool
     enabled: bool
+    app_state_codes: frozenset[str] = frozenset()  # system|code: the kinds of state it may keep (SMART APS-08)
     legacy: frozenset[str] = frozenset()  # what is forgiven to it, see clients.legacy
     required_scope: ScopeSet = field(default_factory=ScopeSet)  # without this much of what it may get it does not work
 
@@ -73,6 +74,7 @@ def from_row(row: ClientRow) -> Client:
         skip_consent_in_ehr_launch=row.skip_consent_in_ehr_launch,
         any_loopback_port=row.any_loopback_port,
         enabled=row.enabled,
+        app_state_codes=frozenset(row.app_state_codes),
         legacy=frozenset(row.legacy),
         required_scope=ScopeSet.parse(row.required_scope),
     )

@@ -30,6 +30,7 @@ class ClientRow(Base):
     fhir_servers: Mapped[list[str]] = mapped_column(JSON)  # names; empty = every FHIR server
     skip_consent_in_ehr_launch: Mapped[bool] = mapped_column(Boolean)  # vetted provider app
     required_scope: Mapped[str] = mapped_column(Text)  # without it the app does not work; within scope
+    app_state_codes: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # system|code, SMART APS-08
     any_loopback_port: Mapped[bool] = mapped_column(Boolean)  # RFC 8252 §7.3, native apps only
     legacy: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")  # switch -> since, by, reason
     enabled: Mapped[bool] = mapped_column(Boolean)

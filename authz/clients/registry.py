@@ -11,6 +11,7 @@ from authz.clients.client import Client, from_row, members, origins
 from authz.clients.metadata import ClientMetadata
 from authz.clients.model import ClientOriginRow, ClientRow
 from authz.errors import AlreadyExists, InvalidValue, NotFound
+from authz.fhir_servers.associated import coding_problems
 from authz.fhir_servers.model import FhirServerRow
 from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
 from authz.fhir_servers.url import origin_problems
@@ -38,6 +39,7 @@ class HospitalDecisions:
     fhir_servers: tuple[str, ...] = ()  # empty: every FHIR server
     skip_consent_in_ehr_launch: bool = False  # a vetted provider app
     any_loopback_port: bool = False  # RFC 8252 §7.3, native apps only
+    app_state_codes: tuple[str, ...] = ()  # system|code: the kinds of state it may keep (SMART APS-08)
     required_scope: str = ""  # a person who unticks some of it refuses the app
 
 
@@ -86,6 +88,7 @@ class Clients:
             "fhir_servers": row.fhir_servers,
             "skip_consent_in_ehr_launch": row.skip_consent_in_ehr_launch,
             "any_loopback_port": row.any_loopback_port,
+            **({"app_state_codes": row.app_state_codes} if row.app_state_codes else {}),
             **({"legacy": legacy.members(row)} if row.legacy else {}),
             "required_scope": row.required_scope,
             "enabled": row.enabled,
@@ -133,9 +136,8 @@ class Clients:
         if KEYS & changes.keys():
             kept = {name: value for name, value in kept.items() if name not in KEYS}
         metadata = ClientMetadata.load(kept | changes)
-        self.write(
-            session, row, metadata, HospitalDecisions(**decided | {"fhir_servers": tuple(decided["fhir_servers"])})
-        )
+        decided |= {name: tuple(decided[name]) for name in ("fhir_servers", "app_state_codes")}
+        self.write(session, row, metadata, HospitalDecisions(**decided))
         if not metadata.has_secret:
             row.secrets = []
         self.write_origins(session, row)
@@ -173,6 +175,9 @@ class Clients:
             raise InvalidValue("any loopback port is for native apps only (RFC 8252 §7.3)")
         if not ScopeSet.parse(metadata.scope).covers(ScopeSet.parse(decisions.required_scope)):
             raise InvalidValue("required_scope must lie within scope: an app can't need what it may not ask for")
+        codings = coding_problems(decisions.app_state_codes)
+        if codings:
+            raise InvalidValue("; ".join(codings))
         for part in (metadata, decisions):
             for name in part.__slots__:
                 value = getattr(part, name)

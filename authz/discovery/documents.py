@@ -57,6 +57,7 @@ class Discovery:
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": listed(SCOPES, offer),
             "capabilities": listed(CAPABILITIES, offer),
+            **({"associated_endpoints": list(server.associated_endpoints)} if server.associated_endpoints else {}),
         }
 
     def for_users(self) -> dict[str, Any]:

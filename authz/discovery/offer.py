@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.features import Feature
 from authz.launch.standing import STAFF
 from authz.scopes import ResourceScope, parse_scope
@@ -76,6 +77,10 @@ def v1(offer: Offer) -> bool:
     return offer.has(Feature.SCOPES_V1)
 
 
+def app_state(offer: Offer) -> bool:
+    return any(server.app_state for server in offer.servers)
+
+
 def always(_offer: Offer) -> bool:
     return True
 
@@ -119,6 +124,7 @@ CAPABILITIES: dict[str, Callable[[Offer], bool]] = {  # SMART section 2.3
     "permission-user": level("user"),
     "permission-v1": v1,
     "permission-v2": always,
+    APP_STATE: app_state,
 }
 SCOPES: dict[str, Callable[[Offer], bool]] = {
     "openid": users,

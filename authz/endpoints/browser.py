@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flask import request
 
@@ -76,7 +76,19 @@ def framed(template: str, shown: Outcome, frame: Frame, status: int = 200) -> Re
         form_targets=[frame.redirect_uri],
         keep_opener=frame.is_ehr_launch,
         shown=shown,
+        **look(frame),
     )
+
+
+def look(frame: Frame) -> dict[str, Any]:
+    """Whose page it is: the FHIR server's own name, colours and logo where it has them."""
+    settings, branding = services().settings, frame.branding
+    logo = settings.url(f"/fhir-servers/{frame.fhir_server}/logo.png?v={branding.logo}") if branding.logo else ""
+    return {
+        "organization": branding.organization or settings.organization,
+        "palette": branding.palette,
+        "logo_url": logo,
+    }
 
 
 def retry_after(shown: ShowLogin) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, abort
 
 from authz.endpoints.current import answer, services
-from authz.endpoints.document import document
+from authz.endpoints.document import cacheable, document
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
 
 bp = Blueprint("discovery", __name__)
+LOGO_SECONDS = 365 * 86400
 
 
 def published(content: dict[str, Any]) -> ResponseReturnValue:
@@ -43,6 +44,16 @@ def smart_configuration(name: str) -> ResponseReturnValue:
 def oauth_uris(name: str) -> ResponseReturnValue:
     """Ready to be put into the CapabilityStatement as ``rest[0].security``."""
     return published(services().discovery.oauth_uris(known_fhir_server(name)))
+
+
+@bp.get("/fhir-servers/<name>/logo.png")
+def logo(name: str) -> ResponseReturnValue:
+    """The logo of this FHIR server's pages; its address changes with it."""
+    known_fhir_server(name)
+    png = services().fhir_servers.logo(name)
+    if png is None:
+        abort(404)
+    return answer(lambda request: cacheable(png, request, LOGO_SECONDS, "image/png"))
 
 
 def offered() -> list[FhirServer]:

@@ -11,10 +11,11 @@ from authz.audit.event import Event, EventName
 from authz.enforcement.decide import decide, is_open
 from authz.enforcement.fhir_request import Server, accesses
 from authz.enforcement.recent import Recent
-from authz.enforcement.token import LEVELS, NOBODY, Token
+from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.upstream import bases
 from authz.enforcement.url import Undecidable
 from authz.errors import BearerError, InvalidToken, NoToken, printable
+from authz.policy.app_state import STATE
 from authz.scopes import ScopeSet
 from authz.tokens.introspection import INACTIVE, Caller
 
@@ -91,7 +92,12 @@ class Gateway:
 
     def token(self, members: dict[str, Any], server: FhirServer, request: FhirRequest, known: Server) -> Token:
         fhir_user = server.relative(members["fhirUser"]) if "fhirUser" in members else None
-        carried = Token(ScopeSet.parse(members["scope"]), members.get("patient"), fhir_user, NOBODY)
+        carried = Token(
+            ScopeSet.parse(members["scope"]),
+            members.get("patient"),
+            fhir_user,
+            by_name_only=frozenset({STATE}) if server.app_state else frozenset(),
+        )
         if not carried.scopes.has_level(LEVELS[1]):
             return carried
         try:

@@ -139,6 +139,6 @@ class Search:
             name for letter in letters for s in self.token.held(self.level, type_, letter) for name, _ in s.query
         }
         wanted = ResourceScope(self.level, type_, letters, frozenset(c for c in constraints if c[0] in limiting))
-        if wanted.covered_by(self.token.scopes.resources):
+        if wanted.covered_by(self.token.opening(type_)):
             return ""
         return f"the search must be limited as the scope is, by {', '.join(sorted(limiting)) or 'its scope'}"

@@ -39,6 +39,7 @@ class Token:
     patient: str | None = None  # logical id
     fhir_user: str | None = None  # relative reference
     user_reach: Reach = NOBODY  # whose records the user may see at all, whatever an app was granted (SCP-01)
+    by_name_only: frozenset[str] = frozenset()  # types that * does not open: state of apps (APS-08)
 
     def reach(self, level: str) -> Reach:
         """How far a level goes (SCP-02); ``system`` has no user: the client itself was authorized for everything."""
@@ -50,7 +51,12 @@ class Token:
 
     def held(self, level: str, type_: str, letter: str) -> tuple[ResourceScope, ...]:
         """The scopes of a level that permit an interaction on a type; ``*`` as type: on all of them."""
-        return tuple(s for s in self.scopes.resources if s.level == level and s.permits(type_, letter))
+        return tuple(s for s in self.opening(type_) if s.level == level and s.permits(type_, letter))
+
+    def opening(self, type_: str) -> tuple[ResourceScope, ...]:
+        """The scopes that count for a type: all, but one for ``*`` opens no type that must be named."""
+        by_name = type_ in self.by_name_only or (type_ == "*" and bool(self.by_name_only))
+        return tuple(s for s in self.scopes.resources if not (by_name and s.type == "*"))
 
     def is_user(self, reference: str) -> bool:
         """Whether scope ``fhirUser`` lets an app read this resource: who its user is (OID-14)."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, String, false
+from sqlalchemy import JSON, Boolean, ForeignKey, LargeBinary, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -30,10 +30,22 @@ class FhirServerRow(Base):
     staff_picker: Mapped[bool] = mapped_column(Boolean)  # it enforces what its staff may see, so they may search it
     launch_picker: Mapped[bool] = mapped_column(Boolean)  # what an EHR launch does not say may be chosen
     patient_search: Mapped[dict[str, Any]] = mapped_column(JSON)  # see search_settings
+    app_state: Mapped[bool] = mapped_column(Boolean, server_default=false())  # apps keep their state with it
+    associated_endpoints: Mapped[list[dict[str, Any]]] = mapped_column(JSON, server_default="[]")
+    branding: Mapped[dict[str, str]] = mapped_column(JSON, server_default="{}")  # see branding
     developer_url: Mapped[str] = mapped_column(String(2048), server_default="")  # where developers get help
     without: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # features that are switched off
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class FhirServerLogoRow(Base):
+    """The logo on a FHIR server's pages."""
+
+    __tablename__ = "fhir_server_logo"
+
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    png: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class EhrRow(Base):

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import secrets as random
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
 from authz.errors import AlreadyExists, NotFound
+from authz.fhir_servers.branding import check_logo
 from authz.fhir_servers.ehrs import Ehr, Ehrs
-from authz.fhir_servers.model import FhirServerRow
+from authz.fhir_servers.model import FhirServerLogoRow, FhirServerRow
 from authz.fhir_servers.server import CLIENT_ID, NAME, FhirServer, check, from_row
 from authz.fhir_servers.url import normal_form
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
@@ -43,6 +45,9 @@ class NewFhirServer:
     staff_picker: bool = False
     launch_picker: bool = False
     patient_search: dict[str, Any] = field(default_factory=dict)
+    app_state: bool = False
+    associated_endpoints: tuple[dict[str, Any], ...] = ()
+    branding: dict[str, str] = field(default_factory=dict)
     developer_url: str = ""
     without: tuple[str, ...] = ()
     introspection_client_id: str = ""  # empty: we make one
@@ -91,6 +96,7 @@ class FhirServers:
             "fhir_versions": list(new.fhir_versions),
             "ehr_origins": list(new.ehr_origins),
             "without": list(new.without),
+            "associated_endpoints": list(new.associated_endpoints),
             "introspection_client_id": new.introspection_client_id or f"r_{random.token_hex(8)}",
             "introspection_secrets": [self.stored.keep(secret, self.now())],
             "enabled": True,
@@ -106,6 +112,8 @@ class FhirServers:
     def update(self, session: Session, name: str, changes: dict[str, Any]) -> FhirServer:
         """Change members of NewFhirServer but the name. Raises NotFound, InvalidValue, AlreadyExists."""
         row = self.row(session, name)
+        if "branding" in changes:  # what is not said stays
+            changes = {**changes, "branding": {**row.branding, **changes["branding"]}}
         for member, value in changes.items():
             setattr(row, member, list(value) if isinstance(value, tuple) else value)
         check(row)
@@ -127,6 +135,21 @@ class FhirServers:
         secret = new_secret()
         row.introspection_secrets = self.stored.rotate(secret, row.introspection_secrets, self.now(), overlap)
         return secret
+
+    def set_logo(self, session: Session, name: str, png: bytes | None) -> FhirServer:
+        """The logo of its pages, or none. Raises NotFound, and InvalidValue for what is no small PNG."""
+        row = self.row(session, name)
+        session.execute(delete(FhirServerLogoRow).where(FhirServerLogoRow.fhir_server == name))
+        if png is not None:
+            check_logo(png)
+            session.add(FhirServerLogoRow(fhir_server=name, png=png))
+        row.branding = {**row.branding, "logo": "" if png is None else sha256(png).hexdigest()[:16]}
+        return from_row(row)
+
+    def logo(self, name: str) -> bytes | None:
+        with self.db.read() as session:
+            row = session.get(FhirServerLogoRow, name) if NAME.fullmatch(name) else None
+            return None if row is None else row.png
 
     def row(self, session: Session, name: str) -> FhirServerRow:
         row = session.get(FhirServerRow, name, with_for_update=True)

@@ -3,10 +3,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from authz.errors import InvalidScope, InvalidValue
-from authz.fhir_servers import features
+from authz.fhir_servers import associated, features
+from authz.fhir_servers.associated import APP_STATE
+from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
 from authz.fhir_servers.search_settings import SearchSettings, search_settings
 from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
 from authz.scopes import ResourceScope, ScopeSet, resource_types
@@ -50,6 +52,9 @@ class FhirServer:
     staff_picker: bool = False  # staff may search its patients, whom it shows as each of them may see (decision 16)
     launch_picker: bool = False  # the patient or visit that an EHR launch does not say may be chosen
     patient_search: SearchSettings = field(default_factory=SearchSettings)
+    app_state: bool = False  # apps keep their state with it (SMART smart-app-state)
+    associated_endpoints: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    branding: Branding = UNBRANDED
     developer_url: str = ""  # where developers of apps get help
     without: frozenset[str] = frozenset()  # features that are switched off
     enabled: bool = True
@@ -65,6 +70,11 @@ class FhirServer:
 
     def offers(self, feature: Feature) -> bool:
         return feature not in self.without
+
+    @property
+    def has_app_state(self) -> bool:
+        """Whether apps keep their state under its tokens, with itself or beside it."""
+        return self.app_state or any(APP_STATE in one["capabilities"] for one in self.associated_endpoints)
 
     def accepts_aud(self, text: str) -> bool:
         """Whether this text names this server (SMART AUTHZ-11): one trailing slash is forgiven, never a prefix."""
@@ -105,6 +115,9 @@ def from_row(row: FhirServerRow) -> FhirServer:
         staff_picker=row.staff_picker,
         launch_picker=row.launch_picker,
         patient_search=search_settings(row.patient_search),
+        app_state=row.app_state,
+        associated_endpoints=tuple(row.associated_endpoints),
+        branding=Branding(**row.branding),
         developer_url=row.developer_url,
         without=frozenset(row.without),
         enabled=row.enabled,
@@ -123,6 +136,8 @@ def check(row: FhirServerRow) -> None:
         if version not in FHIR_VERSIONS
     ]
     problems += features.problems(row.without)
+    problems += associated.problems(row.associated_endpoints)
+    problems += branding_problems(row.branding)
     if row.developer_url and not row.developer_url.startswith("https://"):
         problems.append(f"{row.developer_url}: the page for developers must be an https URL")
     if not NAME.fullmatch(row.name):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from authz.fhir_servers.features import Feature
+from authz.policy.app_state import only_own_state
 from authz.scopes import (
     LaunchScope,
     Limit,
@@ -61,6 +62,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.NO_LAUNCH, partial(has_launch, question), "it needs the parameter launch, from the EHR"),
         Limit(Reason.NO_SUCH_CONTEXT, partial(is_in_context, question), "the EHR had nothing of this type open"),
         Limit(Reason.NOT_REGISTERED, question.client.scope, "the app is not registered for it"),
+        *only_own_state(question.client, question.fhir_server),
         Limit(Reason.NOT_REGISTERED, partial(may_refresh, question), "the app is not registered for refresh tokens"),
         Limit(Reason.USER_RIGHTS, ceiling(question), "the user may not pass on more than this"),
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),

@@ -62,7 +62,7 @@ def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) ->
     words += ["--logo-uri", "https://app.example/logo.png", "--policy-uri", "https://app.example/privacy"]
     words += ["--tos-uri", "https://app.example/terms", "--contact", "ops@app.example"]
     words += ["--fhir-server", "main", "--skip-consent-in-ehr-launch", "--any-loopback-port"]
-    words += ["--required-scope", "patient/Patient.rs"]
+    words += ["--required-scope", "patient/Patient.rs", "--app-state-code", "https://app.example|prefs"]
     added = hospital("client", "add", *words)
     del added["client_id_issued_at"]
     assert added == {
@@ -86,6 +86,7 @@ def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) ->
         "skip_consent_in_ehr_launch": True,
         "any_loopback_port": True,
         "required_scope": "patient/Patient.rs",
+        "app_state_codes": ["https://app.example|prefs"],
         "enabled": True,
     }
 

@@ -4,9 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.fhir_servers.branding import PNG_START
 from authz.fhir_servers.search_settings import SearchSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.cli.conftest import Cli
 
 BASE = "https://fhir.example/r4"
@@ -33,6 +36,9 @@ MAIN: dict[str, Any] = {
     "staff_picker": False,
     "launch_picker": False,
     "patient_search": SearchSettings().as_dict(),
+    "app_state": False,
+    "associated_endpoints": [],
+    "branding": {"organization": "", "accent": "", "logo": ""},
     "developer_url": "",
     "without": [],
     "enabled": True,
@@ -63,7 +69,8 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--upstream-url", "http://127.0.0.1:8080/fhir"]
     words += ["--alias", "https://legacy.example/", "--fhir-version", "R4B", "--fhir-version", "5.0.0"]
     words += ["--ehr-origin", "https://ehr.example", "--ceiling", "Patient=patient/*.cruds"]
-    words += ["--developer-url", "https://developers.example"]
+    words += ["--developer-url", "https://developers.example", "--organization", "St. Mary", "--accent", "#8a1538"]
+    words += ["--app-state", "--associated-endpoint", "https://state.example/fhir=smart-app-state"]
     words += ["--without", "standalone", "--without", "backend-services"]
     words += ["--reauthenticate", "--no-vouched-users", "--vouched-representatives", "--redis-launches"]
     words += ["--staff-picker", "--launch-picker"]
@@ -78,6 +85,9 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "fhir_versions": ["4.3.0", "5.0.0"],
         "ehr_origins": ["https://ehr.example"],
         "scope_ceilings": {**DEFAULT_CEILINGS, "Patient": "patient/*.cruds"},
+        "app_state": True,
+        "associated_endpoints": [{"url": "https://state.example/fhir", "capabilities": ["smart-app-state"]}],
+        "branding": {"organization": "St. Mary", "accent": "#8a1538", "logo": ""},
         "developer_url": "https://developers.example",
         "without": ["backend-services", "standalone"],
         "reauthenticate": True,
@@ -181,3 +191,19 @@ def test_secrets_are_rotated(hospital: Cli) -> None:
     rotated = hospital("fhir-server", "rotate-secret", "main")
     assert (rotated["name"], len(rotated["introspection_client_secret"])) == ("main", 43)
     assert hospital.refused("ehr", "rotate-secret", "epic", "--overlap-seconds", "-1")["error"] == "invalid_command"
+
+
+def test_a_logo_is_put_on_a_fhir_servers_pages_and_taken_away(hospital: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "logo.png"
+    file.write_bytes(PNG_START + b"\x00\x00\x00\rIHDR" + b"\x00\x00\x01\x00" * 2 + b"\x00" * 20)
+    logo = hospital("fhir-server", "logo", "main", "--file", str(file))["branding"]["logo"]
+    assert len(logo) == 16
+    assert hospital("fhir-server", "show", "main")["branding"]["logo"] == logo
+    assert hospital("fhir-server", "logo", "main", "--remove")["branding"]["logo"] == ""
+    file.write_bytes(b"GIF89a")
+    assert hospital.refused("fhir-server", "logo", "main", "--file", str(file)) == {
+        "error": "invalid_value",
+        "error_description": "the logo: must be a PNG",
+    }
+    for wrong in ((), ("--remove", "--file", str(file))):
+        assert hospital.refused("fhir-server", "logo", "main", *wrong)["error"] == "invalid_value"

@@ -170,6 +170,13 @@ class Trial:
                 return True
         return False
 
+    def keeps_apps_apart(self) -> bool:
+        """Whether an app gets at its own kinds of state, and at no other resource of that type."""
+        own, foreign = "user/Basic.cuds?code=https://app.example|prefs", "user/Basic.cuds"
+        tokens = self.alone("public", self.world.public, f"user/Patient.r {own} {foreign}", "doctor")
+        scope = str(tokens.get("scope", "")).split()
+        return own in scope and foreign not in scope
+
     def granted(self, scope: str) -> bool:
         return any(scope in str(tokens.get("scope", "")).split() for tokens in self.everybody)
 
@@ -194,7 +201,7 @@ WORKS: dict[str, Callable[[Trial], bool]] = {
     "permission-user": lambda t: t.granted("user/*.cruds"),
     "permission-v1": lambda t: any(map(t.granted, ("patient/*.read", "user/*.write", "system/*.read"))),
     "permission-v2": lambda t: t.granted(LAB) or t.granted("system/*.rs") or t.granted("user/*.cruds"),
-    "smart-app-state": lambda t: t.granted("patient/Basic.cuds?code=https://app.example|prefs"),
+    "smart-app-state": lambda t: t.keeps_apps_apart(),
 }
 WITHOUT = [
     (),
@@ -254,6 +261,16 @@ def test_levels_that_nobody_may_pass_on_are_not_promised(world: World, ceilings:
     trial = Trial(world)
     for name in ("permission-patient", "permission-user"):
         assert (name in capabilities) == WORKS[name](trial), name
+
+
+def test_state_of_apps_is_promised_where_it_is_configured(world: World) -> None:
+    """CAP-03, CAPABILITY smart-app-state, APS-01."""
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "public", {}, {"app_state_codes": ("https://app.example|prefs",)})
+    for configured in (False, True):
+        change(world, app_state=configured)
+        assert ("smart-app-state" in promised(world)["capabilities"]) is configured
+        assert Trial(world).keeps_apps_apart() is configured
 
 
 def test_every_capability_is_one_of_smart_and_has_a_trial() -> None:
