@@ -105,21 +105,24 @@ def _judge_one(scope: Scope, limits: Sequence[Limit], hint: str) -> tuple[ScopeS
 
 
 def without_repetition(judgement: Judgement) -> Judgement:
-    """Leave out what further constraints made of a scope where other granted scopes say it already (SMART SCP-11).
+    """Leave out what further constraints made of a scope where scopes with fewer say it already (SMART SCP-11).
 
     Of ``patient/Observation.rs`` and ``patient/Observation.rs?category=a`` within ``?category=b`` one scope remains,
     not a second one for what is in both categories. What has the constraints asked for stays, repeated or not (N12).
     """
     asked = {scope.query for verdict in judgement.verdicts for scope in ScopeSet.parse(verdict.requested).resources}
-    kept = judgement.granted
-    for scope in judgement.granted.resources:
-        if scope.query not in asked and kept.without(scope).covers(scope):
-            kept = kept.without(scope)
+    made = [scope for scope in judgement.granted.resources if scope.query not in asked]
+    repeated = [scope for scope in made if _others(judgement.granted, scope).covers(scope)]
+    granted = judgement.granted.without(*repeated)
     verdicts = (
-        replace(verdict, granted=tuple(text for text in verdict.granted if text in kept))
+        replace(verdict, granted=tuple(text for text in verdict.granted if text in granted))
         for verdict in judgement.verdicts
     )
-    return replace(judgement, granted=kept, verdicts=tuple(verdicts))
+    return replace(judgement, granted=granted, verdicts=tuple(verdicts)) if repeated else judgement
+
+
+def _others(granted: ScopeSet, scope: ResourceScope) -> ScopeSet:
+    return ScopeSet.of(*(other for other in granted.resources if other.query != scope.query))
 
 
 def keep_one_refresh_scope(judgement: Judgement) -> Judgement:

@@ -126,6 +126,15 @@ def test_one_refresh_scope_is_granted_the_longer_one_if_it_may_be() -> None:
     }
 
 
+def test_nothing_is_said_twice_in_further_constraints() -> None:
+    """N07, SCP-11: a category that was asked for by itself and unticked does not come back as "both categories"."""
+    refused = replace(DOCTOR, agreed=ScopeSet.parse("patient/Observation.rs?category=b"))
+    assert verdicts(refused, "patient/Observation.rs patient/Observation.rs?category=a") == {
+        "patient/Observation.rs": ("patient/Observation.rs?category=b", Reason.UNTICKED),
+        "patient/Observation.rs?category=a": ("", Reason.UNTICKED),
+    }
+
+
 def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
     """N19, REF-01, REQ-79."""
     client = replace(CLIENT, grant_types=frozenset({"authorization_code"}))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from authz.scopes import Judgement, Limit, NamedScope, Reason, Scope, ScopeSet, Verdict, judge
+from authz.scopes import Judgement, Limit, NamedScope, Reason, Scope, ScopeSet, Verdict, judge, without_repetition
 
 REGISTERED = Limit(
     Reason.NOT_REGISTERED, ScopeSet.parse("launch openid patient/*.rs offline_access"), "not registered for this client"
@@ -65,6 +65,28 @@ def test_a_valid_trap_is_granted_with_a_warning() -> None:
     assert judge(ScopeSet.parse(text), []).verdicts == (
         Verdict(text, (text,), None, "a value looks like a scope: scopes are separated by spaces, not by commas"),
     )
+
+
+def test_what_left_nothing_of_a_scope_is_the_reason_not_what_narrowed_it_before() -> None:
+    """Digest Q-11: a scope that the rights narrow and the person unticks was unticked."""
+    reads = Limit(Reason.USER_RIGHTS, ScopeSet.parse("patient/*.rs"), "reading only")
+    (verdict,) = judge(ScopeSet.parse("patient/Condition.cruds"), [reads, CONSENTED]).verdicts
+    assert verdict == Verdict("patient/Condition.cruds", (), Reason.UNTICKED, "the user did not agree")
+
+
+def test_further_constraints_are_left_out_where_another_scope_says_it() -> None:
+    """Digest SCP-11, N12: what was asked for in these very words stays, said twice or not."""
+    limit = Limit(Reason.UNTICKED, ScopeSet.parse("patient/Observation.rs?category=b"), "unticked")
+    asked = "patient/Observation.rs patient/Observation.rs?category=a patient/Observation.s"
+    judgement = without_repetition(judge(ScopeSet.parse(asked), [limit]))
+    assert str(judgement.granted) == "patient/Observation.rs?category=b patient/Observation.s?category=b"
+    assert [verdict.granted for verdict in judgement.verdicts] == [
+        ("patient/Observation.rs?category=b",),
+        (),
+        ("patient/Observation.s?category=b",),
+    ]
+    alone = judge(ScopeSet.parse("patient/Observation.rs?category=a"), [limit])
+    assert without_repetition(alone) == alone
 
 
 def test_a_judgement_is_json() -> None:
