@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ GROWTH_CHART_SCOPE = (
 )
 REFERRAL_SCOPE = "launch openid fhirUser offline_access patient/*.read user/*.read"
 VETTED = HospitalDecisions(fhir_servers=("demo",), skip_consent_in_ehr_launch=True)
+DRAWS_A_CURVE = replace(VETTED, required_scope="patient/Patient.rs")
 
 
 def seed(settings: Settings, config: DemoConfig) -> None:
@@ -87,7 +89,7 @@ def add_clients(made: Services, config: DemoConfig) -> None:
         "scope": REFERRAL_SCOPE,
     }
     with made.db.write() as session:
-        made.clients.add(session, ClientMetadata.load(growth_chart), VETTED, client_id=GROWTH_CHART)
+        made.clients.add(session, ClientMetadata.load(growth_chart), DRAWS_A_CURVE, client_id=GROWTH_CHART)
         made.clients.add(
             session,
             ClientMetadata.load(referral),

@@ -235,7 +235,7 @@ def test_an_app_without_a_host_is_named_by_its_scheme() -> None:
 
 
 def test_only_https_addresses_of_the_app_become_links() -> None:
-    """security.md AZ-22 class: an address is never rendered because an app says so."""
+    """REQ-89, AZ-22: its terms and its privacy policy are linked; no other address is, whatever an app says."""
     about = {"tos_uri": "javascript:alert(1)", "policy_uri": "https://app.example/privacy"}
     assert page("openid", replace(CLIENT, about=about)).links == {"privacy": "https://app.example/privacy"}
     assert page("openid", replace(CLIENT, about={"tos_uri": ["https://app.example"]})).links == {}

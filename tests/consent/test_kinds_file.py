@@ -9,7 +9,7 @@ from authz.consent.catalogue import BUILT_IN, Kind
 from authz.consent.kinds_file import load
 from authz.keyring.secrets import rotate_file
 from authz.scopes import ResourceScope, parse_scope
-from authz.settings import ConfigurationError
+from authz.settings import ROOT, ConfigurationError
 from tests.world import Clock, settings_in
 
 if TYPE_CHECKING:
@@ -119,6 +119,15 @@ def test_a_file_that_is_wrong_is_refused_with_the_reason(file: Path, content: st
     with pytest.raises(ConfigurationError) as refused:
         load(str(file))
     assert any(problem in line for line in refused.value.problems), refused.value.problems
+
+
+def test_the_example_of_the_how_to_works(file: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "consent.md").read_text()
+    file.write_text(page.partition("```toml\n")[2].partition("```")[0])
+    found = {kind.id: kind for kind in load(str(file)).kinds}
+    assert (found["hiv"].title, found["photo"].scope) == ("HIV results", "__profilePhoto.manage")
+    assert found["lab-results"].title == "blood and urine tests"
+    assert "therapy-results" not in found
 
 
 def test_every_problem_is_told_at_once(file: Path) -> None:

@@ -154,7 +154,7 @@ def test_too_many_tries_are_told_with_the_time_to_wait(world: World) -> None:
 
 
 def test_the_consent_page_tells_everything(world: World) -> None:
-    """security.md LC-15: app, where the answer goes, the patient, the data server, each scope in words, how long."""
+    """LC-15, REQ-88, REQ-89: app, where the answer goes, patient, data server, each scope in words, how long."""
     page = consent_page(world, world.browser())
     text = " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
     for told in (
@@ -170,7 +170,7 @@ def test_the_consent_page_tells_everything(world: World) -> None:
         "Keep this access when you are not using the app",
         "It ends after 365 days, or earlier: when the app is not used for 90 days, or when you withdraw it.",
         "Without the last one access ends after 1 hour.",
-        "Public App may keep what it has received.",
+        "Public App asks for this, not Test Hospital, and may keep elsewhere what it has received.",
         "Allow Do not allow",
     ):
         assert told in text

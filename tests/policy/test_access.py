@@ -142,7 +142,7 @@ def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
 
 
 def test_what_the_person_unticked_is_not_granted() -> None:
-    """security.md LC-10; the rest is."""
+    """LC-10, REQ-122; the rest is."""
     refused = replace(ALONE, agreed=ScopeSet.parse("patient/Observation.rs"))
     assert verdicts(refused, "patient/Condition.rs patient/Observation.rs") == {
         "patient/Condition.rs": ("", Reason.UNTICKED),
