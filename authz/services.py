@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from authz.audit.sealer import Sealer
 from authz.audit.trail import Trail
+from authz.authorize.choosing import Choosing
 from authz.authorize.draft import Registries
 from authz.authorize.front import FrontChannel
 from authz.authorize.guard import Guard
+from authz.authorize.next_page import NextPage
 from authz.authorize.pending import Interactions
+from authz.authorize.picker import Picker
 from authz.authorize.respond import Responder
+from authz.authorize.searching import Searching
 from authz.authorize.show import Consenting
 from authz.authorize.situation import Judge
 from authz.brands.registry import Brands
@@ -26,9 +30,11 @@ from authz.consent.kinds_file import load as load_kinds
 from authz.discovery.documents import Discovery
 from authz.enforcement import Gateway, Upstream, UserReach
 from authz.fhir_servers.registry import Ehrs, FhirServers
+from authz.fhir_servers.search import FhirSearch
 from authz.grants.base import GrantServices
 from authz.grants.caller import Callers
 from authz.grants.server import TokenServer
+from authz.keyring.box import Box
 from authz.keyring.launch_keys import LaunchKeys
 from authz.keyring.secrets import Secrets
 from authz.keyring.signing import Keyring
@@ -55,10 +61,12 @@ from authz.tokens.id_token import IdTokens
 from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
+from authz.tokens.own import OwnTokens
 from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
 from authz.tokens.scan_alarm import ScanAlarm
 from authz.tokens.store import AccessTokens
+from authz.users.recent import RecentPatients
 from authz.users.registry import Users
 
 if TYPE_CHECKING:
@@ -104,6 +112,7 @@ class Services:
     authorization: FrontChannel
     cases: Cases
     self_tests: SelfTests
+    choosing: Choosing
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -170,15 +179,20 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     passwords = Passwords(users, db, now)
     sessions = Sessions(backend, users, now, settings.session_seconds)
     consents = Consents(db, now, settings.consent_seconds)
+    recent = RecentPatients(db, now)
+    searching = Searching(db, FhirSearch(outbound), OwnTokens(db, now, grants.issuer, revocation), trail)
+    interactions = Interactions(backend, Box(secrets, "interaction"), settings.interaction_seconds)
+    consenting = Consenting(Describer(settings, load_kinds(settings.consent_kinds)))
     authorization = FrontChannel(
-        consenting=Consenting(Describer(settings, load_kinds(settings.consent_kinds))),
+        consenting=consenting,
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
         launches=launches,
         sessions=sessions,
         by_password=ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now),
         judge=Judge(users, sessions, rights, consents, now),
-        responder=Responder(db, launches, ehr_sessions, consents, codes, trail, settings.issuer),
-        interactions=Interactions(backend, settings.interaction_seconds),
+        responder=Responder(db, launches, ehr_sessions, consents, codes, trail, recent, settings.issuer),
+        interactions=interactions,
+        next_page=NextPage(interactions, Picker(users, recent, searching), consenting),
     )
     return Services(
         settings=settings,
@@ -211,4 +225,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         authorization=authorization,
         cases=Cases(db, backend, (clients, fhir_servers), now),
         self_tests=SelfTests(backend),
+        choosing=Choosing(authorization),
     )

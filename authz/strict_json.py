@@ -47,7 +47,7 @@ def check_depth(text: str, max_depth: int) -> None:
             raise NotStrictJson(f"nested deeper than {max_depth}")
 
 
-def check_nodes(value: Any, max_nodes: int = MAX_NODES) -> None:
+def check_nodes(value: Any, max_nodes: int) -> None:
     """Count every value in the tree, and look into every string."""
     waiting = [value]
     count = 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
+from tests.fhir import FakeFhir
 from tests.world import World, build, settings_in
 
 if TYPE_CHECKING:
@@ -29,9 +30,16 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def fhir() -> FakeFhir:
+    """What this server asks of the main FHIR server, it asks here."""
+    return FakeFhir()
+
+
+@pytest.fixture
+def world(tmp_path: Path, fhir: FakeFhir) -> Iterator[World]:
     """A server of one's own with SQLite, in this process, its clock in the test's hands."""
-    made = build(settings_in(tmp_path))
+    made = build(settings_in(tmp_path), outbound=fhir)
+    fhir.introspect = made.fhir_server.introspect
     with made.app.app_context():
         yield made
         made.services.db.engine.dispose()

@@ -27,6 +27,7 @@ AUTHENTICATION = ("110114", "User Authentication")
 SECURITY_ALERT = ("110113", "Security Alert")
 KINDS = {
     EventName.SERVER_STARTED: ("110100", "Application Activity"),
+    EventName.RECORDS_SEARCHED: ("110112", "Query"),
     EventName.AUDIT_READ: ("110101", "Audit Log Used"),
     EventName.AUTHORIZE_REFUSED: SECURITY_ALERT,
     EventName.FHIR_REFUSED: SECURITY_ALERT,

@@ -13,12 +13,13 @@ from authz.authorize.outcome import (
     Continue,
     Done,
     ShowConsent,
+    ShowEncounters,
     ShowLogin,
     ShowPatients,
     ShowWrongUser,
 )
 from authz.authorize.pending import Pending
-from authz.authorize.refusal import NotOffered, PageRefusal
+from authz.authorize.refusal import PageRefusal
 from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
 from authz.errors import AccessDenied, TooManyRequests
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from authz.authorize.guard import Guard
+    from authz.authorize.next_page import NextPage
     from authz.authorize.outcome import BrowserFacts, Outcome
     from authz.authorize.pending import Interactions
     from authz.authorize.request import AuthorizationRequest
@@ -56,6 +58,7 @@ class FrontChannel:
     judge: Judge
     responder: Responder
     interactions: Interactions
+    next_page: NextPage
 
     def begin(self, pairs: list[tuple[str, str]], browser: BrowserFacts) -> Outcome:
         """A request at the authorization endpoint. Raises PageRefusal."""
@@ -78,7 +81,7 @@ class FrontChannel:
         binding = browser.binding or secrets.token_urlsafe(32)
         pending = Pending(parameters, binding=digest(binding))
         outcome = self.proceed(request, pending, replace(browser, binding=binding))
-        if isinstance(outcome, ShowLogin | ShowPatients | ShowConsent):
+        if isinstance(outcome, ShowLogin | ShowPatients | ShowEncounters | ShowConsent):
             return replace(outcome, new_binding=binding)  # also one that is there: it must live as long as the page
         return outcome
 
@@ -148,17 +151,6 @@ class FrontChannel:
         pending = self.take(handle, browser)
         return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser))
 
-    def choose_patient(self, handle: str, patient: str, browser: BrowserFacts) -> Outcome:
-        """One of the patients that were offered. Raises NotOffered for any other."""
-        pending = self.take(handle, browser)
-
-        def chosen(request: AuthorizationRequest) -> Outcome:
-            if patient not in self.judge.look(request, pending, browser).offered:
-                raise NotOffered("This patient was not offered.")
-            return Continue(self.interactions.keep(replace(pending, patient=patient)))
-
-        return self.guarded(pending, browser, chosen)
-
     def decide(self, handle: str, ticked: frozenset[str], browser: BrowserFacts) -> Outcome:
         """The person agreed to what was left ticked; it can only be less than what was shown (LC-10)."""
         pending = self.take(handle, browser)
@@ -199,19 +191,13 @@ class FrontChannel:
                 raise PageRefusal(OUT_OF_DATE)  # of two at once the other one got the code
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
-        asked = self.consenting.offer(request, situation) if step is Step.CONSENT else None
-        sub = situation.sign_in.sub if situation.sign_in else None
-        shown_now = replace(pending, shown_to=sub, asked=asked.fingerprint if asked else None)
-        handle = self.interactions.show(pending, shown_now, handle)
-        shown = frame(request, pending)
-        if step is Step.LOGIN:
-            return ShowLogin(handle, shown, request.client.client_name, request.login_hint or "")
-        if asked is not None:
-            return ShowConsent(handle, shown, self.consenting.page(request, situation, asked))
-        assert situation.user is not None
-        known = self.judge.users.representations(situation.user.sub, request.fhir_server.name)
-        choices = tuple((one.patient, one.relationship) for one in known if one.patient in situation.offered)
-        return ShowPatients(handle, shown, request.client.client_name, choices)
+        return self.next_page.show(step, request, pending, situation, browser.peer, handle)
+
+    def go_on(self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts) -> Outcome:
+        """After a form: back to /authorize, or at once to the next page where no cookie ties it to the browser."""
+        if pending.launch is not None:
+            return self.proceed(request, pending, browser)
+        return Continue(self.interactions.keep(pending))
 
     def guarded(
         self,

@@ -9,6 +9,7 @@ from authz.fhir_servers.branding import UNBRANDED, Branding
 
 if TYPE_CHECKING:
     from authz.audit.event import Peer
+    from authz.authorize.picker import EncountersPage, PatientsPage
     from authz.consent.describe import ConsentPage
 
 
@@ -59,12 +60,21 @@ class ShowWrongUser:
 
 @dataclass(frozen=True, slots=True)
 class ShowPatients:
-    """A representative says for whom the app is opened; nobody else can be chosen."""
+    """Somebody says for whom the app is opened; nobody can be chosen who is not on the page."""
 
     handle: str
     frame: Frame
     app_name: str
-    choices: tuple[tuple[str, str], ...]  # patient id, relationship
+    page: PatientsPage
+    new_binding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowEncounters:
+    handle: str
+    frame: Frame
+    app_name: str
+    page: EncountersPage
     new_binding: str | None = None
 
 
@@ -93,4 +103,4 @@ class Done:
     frame: Frame
 
 
-Outcome = ShowLogin | ShowWrongUser | ShowPatients | ShowConsent | Continue | Done
+Outcome = ShowLogin | ShowWrongUser | ShowPatients | ShowEncounters | ShowConsent | Continue | Done

@@ -1,4 +1,7 @@
-"""An interaction in progress: kept here, not in the browser, under a handle that each step replaces (decision 14)."""
+"""An interaction in progress: kept here, not in the browser, under a handle that each step replaces (decision 14).
+
+In the store it is encrypted, for it may hold names of patients (security.md 4.2).
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event
+from authz.authorize.picking import Choice, Picking
 from authz.launch.launch import Launch
 from authz.login.method import SignIn
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
     from authz.audit.event import EventName, Peer
+    from authz.keyring.box import Box
     from authz.storage.short_lived import Backend
 
 PREFIX = "interaction:"
@@ -28,7 +33,10 @@ class Pending:
     launch: Launch | None = None  # of an EHR launch
     binding: str | None = None  # digest of the browser's cookie; None in an EHR launch
     sign_in: SignIn | None = None  # made within this interaction
-    patient: str | None = None
+    patient: Choice | None = None  # chosen in this interaction
+    encounter: str | None = None
+    without_encounter: bool = False  # the person goes on without
+    picking: Picking = field(default_factory=Picking)
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
     asked: str | None = None  # fingerprint of what the consent page asks: nothing else can be agreed to
 
@@ -37,14 +45,22 @@ class Pending:
         if self.launch is not None:
             return self.launch.event(name, peer)
         sub = self.sign_in.sub if self.sign_in else self.shown_to
-        return Event(name, sub=sub, patient=self.patient, peer=peer)
+        return Event(name, sub=sub, patient=self.patient.id if self.patient else None, peer=peer)
 
 
 class Interactions:
     """Those waiting for somebody to answer a page, each for at most ``seconds``."""
 
-    def __init__(self, backend: Backend, seconds: int) -> None:
-        self.records = Records(backend, PREFIX, encode, decode)
+    def __init__(self, backend: Backend, box: Box, seconds: int) -> None:
+        def opened(stored: bytes) -> Pending | None:
+            content = box.open(stored)
+            return None if content is None else decode(content)
+
+        def closed(pending: Pending | None) -> bytes:
+            assert pending is not None
+            return box.close(encode(pending))
+
+        self.records = Records(backend, PREFIX, closed, opened)
         self.seconds = seconds
 
     def keep(self, pending: Pending) -> str:
@@ -82,7 +98,10 @@ def encode(pending: Pending) -> bytes:
         "launch": pending.launch.as_dict() if pending.launch else None,
         "binding": pending.binding,
         "sign_in": asdict(sign_in) | {"auth_time": sign_in.auth_time.timestamp()} if sign_in else None,
-        "patient": pending.patient,
+        "patient": asdict(pending.patient) if pending.patient else None,
+        "encounter": pending.encounter,
+        "without_encounter": pending.without_encounter,
+        "picking": pending.picking.as_dict(),
         "shown_to": pending.shown_to,
         "asked": pending.asked,
     }
@@ -100,7 +119,10 @@ def decode(stored: bytes) -> Pending:
         launch=Launch.from_dict(launch) if launch is not None else None,
         binding=members["binding"],
         sign_in=sign_in,
-        patient=members["patient"],
+        patient=Choice.from_dict(members["patient"]) if members["patient"] is not None else None,
+        encounter=members["encounter"],
+        without_encounter=members["without_encounter"],
+        picking=Picking.from_dict(members["picking"]),
         shown_to=members["shown_to"],
         asked=members.get("asked"),
     )

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.situation import Situation
+    from authz.authorize.whom import Context
     from authz.consent.decide import Consents
     from authz.launch.ehr_session import EhrSessions
     from authz.launch.launch import Launch
     from authz.launch.store import Launches
     from authz.storage.database import Database
     from authz.tokens.code import Codes
+    from authz.users.recent import RecentPatients
 
 SID_LENGTH = 32
 
@@ -42,6 +44,7 @@ class Responder:
     consents: Consents
     codes: Codes
     trail: Trail
+    recent: RecentPatients
     issuer: str
 
     def grant(
@@ -71,6 +74,8 @@ class Responder:
             for switch in new.legacy:
                 used = replace(event(EventName.LEGACY_USED, new, grant_id, opening, peer), reason=switch)
                 self.trail.record(session, used)
+            if request.fhir_server.staff_picker and situation.is_staff and situation.context.patient is not None:
+                self.recent.remember(session, new.sub or "", new.fhir_server, situation.context.patient)
         return with_parameters(request.redirect_uri, {"code": code}, request.state, self.issuer)
 
     def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer) -> None:
@@ -95,7 +100,7 @@ def new_grant(
         fhir_server=server.name,
         scope=judgement.granted,
         sub=sign_in.sub,
-        context=told(request.client, context_of(launch, situation.patient)),
+        context=told(request.client, context_of(launch, situation.context)),
         fhir_user=server.absolute(situation.fhir_user) if situation.fhir_user else None,
         auth_time=sign_in.auth_time,
         amr=sign_in.amr,
@@ -111,11 +116,11 @@ def new_grant(
     )
 
 
-def context_of(launch: Launch | None, patient: str | None) -> dict[str, Any]:
-    """What the app learns beside its token: the launch's context as it was then, or the patient chosen."""
-    if launch is not None:
-        return launch.context.as_parameters()
-    return {} if patient is None else {"patient": patient}
+def context_of(launch: Launch | None, context: Context) -> dict[str, Any]:
+    """What the app learns beside its token: the launch's context as it was then, and what was chosen besides."""
+    given = launch.context.as_parameters() if launch is not None else {}
+    found = {"patient": context.patient, "encounter": context.encounter}
+    return {name: value for name, value in found.items() if value is not None} | given
 
 
 def session_of(launch: Launch | None, situation: Situation) -> tuple[str | None, str | None]:
@@ -128,6 +133,7 @@ def session_of(launch: Launch | None, situation: Situation) -> tuple[str | None,
 
 def events(pending: Pending, situation: Situation, *, asked: bool) -> list[EventName]:
     chosen = [EventName.PATIENT_CHOSEN] if pending.patient is not None else []
+    chosen += [EventName.ENCOUNTER_CHOSEN] if pending.encounter is not None else []
     consent = [EventName.CONSENT_GRANTED] if asked else [EventName.CONSENT_SKIPPED] if situation.skips_consent else []
     return [*chosen, *consent, EventName.CODE_ISSUED]
 

@@ -30,8 +30,9 @@ class Consenting:
 
     def page(self, request: AuthorizationRequest, situation: Situation, asked: Offer) -> ConsentPage:
         assert situation.user is not None
-        is_self = situation.patient is not None and situation.fhir_user == f"Patient/{situation.patient}"
-        subject = Subject(situation.user.display_name, situation.patient, is_self)
+        patient = situation.context.patient
+        is_self = patient is not None and situation.fhir_user == f"Patient/{patient}"
+        subject = Subject(situation.user.display_name, patient, is_self)
         fhir_base = request.fhir_server.base_url
         return self.describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
 

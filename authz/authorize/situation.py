@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from authz.authorize.context import told
 from authz.authorize.refusal import PageRefusal
 from authz.authorize.steps import Facts
+from authz.authorize.whom import Context, find_context, question
 from authz.consent.decide import ConsentQuestion
 from authz.errors import AccessDenied, InvalidScope, LoginRequired, UnmetAuthenticationRequirements
-from authz.launch.context import context_types
 from authz.launch.standing import STAFF, Standing, standing
 from authz.login.ehr import vouched
-from authz.policy.access import REFRESH, AccessQuestion, decide
+from authz.policy.access import REFRESH, decide
 from authz.policy.rights import RightsQuestion
-from authz.scopes import LaunchScope, ResourceScope
+from authz.scopes import LaunchScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from authz.users.registry import User, Users
 
 ASKS_AGAIN = frozenset({"login", "select_account"})
-A_PATIENT = "?"  # stands for whoever would be chosen, to see whether a patient is needed at all
 
 
 class SomebodyElse(PageRefusal):
@@ -51,12 +49,15 @@ class Situation:
     sid: str | None = None
     user: User | None = None
     fhir_user: str | None = None  # relative reference
-    patient: str | None = None
-    offered: tuple[str, ...] = ()  # patients to choose from
+    context: Context = field(default_factory=Context)
     judgement: Judgement | None = None
     consent: ConsentQuestion | None = None
     remembered_consent: str | None = None
     skips_consent: bool = False
+
+    @property
+    def is_staff(self) -> bool:
+        return (self.fhir_user or "").partition("/")[0] in STAFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Judge:
         may_ask = "none" not in request.prompt
         sign_in, sid = self.signed_in(request, pending, browser)
         if sign_in is None:
-            return Situation(Facts(may_ask, is_signed_in=False, needs_patient=False, needs_consent=False))
+            return Situation(facts(may_ask=may_ask, is_signed_in=False))
         check_person(request, sign_in)
         user = self.users.by_sub(sign_in.sub)
         if user is None or not user.enabled:
@@ -88,28 +89,27 @@ class Judge:
         if pending.sign_in is not None and sign_in.auth_time < user.sessions_valid_from:
             raise AccessDenied("this sign-in was ended meanwhile")
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
-        patient, offered = self.patient(request, pending, user, fhir_user)
-        if offered:
-            facts = Facts(may_ask, is_signed_in=True, needs_patient=True, needs_consent=False)
-            return Situation(facts, sign_in, sid, user, fhir_user, offered=offered)
-        self.check_rights(request, pending, user, fhir_user, patient)
-        asked = question(request, pending, fhir_user, patient, agreed)
-        judgement = decide(replace(asked, is_vouched=self.is_vouched(request, pending, user, fhir_user, patient)))
+        context = find_context(request, pending, self.users, user, fhir_user)
+        self.check_rights(request, pending, user, fhir_user, context.patient)
+        if context.needs_patient or context.needs_encounter:
+            return Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
+        asked = question(request, pending, fhir_user, context, agreed)
+        is_vouched = self.is_vouched(request, pending, user, fhir_user, context.patient)
+        judgement = decide(replace(asked, is_vouched=is_vouched))
         check_something_left(judgement, pending, agreed)
         consent = ConsentQuestion(
-            user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
+            user.sub, request.client, request.redirect_uri, request.fhir_server.name, context.patient, judgement.granted
         )
         skips = may_skip(request, pending, fhir_user)
         asks = skips or must_ask(request, pending, fhir_user)
         remembered = None if asks else self.consents.remembered(consent)
-        facts = Facts(may_ask, is_signed_in=True, needs_patient=False, needs_consent=not skips and remembered is None)
         return Situation(
-            facts,
+            facts(may_ask=may_ask, needs_consent=not skips and remembered is None),
             sign_in,
             sid,
             user,
             fhir_user,
-            patient,
+            context,
             judgement=judgement,
             consent=consent,
             remembered_consent=remembered,
@@ -140,26 +140,6 @@ class Judge:
             return None, None
         return (None, None) if request.max_age == 0 else (before, sid)
 
-    def patient(
-        self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None
-    ) -> tuple[str | None, tuple[str, ...]]:
-        """The patient in context, or those to choose from; the launch's context wins (AZ-78, CTX-12, CTX-13)."""
-        if pending.launch is not None:
-            return pending.launch.context.patient, ()
-        if pending.patient is not None:
-            return pending.patient, ()
-        if not wants_patient(decide(question(request, pending, fhir_user, A_PATIENT)).granted):
-            return None, ()
-        kind, _, own_id = (fhir_user or "").partition("/")
-        if kind == "Patient":
-            return own_id, ()
-        if kind in STAFF:
-            raise AccessDenied("open this app from the EHR: choosing a patient here is not offered to staff")
-        represented = self.users.represented(user.sub, request.fhir_server.name)
-        if not represented:
-            raise AccessDenied("there is no patient whose records this user may share")
-        return (represented[0], ()) if len(represented) == 1 else (None, represented)
-
     def check_rights(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None
     ) -> None:
@@ -183,31 +163,11 @@ class Judge:
         return standing(fhir_user, patient, represents, ehr_vouches=True) is Standing.VOUCHED
 
 
-def question(
-    request: AuthorizationRequest,
-    pending: Pending,
-    fhir_user: str | None,
-    patient: str | None,
-    agreed: ScopeSet | None = None,
-) -> AccessQuestion:
-    context = pending.launch.context.as_parameters() if pending.launch else {}
-    return AccessQuestion(
-        client=request.client,
-        fhir_server=request.fhir_server,
-        requested=request.scope,
-        fhir_user=fhir_user,
-        patient=patient,
-        has_launch=pending.launch is not None,
-        context_types=context_types(told(request.client, context)),
-        agreed=agreed,
-    )
-
-
-def wants_patient(granted: ScopeSet) -> bool:
-    return any(
-        (isinstance(scope, ResourceScope) and scope.level == "patient") or scope == LaunchScope("patient")
-        for scope in granted
-    )
+def facts(
+    context: Context | None = None, *, may_ask: bool, is_signed_in: bool = True, needs_consent: bool = False
+) -> Facts:
+    context = context or Context()
+    return Facts(may_ask, is_signed_in, context.needs_patient, context.needs_encounter, needs_consent)
 
 
 def check_session(pending: Pending, session: BrowserSession | None) -> None:

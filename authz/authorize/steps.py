@@ -11,6 +11,7 @@ from authz.errors import ConsentRequired, InteractionRequired, LoginRequired, OA
 class Step(Enum):
     LOGIN = auto()
     SELECT_PATIENT = auto()
+    SELECT_ENCOUNTER = auto()
     CONSENT = auto()
     DONE = auto()
 
@@ -22,6 +23,7 @@ class Facts:
     may_ask: bool  # False: prompt=none
     is_signed_in: bool  # as the request wants it: recent enough, this person
     needs_patient: bool  # and has none yet
+    needs_encounter: bool
     needs_consent: bool
 
 
@@ -36,6 +38,8 @@ def next_step(facts: Facts) -> Step:
         step, error = Step.LOGIN, LoginRequired("the user has to sign in")
     elif facts.needs_patient:
         step, error = Step.SELECT_PATIENT, InteractionRequired("the user has to choose a patient")
+    elif facts.needs_encounter:
+        step, error = Step.SELECT_ENCOUNTER, InteractionRequired("the user has to choose a visit")
     elif facts.needs_consent:
         step, error = Step.CONSENT, ConsentRequired("the user has to agree")
     else:

@@ -12,6 +12,7 @@ from authz.authorize.outcome import (
     Continue,
     Done,
     ShowConsent,
+    ShowEncounters,
     ShowLogin,
     ShowPatients,
     ShowWrongUser,
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
     from authz.authorize.outcome import Frame, Outcome
 
+TEMPLATES: dict[type[Outcome], str] = {
+    ShowPatients: "select_patient.html",
+    ShowEncounters: "select_encounter.html",
+    ShowConsent: "consent.html",
+}
 BINDING, SESSION, DEVICE = "browser", "session", "device"
 DEVICE_SECONDS = 90 * 86400
 OURS = re.compile(r"[A-Za-z0-9_.-]{43,128}")  # a handle has 43 characters, the mark of a device 87
@@ -58,10 +64,8 @@ def show(outcome: Outcome) -> Response:
         case ShowLogin():
             response = framed("login.html", outcome, outcome.frame, status=outcome.status)
             response.headers.update(retry_after(outcome))
-        case ShowPatients():
-            response = framed("select_patient.html", outcome, outcome.frame)
-        case ShowConsent():
-            response = framed("consent.html", outcome, outcome.frame)
+        case ShowPatients() | ShowEncounters() | ShowConsent():
+            response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame)
     if outcome.new_binding is not None:
         set_cookie(response, BINDING, outcome.new_binding, services().settings.interaction_seconds)
     return response

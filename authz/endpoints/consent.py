@@ -1,4 +1,4 @@
-"""``POST /consent`` and ``POST /select-patient``: what a person decides."""
+"""``POST /consent``: what a person decides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Blueprint
 
 from authz.endpoints.browser import browser, show
 from authz.endpoints.current import http_request, services
-from authz.endpoints.gate import form, form_pairs
+from authz.endpoints.gate import form_pairs
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -27,12 +27,3 @@ def decide() -> ResponseReturnValue:
         return show(services().authorization.cancel(handle, browser()))
     ticked = frozenset(value for name, value in sent if name == "keep")
     return show(services().authorization.decide(handle, ticked, browser()))
-
-
-@bp.post("/select-patient")
-def select_patient() -> ResponseReturnValue:
-    sent = form(http_request())
-    handle = sent.get("interaction", "")
-    if sent.get("action") == "cancel":
-        return show(services().authorization.cancel(handle, browser()))
-    return show(services().authorization.choose_patient(handle, sent.get("patient", ""), browser()))

@@ -65,6 +65,7 @@ class RefreshToken(Grant):
             fhir_server=grant.fhir_server,
             sub=grant.sub,
             patient=patient,
+            encounter=grant.context.get("encounter"),
             has_launch=has_launch,
             scope=wanted,
             context_types=context_types(grant.context),

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from authz.scopes.scope import Scope
 
 REFRESH = frozenset({"offline_access", "online_access"})
+CHOSEN_HERE = (LaunchScope("patient"), LaunchScope("encounter"))
 OWN_MEMBERS = frozenset({None, "patient", "encounter"})  # launch scopes not answered by fhirContext (SCP-20, SCP-21)
 
 
@@ -42,6 +43,7 @@ class AccessQuestion:
     fhir_user: str | None  # relative reference of the user: "Practitioner/prac-1"
     patient: str | None  # logical id of the patient in context
     has_launch: bool  # the EHR opened the app
+    encounter: str | None = None  # logical id of the visit in context
     agreed: ScopeSet | None = None  # the most the person agreed to; None: nobody has been asked
     context_types: frozenset[str] = frozenset()  # resource types of the launch's fhirContext
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
@@ -95,12 +97,17 @@ def is_offered(scope: Scope) -> bool:
 
 
 def has_launch(question: AccessQuestion, scope: Scope) -> bool:
-    """Without the EHR nobody says what else was open, so all but ``launch/patient`` would promise what never comes."""
-    return question.has_launch or not isinstance(scope, LaunchScope) or scope == LaunchScope("patient")
+    """Without the EHR nobody says what else was open: only the patient and the visit can be chosen here."""
+    return question.has_launch or not isinstance(scope, LaunchScope) or scope in CHOSEN_HERE
 
 
 def is_in_context(question: AccessQuestion, scope: Scope) -> bool:
-    """``launch/<type>`` is answered by items of that type, whatever their role: the role is a wish (SCP-24, FCX-07)."""
+    """``launch/<type>`` is answered by items of that type, whatever their role: the role is a wish (SCP-24, FCX-07).
+
+    Without a visit ``launch/encounter`` would promise what never comes; from an EHR it is a hint (CTX-11).
+    """
+    if scope == LaunchScope("encounter"):
+        return question.has_launch or question.encounter is not None
     if not isinstance(scope, LaunchScope) or (scope.role is None and scope.type in OWN_MEMBERS):
         return True
     return scope.type in {type_.lower() for type_ in question.context_types}

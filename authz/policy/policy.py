@@ -28,6 +28,7 @@ class Held:
     patient: str | None  # logical id
     has_launch: bool
     scope: ScopeSet
+    encounter: str | None = None  # logical id
     context_types: frozenset[str] = frozenset()  # resource types of its fhirContext
     ehr_may_vouch: bool = False  # the grant ends with a session that an EHR watches over
     is_offline: bool = False  # outlasts the session
@@ -60,6 +61,7 @@ class Policy:
                 requested=held.scope,
                 fhir_user=fhir_user,
                 patient=held.patient,
+                encounter=held.encounter,
                 has_launch=held.has_launch,
                 context_types=held.context_types,
             )

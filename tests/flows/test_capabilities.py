@@ -77,6 +77,8 @@ class Trial:
         page = browser.open(app.authorize_url(scope=scope, client_id=client_id))
         if page.status == 200:
             page = browser.sign_in(page, user, f"{user}-password")
+        if page.status == 200 and "Which visit" in page.text:
+            page = browser.submit(page, press="visit-A")
         if page.status == 200:
             page = browser.submit(page, press="allow")
         return self.redeemed(client_id, app, page.location_parameters)
@@ -246,7 +248,8 @@ def test_a_fhir_server_promises_what_works_there_and_nothing_else(world: World, 
     CAPABILITY authorize-post, CAPABILITY client-public, CAPABILITY client-confidential-symmetric,
     CAPABILITY client-confidential-asymmetric, CAPABILITY sso-openid-connect, CAPABILITY context-banner,
     CAPABILITY context-style, CAPABILITY context-ehr-patient, CAPABILITY context-ehr-encounter,
-    CAPABILITY context-standalone-patient, CAPABILITY permission-offline, CAPABILITY permission-online,
+    CAPABILITY context-standalone-patient, CAPABILITY context-standalone-encounter, CAPABILITY permission-offline,
+    CAPABILITY permission-online,
     CAPABILITY permission-patient, CAPABILITY permission-user, CAPABILITY permission-v1, CAPABILITY permission-v2.
     """
     change(world, without=without)

@@ -1,0 +1,53 @@
+"""The page for a step, and what is kept with it: for whom it is, what it offers, what it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from authz.authorize.outcome import ShowConsent, ShowEncounters, ShowLogin, ShowPatients
+from authz.authorize.show import frame
+from authz.authorize.steps import Step
+
+if TYPE_CHECKING:
+    from authz.audit.event import Peer
+    from authz.authorize.outcome import Outcome
+    from authz.authorize.pending import Interactions, Pending
+    from authz.authorize.picker import Picker
+    from authz.authorize.request import AuthorizationRequest
+    from authz.authorize.show import Consenting
+    from authz.authorize.situation import Situation
+
+
+@dataclass(frozen=True, slots=True)
+class NextPage:
+    interactions: Interactions
+    picker: Picker
+    consenting: Consenting
+
+    def show(
+        self,
+        step: Step,
+        request: AuthorizationRequest,
+        pending: Pending,
+        situation: Situation,
+        peer: Peer,
+        handle: str | None,
+    ) -> Outcome:
+        """A handle that the page was reached by stays good for it."""
+        kept = replace(pending, shown_to=situation.sign_in.sub if situation.sign_in else None, asked=None)
+        shown, app_name = frame(request, pending), request.client.client_name
+        if step is Step.LOGIN:
+            handle = self.interactions.show(pending, kept, handle)
+            return ShowLogin(handle, shown, app_name, request.login_hint or "")
+        if step is Step.SELECT_PATIENT:
+            patients, picking = self.picker.patients(request, pending, situation, peer)
+            handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
+            return ShowPatients(handle, shown, app_name, patients)
+        if step is Step.SELECT_ENCOUNTER:
+            encounters, picking = self.picker.encounters(request, pending, situation, peer)
+            handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
+            return ShowEncounters(handle, shown, app_name, encounters)
+        asked = self.consenting.offer(request, situation)
+        handle = self.interactions.show(pending, replace(kept, asked=asked.fingerprint), handle)
+        return ShowConsent(handle, shown, self.consenting.page(request, situation, asked))

@@ -1,0 +1,169 @@
+"""The pages where a patient and a visit are chosen: what they show, and what a search found (SMART LAU-11, CTX-13)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from authz.authorize.picking import Choice, Picking
+from authz.fhir_servers.bundle import SearchFailed, Why
+from authz.fhir_servers.search import PatientQuery
+from authz.tokens.own import OnBehalf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from authz.audit.event import Peer
+    from authz.authorize.pending import Pending
+    from authz.authorize.request import AuthorizationRequest
+    from authz.authorize.searching import Searching
+    from authz.authorize.situation import Situation
+    from authz.fhir_servers.records import EncounterRecord, PatientRecord
+    from authz.fhir_servers.search_settings import SearchSettings
+    from authz.users.recent import RecentPatients
+    from authz.users.registry import Users
+
+PROBLEMS = {
+    Why.UNAVAILABLE: "The health record system does not answer. Nothing was searched; try again.",
+    Why.BUSY: "Too many people are searching at this moment. Try again.",
+    Why.REFUSED: "The health record system did not allow this search.",
+    Why.UNUSABLE: "The answer of the health record system can't be used. Tell the support desk if this stays so.",
+}
+NOT_RECORDED = "birth date not recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a page offers, and why it may offer nothing."""
+
+    offered: tuple[Choice, ...] = ()
+    problem: str = ""
+    total: int | None = None
+    next_url: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientsPage:
+    results: Results
+    settings: SearchSettings | None  # of the form; None: a representative, who has nobody to search for
+    query: PatientQuery
+    is_searched: bool  # else the results are those of before
+    is_further: bool  # not the first page of them
+
+
+@dataclass(frozen=True, slots=True)
+class EncountersPage:
+    results: Results
+    patient: Choice
+    is_further: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    users: Users
+    recent: RecentPatients
+    searching: Searching
+
+    def patients(
+        self, request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer
+    ) -> tuple[PatientsPage, Picking]:
+        """The page for whoever has to choose a patient, and what is to be kept of it."""
+        who = on_behalf(request, situation, peer)
+        picking = pending.picking
+        if not situation.is_staff:
+            results = self.represented(who)
+            page = PatientsPage(results, None, PatientQuery(), is_searched=False, is_further=False)
+            return page, Picking(offered=results.offered)
+        query = picking.query
+        results = self.before(who) if query is None else self.found(who, query, picking.url)
+        page = PatientsPage(
+            results,
+            request.fhir_server.patient_search,
+            query or PatientQuery(),
+            is_searched=query is not None,
+            is_further=picking.url is not None,
+        )
+        return page, Picking(query, picking.url, results.next_url, results.offered)
+
+    def represented(self, who: OnBehalf) -> Results:
+        """The people somebody acts for; one whose record they can't see is shown by its number."""
+        known = self.users.representations(who.sub, who.server.name)
+        try:
+            records = self.searching.named(who, [one.patient for one in known])
+        except SearchFailed as failure:
+            return Results(problem=PROBLEMS[failure.why])
+        return Results(tuple(patient_choice(records.get(one.patient), one.patient, one.relationship) for one in known))
+
+    def before(self, who: OnBehalf) -> Results:
+        """Patients of before whom the person may still see, the last one first."""
+        ids = self.recent.of(who.sub, who.server.name)
+        try:
+            records = self.searching.named(who, ids) if ids else {}
+        except SearchFailed as failure:
+            return Results(problem=PROBLEMS[failure.why])
+        return Results(tuple(patient_choice(records[key], key) for key in ids if key in records))
+
+    def found(self, who: OnBehalf, query: PatientQuery, url: str | None) -> Results:
+        problem = query.problem(who.server.patient_search)
+        if problem:
+            return Results(problem=problem)
+        try:
+            page = self.searching.patients(who, query, url)
+        except SearchFailed as failure:
+            return Results(problem=PROBLEMS[failure.why])
+        return Results(with_doubles(page.records), total=page.total, next_url=page.next_url)
+
+    def encounters(
+        self, request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer
+    ) -> tuple[EncountersPage, Picking]:
+        """The page with the visits of the patient in context, and what is to be kept of it."""
+        patient = situation.context.patient
+        assert patient is not None
+        url = pending.picking.url
+        who = on_behalf(request, situation, peer)
+        shown = pending.patient or Choice(patient, f"Patient {patient}")
+        try:
+            visits = self.searching.visits(who, patient, url)
+        except SearchFailed as failure:
+            results = Results(problem=PROBLEMS[failure.why])
+            return EncountersPage(results, shown, is_further=url is not None), Picking(url=url)
+        offered = tuple(map(encounter_choice, visits.encounters.records))
+        results = Results(offered, next_url=visits.encounters.next_url)
+        page = EncountersPage(results, patient_choice(visits.patient, patient), is_further=url is not None)
+        return page, Picking(url=url, next_url=results.next_url, offered=offered)
+
+
+def on_behalf(request: AuthorizationRequest, situation: Situation, peer: Peer) -> OnBehalf:
+    assert situation.user is not None
+    return OnBehalf(situation.user.sub, situation.fhir_user, request.client.client_id, request.fhir_server, peer)
+
+
+def with_doubles(records: Iterable[PatientRecord]) -> tuple[Choice, ...]:
+    """People of one name and birth date are marked: only the record number tells them apart."""
+    records = tuple(records)
+    seen = Counter((record.name.casefold(), record.birth_date) for record in records)
+    doubles = {key for key, count in seen.items() if count > 1}
+    return tuple(
+        patient_choice(record, record.id, is_double=(record.name.casefold(), record.birth_date) in doubles)
+        for record in records
+    )
+
+
+def patient_choice(
+    record: PatientRecord | None, patient: str, relationship: str = "", *, is_double: bool = False
+) -> Choice:
+    if record is None:
+        return Choice(patient, f"Patient {patient}", relationship=relationship)
+    details = (
+        f"born {record.birth_date}" if record.birth_date else NOT_RECORDED,
+        record.sex or "sex not recorded",
+        f"MRN {record.mrn}" if record.mrn else f"record {record.id}",
+    )
+    remark = record.remark or ("same name and birth date as another" if is_double else "")
+    return Choice(patient, record.name or "Name not recorded", details, remark, relationship)
+
+
+def encounter_choice(record: EncounterRecord) -> Choice:
+    details = (record.title, record.place, record.status)
+    return Choice(record.id, record.when or "Time not recorded", tuple(filter(None, details)))

@@ -1,0 +1,56 @@
+"""What a page offers to choose from, kept here: nothing that was not on it can be posted (security.md LC-14)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from authz.fhir_servers.search import PatientQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A patient or a visit, in the words by which people tell them apart."""
+
+    id: str  # logical id
+    name: str
+    details: tuple[str, ...] = ()
+    remark: str = ""  # speaks against choosing it
+    relationship: str = ""  # of a representative to this patient
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> Self:
+        return cls(**{**members, "details": tuple(members["details"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Picking:
+    """Where the search stands, and what its page has offered."""
+
+    query: PatientQuery | None = None
+    url: str | None = None  # of the results that are shown; None: the first ones
+    next_url: str | None = None
+    offered: tuple[Choice, ...] = ()
+
+    def chosen(self, key: str) -> Choice | None:
+        return next((choice for choice in self.offered if choice.id == key), None)
+
+    def further(self) -> Picking:
+        """The results after these."""
+        return Picking(self.query, self.next_url or self.url)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> Self:
+        query = members["query"]
+        return cls(
+            query=PatientQuery(**query) if query is not None else None,
+            url=members["url"],
+            next_url=members["next_url"],
+            offered=tuple(map(Choice.from_dict, members["offered"])),
+        )

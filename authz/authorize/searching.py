@@ -1,0 +1,103 @@
+"""Searches for the pages where somebody chooses: each with a token of its own, bounded in number, on the trail."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from authz.audit.event import Event, EventName
+from authz.errors import AccessDenied, InvalidGrant
+from authz.fhir_servers.bundle import SearchFailed, Why
+from authz.scopes import ScopeSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from authz.audit.trail import Trail
+    from authz.fhir_servers.records import PatientRecord
+    from authz.fhir_servers.search import Encounters, FhirSearch, PatientQuery, Patients
+    from authz.storage.database import Database
+    from authz.tokens.own import OnBehalf, OwnTokens
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+AT_ONCE = 4  # in each process: the FHIR server asks back about each token, which needs threads too
+WAIT_SECONDS = 2.0
+PATIENTS = ScopeSet.parse("user/Patient.rs")
+PATIENTS_AND_VISITS = ScopeSet.parse("user/Patient.rs user/Encounter.rs")
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """A patient's visits, and who the patient is, as far as the person may see that."""
+
+    patient: PatientRecord | None
+    encounters: Encounters
+
+
+class Searching:
+    """Everything raises SearchFailed, and AccessDenied for somebody who was switched off meanwhile."""
+
+    def __init__(self, db: Database, search: FhirSearch, tokens: OwnTokens, trail: Trail) -> None:
+        self.db = db
+        self.search = search
+        self.tokens = tokens
+        self.trail = trail
+        self.slots = threading.BoundedSemaphore(AT_ONCE)
+
+    def patients(self, who: OnBehalf, query: PatientQuery, next_url: str | None) -> Patients:
+        def ask(token: str) -> Patients:
+            return self.search.patients(who.server, token, query, next_url)
+
+        return self.on_trail(who, PATIENTS, ask, lambda found: len(found.records))
+
+    def named(self, who: OnBehalf, ids: Iterable[str]) -> dict[str, PatientRecord]:
+        return self.on_trail(who, PATIENTS, lambda token: self.search.named(who.server, token, ids), len)
+
+    def visits(self, who: OnBehalf, patient: str, next_url: str | None) -> Visits:
+        def ask(token: str) -> Visits:
+            known = self.search.named(who.server, token, [patient])
+            return Visits(known.get(patient), self.search.encounters(who.server, token, patient, next_url))
+
+        return self.on_trail(who, PATIENTS_AND_VISITS, ask, lambda found: len(found.encounters.records), patient)
+
+    def on_trail(
+        self,
+        who: OnBehalf,
+        scope: ScopeSet,
+        ask: Callable[[str], T],
+        count: Callable[[T], int],
+        patient: str | None = None,
+    ) -> T:
+        """Ask with a token that is good for this alone; the trail tells who searched and how many were found."""
+        about = Event(
+            event=EventName.RECORDS_SEARCHED,
+            sub=who.sub,
+            client_id=who.client_id,
+            fhir_server=who.server.name,
+            patient=patient,
+            scope=str(scope),
+            peer=who.peer,
+        )
+        try:
+            found, grant_id = self.asked(who, scope, ask)
+        except SearchFailed as failure:
+            log.warning("a search failed (%s): %s", failure.why.value, failure)
+            self.trail.refused(replace(about, outcome="refused", reason=failure.why.value))
+            raise
+        with self.db.write() as session:
+            self.trail.record(session, replace(about, grant_id=grant_id, detail={"found": count(found)}))
+        return found
+
+    def asked(self, who: OnBehalf, scope: ScopeSet, ask: Callable[[str], T]) -> tuple[T, str]:
+        if not self.slots.acquire(timeout=WAIT_SECONDS):
+            raise SearchFailed(Why.BUSY, f"{AT_ONCE} searches are running already")
+        try:
+            with self.tokens.lend(who, scope) as lent:
+                return ask(lent.token), lent.grant_id
+        except InvalidGrant as cause:
+            raise AccessDenied(cause.description) from cause
+        finally:
+            self.slots.release()
