@@ -34,6 +34,7 @@ class OAuthError(AuthzError):
     status: ClassVar[int] = 400
 
     support_code: str | None = None  # finds it on the audit trail
+    launch_id: str | None = None  # of the launch it came of
     verdicts: tuple[dict[str, Any], ...] = ()  # what became of each requested scope, where that is why
 
     def __init__(self, description: str) -> None:

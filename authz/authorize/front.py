@@ -22,7 +22,7 @@ from authz.authorize.pending import Pending
 from authz.authorize.refusal import PageRefusal
 from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
-from authz.errors import AccessDenied, TooManyRequests
+from authz.errors import AccessDenied, OAuthError, TooManyRequests
 from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
 from authz.login.by_password import Attempt
 from authz.storage.records import digest
@@ -77,7 +77,11 @@ class FrontChannel:
             claimant = f"{request.client.client_id}\n{request.code_challenge or ''}\n{request.state or ''}"
             claim(self.launches, found.launch, digest(claimant), asked)
             kept = {name: value for name, value in parameters.items() if name != "launch"}
-            return self.proceed(request, Pending(kept, launch=found.launch), browser)
+            try:
+                return self.proceed(request, Pending(kept, launch=found.launch), browser)
+            except OAuthError as error:
+                error.launch_id = found.launch.launch_id  # a signed one has no other name
+                raise
         binding = browser.binding or secrets.token_urlsafe(32)
         pending = Pending(parameters, binding=digest(binding))
         outcome = self.proceed(request, pending, replace(browser, binding=binding))

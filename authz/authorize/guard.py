@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
 from authz.authorize.flow import launch_id
-from authz.authorize.outcome import Done, Frame, ShowConsent, ShowLogin, ShowPatients
+from authz.authorize.outcome import Continue, Done, Frame, ShowConsent, ShowLogin, ShowPatients
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.errors import OAuthError, TemporarilyUnavailable, Unavailable
@@ -70,8 +70,10 @@ class Guard:
 
     def noted(self, about: Event, outcome: Outcome) -> Outcome:
         """A page is where an app may stay open for ever: the trail says which was the last."""
-        if type(outcome) in PAGES and not getattr(outcome, "problem", None):
-            self.trail.refused(replace(about, event=EventName.PAGE_SHOWN, reason=PAGES[type(outcome)]))
+        page = PAGES.get(type(outcome))
+        if page is not None and not isinstance(outcome, Continue) and not getattr(outcome, "problem", None):
+            opening = outcome.frame.launch_id or about.launch_id
+            self.trail.refused(replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening))
         return outcome
 
     def audit(self, about: Event, reason: str, error: OAuthError, support_code: str | None) -> None:
@@ -86,6 +88,7 @@ class Guard:
                 outcome="refused",
                 reason=reason,
                 support_code=support_code,
+                launch_id=error.launch_id or (cause.launch_id if cause else None) or about.launch_id,
                 detail=detail,
             )
         )

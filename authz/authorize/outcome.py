@@ -32,6 +32,7 @@ class Frame:
     redirect_uri: str = ""  # where a form of the page may end
     fhir_server: str = ""  # name
     branding: Branding = UNBRANDED
+    launch_id: str | None = None  # of an EHR launch, for the audit trail
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,5 +40,11 @@ class Consenting:
 def frame(request: AuthorizationRequest, pending: Pending) -> Frame:
     is_ehr_launch = pending.launch is not None
     origins = request.fhir_server.ehr_origins if is_ehr_launch else ()
-    server = request.fhir_server
-    return Frame(tuple(origins), is_ehr_launch, request.redirect_uri, server.name, server.branding)
+    return Frame(
+        tuple(origins),
+        is_ehr_launch,
+        request.redirect_uri,
+        request.fhir_server.name,
+        request.fhir_server.branding,
+        launch_id=pending.launch.launch_id if pending.launch is not None else None,
+    )

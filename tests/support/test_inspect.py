@@ -9,6 +9,8 @@ from sqlalchemy import select
 from authz.audit.model import AuditEventRow
 from authz.tokens.model import GrantRow
 from tests.actors import new_verifier
+from tests.launch.signing import SigningEhr, ec_key, public
+from tests.world import FHIR
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -142,6 +144,28 @@ def test_a_person_who_may_not_go_on_is_in_the_story_of_the_launch(world: World, 
     assert events(authz("launch", "inspect", made["launch_id"])) == ["launch.created", "authorize.refused"]
 
 
+def test_a_launch_that_the_ehr_signed_has_one_story(world: World, authz: Cli) -> None:
+    """REQ-74: its name is made of iss and jti; the page shown and the refusal at the first request carry it."""
+    with world.services.db.write() as session:
+        world.services.launch_keys.rotate(session)
+        key = ec_key()
+        world.services.ehrs.set_keys(session, "ehr-main", public(key))
+    (encrypt_to,) = world.services.launch_keys.public_jwks()["keys"]
+    ehr = SigningEhr("ehr-main", world.issuer, encrypt_to, int(world.clock().timestamp()), key)
+    launch = ehr.launch({"client_id": "public", "fhir_server": FHIR, "user": "Practitioner/dr", "patient": "A"})
+    url = world.public.authorize_url(scope=SCOPE, launch=launch, prompt="consent")
+    assert "Allow" in world.browser().open(url).text
+    refused = world.browser().open(world.public.authorize_url(scope=SCOPE, launch=launch, prompt="none", max_age="0"))
+    told = authz("launch", "inspect", refused.location_parameters["error_uri"].rpartition("/")[2])
+    assert [(step["event"], step["reason"]) for step in told["steps"]] == [
+        ("launch.created", None),
+        ("authorize.page_shown", "consent"),
+        ("authorize.refused", "login_required"),
+    ]
+    (name,) = told["launch_ids"]
+    assert authz("launch", "inspect", name)["steps"] == told["steps"]
+
+
 def test_no_secret_and_no_patient_is_shown_unasked(world: World, authz: Cli) -> None:
     """security.md 4.2; whoever looks is on the trail, and whether the patient was shown."""
     made = world.ehr.launch("public", "Practitioner/dr", patient="ZZ9PHI")
@@ -225,7 +249,7 @@ def test_what_the_person_unticked_is_called_so(world: World, authz: Cli) -> None
         {"Content-Type": "application/x-www-form-urlencoded"},
     )
     told = authz("authorization", "show", reply.location_parameters["error_uri"].rpartition("/")[2])
-    assert {one["reason"] for one in told["verdicts"]} >= {"not_consented"}
+    assert {one["reason"] for one in told["verdicts"]} == {"unticked"}
     assert (told["event"], told["reason"]) == ("authorize.refused", "access_denied")
 
 
