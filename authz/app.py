@@ -23,6 +23,7 @@ from authz.endpoints import (
     jwks,
     launch,
     login,
+    logout,
     pages,
     pick,
     revoke,
@@ -58,6 +59,7 @@ PARTS = (
     jwks,
     launch,
     login,
+    logout,
     pick,
     revoke,
     self_test,
@@ -148,7 +150,9 @@ def check(app: Flask) -> None:
 
 
 def start_background(app: Flask) -> threading.Event:
-    """Seal the audit trail and sweep the short-lived store in daemon threads; once per process, after it forked.
+    """Seal the audit trail, sweep the short-lived store, tell apps of sign-outs, in daemon threads.
+
+    Once per process, after it forked.
 
     Setting the event ends them.
     """
@@ -166,6 +170,10 @@ def start_background(app: Flask) -> threading.Event:
             except StoreUnavailable:
                 app.logger.warning("the short-lived store could not be swept")
 
-    for name, job in (("sealer", seal), ("sweeper", sweep)):
+    def notify() -> None:
+        with app.app_context():
+            services_of(app).sign_out.notices.run(stop)
+
+    for name, job in (("sealer", seal), ("sweeper", sweep), ("logout notices", notify)):
         threading.Thread(target=job, name=name, daemon=True).start()
     return stop

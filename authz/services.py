@@ -14,6 +14,7 @@ from authz.authorize.choosing import Choosing
 from authz.authorize.draft import Registries
 from authz.authorize.front import FrontChannel
 from authz.authorize.guard import Guard
+from authz.authorize.logout import Logout
 from authz.authorize.next_page import NextPage
 from authz.authorize.pending import Interactions
 from authz.authorize.picker import Picker
@@ -61,10 +62,12 @@ from authz.tokens.id_token import IdTokens
 from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
+from authz.tokens.logout_notices import LogoutNotices
 from authz.tokens.own import OwnTokens
 from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
 from authz.tokens.scan_alarm import ScanAlarm
+from authz.tokens.sign_out import SignOut
 from authz.tokens.store import AccessTokens
 from authz.users.recent import RecentPatients
 from authz.users.registry import Users
@@ -110,6 +113,8 @@ class Services:
     discovery: Discovery
     brands: Brands
     authorization: FrontChannel
+    sign_out: SignOut
+    logout: Logout
     cases: Cases
     self_tests: SelfTests
     choosing: Choosing
@@ -177,7 +182,9 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     )
     token_server = TokenServer(grants)
     passwords = Passwords(users, db, now)
-    sessions = Sessions(backend, users, now, settings.session_seconds)
+    sessions = Sessions(db, backend, users, now, settings.session_seconds)
+    notices = LogoutNotices(db, now, settings.issuer, keyring, outbound, trail)
+    sign_out = SignOut(sessions, revocation, notices, trail)
     consents = Consents(db, now, settings.consent_seconds)
     recent = RecentPatients(db, now)
     searching = Searching(db, FhirSearch(outbound), OwnTokens(db, now, grants.issuer, revocation), trail)
@@ -190,7 +197,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         sessions=sessions,
         by_password=ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now),
         judge=Judge(users, sessions, rights, consents, now),
-        responder=Responder(db, launches, ehr_sessions, consents, codes, trail, recent, settings.issuer),
+        responder=Responder(db, launches, ehr_sessions, consents, codes, sessions, trail, recent, settings.issuer),
+        sign_out=sign_out,
         interactions=interactions,
         next_page=NextPage(interactions, Picker(users, recent, searching), consenting),
     )
@@ -223,6 +231,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         discovery=Discovery(settings, token_server.grant_types),
         brands=Brands(db, fhir_servers, now, settings.issuer),
         authorization=authorization,
+        sign_out=sign_out,
+        logout=Logout(backend, clients, users, keyring, sign_out, settings.issuer),
         cases=Cases(db, backend, (clients, fhir_servers), now),
         self_tests=SelfTests(backend),
         choosing=Choosing(authorization),

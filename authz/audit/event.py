@@ -11,6 +11,7 @@ class EventName(StrEnum):
     LOGIN = "login"
     LOGIN_FAILED = "login.failed"
     LOGOUT = "logout"
+    LOGOUT_NOTICE = "logout.notice"
     EHR_SESSION_ENDED = "ehr_session.ended"
     PAGE_SHOWN = "authorize.page_shown"
     AUTHORIZE_REFUSED = "authorize.refused"

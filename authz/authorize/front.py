@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from authz.launch.store import Launches
     from authz.login.by_password import ByPassword
     from authz.login.session import Sessions
+    from authz.tokens.sign_out import SignOut
 
 OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
 WRONG = "The user name or the password is not right."
@@ -57,6 +58,7 @@ class FrontChannel:
     by_password: ByPassword
     judge: Judge
     responder: Responder
+    sign_out: SignOut
     interactions: Interactions
     next_page: NextPage
 
@@ -127,6 +129,7 @@ class FrontChannel:
             if sign_in.sub != pending.launch.user_sub:
                 return self.wrong_user(request, pending, sign_in.sub, browser)
             return self.proceed(request, replace(pending, sign_in=sign_in), browser)
+        self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
         cookie, _session = self.sessions.begin(sign_in, browser.session)
         handle = self.interactions.keep(replace(pending, sign_in=sign_in))
         return Continue(handle, cookie, self.by_password.throttle.device_mark(attempt.name))

@@ -10,7 +10,7 @@ from authz.audit.event import Event, EventName
 from authz.authorize.context import dialect, told
 from authz.authorize.flow import launch_id
 from authz.authorize.refusal import with_parameters
-from authz.errors import InvalidRequest
+from authz.errors import AccessDenied, InvalidRequest
 from authz.launch.resolve import UNUSABLE
 from authz.scopes import Reason
 from authz.storage.records import digest
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from authz.launch.ehr_session import EhrSessions
     from authz.launch.launch import Launch
     from authz.launch.store import Launches
+    from authz.login.session import Sessions
     from authz.storage.database import Database
     from authz.tokens.code import Codes
     from authz.users.recent import RecentPatients
@@ -43,6 +44,7 @@ class Responder:
     ehr_sessions: EhrSessions
     consents: Consents
     codes: Codes
+    sessions: Sessions
     trail: Trail
     recent: RecentPatients
     issuer: str
@@ -52,7 +54,8 @@ class Responder:
     ) -> str:
         """The redirect with the code (RFC 6749 §4.1.2); ``asked``: the person has just agreed.
 
-        Raises InvalidRequest if another request was first to spend the launch, or its EHR session has ended.
+        Raises InvalidRequest if another request was first to spend the launch, or its EHR session has ended;
+        AccessDenied if the person has signed out meanwhile.
         """
         assert situation.judgement is not None
         assert situation.consent is not None
@@ -60,6 +63,8 @@ class Responder:
         with self.db.write() as session:
             if pending.launch is not None:
                 self.spend(session, pending.launch, grant_id, peer)
+            elif situation.sid is None or not self.sessions.use_in(session, digest(situation.sid)):
+                raise AccessDenied("the user has signed out")
             consent_id = situation.remembered_consent
             if asked:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)

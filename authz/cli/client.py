@@ -37,6 +37,13 @@ metadata_options = options(
     click.option("--jwks-uri", help="Where the app publishes its keys."),
     *(click.option(f"--{name.replace('_', '-')}", name, help="Shown to people.") for name in ABOUT),
     click.option("--contact", "contacts", multiple=True, help="Whom to write to; repeatable."),
+    click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Repeatable."),
+    click.option("--backchannel-logout-uri", help="Is told when somebody signs out."),
+    click.option(
+        "--backchannel-logout-session-required/--no-backchannel-logout-session-required",
+        default=None,
+        help="It needs the session's sid.",
+    ),
     click.option("--fhir-server", "fhir_servers", multiple=True, help="Where it may be used; default: everywhere."),
     click.option("--skip-consent-in-ehr-launch/--no-skip-consent-in-ehr-launch", default=None, help="A vetted app."),
     click.option("--required-scope", help="What of the scope the app can not work without; who unticks it refuses."),

@@ -38,6 +38,7 @@ class Client:
     enabled: bool
     app_state_codes: frozenset[str] = frozenset()  # system|code: the kinds of state it may keep (SMART APS-08)
     legacy: frozenset[str] = frozenset()  # what is forgiven to it, see clients.legacy
+    post_logout_redirect_uris: tuple[str, ...] = ()
     required_scope: ScopeSet = field(default_factory=ScopeSet)  # without this much of what it may get it does not work
 
     @property
@@ -76,6 +77,7 @@ def from_row(row: ClientRow) -> Client:
         enabled=row.enabled,
         app_state_codes=frozenset(row.app_state_codes),
         legacy=frozenset(row.legacy),
+        post_logout_redirect_uris=tuple(row.logout.get("post_logout_redirect_uris", ())),
         required_scope=ScopeSet.parse(row.required_scope),
     )
 
@@ -100,5 +102,6 @@ def members(row: ClientRow) -> dict[str, Any]:
         "jwks": row.jwks,
         "jwks_uri": row.jwks_uri,
         **row.about,
+        **row.logout,
     }
     return {name: value for name, value in named.items() if value not in (None, [], "")}

@@ -6,29 +6,22 @@ servers it may be used, whether it may skip consent, whether it is enabled.
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, validate, validates_schema
-from marshmallow import fields as mm
+from marshmallow import EXCLUDE, ValidationError
 
 from authz.clients.client import BY_KEY, NO_AUTHENTICATION
-from authz.clients.redirect_uri import LAUNCH_PARAMETERS, problems
-from authz.errors import InvalidScope, OAuthError
-from authz.fhir_servers.url import origin_problems
-from authz.keyring.public_keys import jwks_problems
-from authz.scopes import ScopeSet, UnknownScope
+from authz.clients.schema import AUTH_METHODS, GRANT_TYPES, MetadataSchema
+from authz.errors import OAuthError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", BY_KEY, NO_AUTHENTICATION)
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+__all__ = ["AUTH_METHODS", "GRANT_TYPES", "ClientMetadata"]
+
+LOGOUT = ("post_logout_redirect_uris", "backchannel_logout_uri", "backchannel_logout_session_required")
 ABOUT = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
-MAX_NAME = 255
-MAX_ITEMS = 20
-INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # could make one app's name look like another's
 
 
 class InvalidClientMetadata(OAuthError):
@@ -56,6 +49,7 @@ class ClientMetadata:
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    logout: dict[str, Any] = field(default_factory=dict)  # the members of LOGOUT that were given
 
     @property
     def is_public(self) -> bool:
@@ -76,11 +70,12 @@ class ClientMetadata:
         except ValidationError as error:
             raise refusal(error) from error
         about = {name: value for name in (*ABOUT, "contacts") if (value := loaded.pop(name, None))}
+        logout = {name: value for name in LOGOUT if (value := loaded.pop(name, None))}
         del loaded["response_types"]
         listed: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()
         }
-        metadata = cls(about=about, **listed)
+        metadata = cls(about=about, logout=logout, **listed)
         together = metadata.contradictions()
         if together:
             raise InvalidClientMetadata("; ".join(together))
@@ -97,6 +92,8 @@ class ClientMetadata:
             found.append("grant_types: authorization_code or client_credentials must be among them")
         if "refresh_token" in self.grant_types and "authorization_code" not in self.grant_types:
             found.append("grant_types: refresh_token comes with authorization_code")
+        if self.logout.get("backchannel_logout_session_required") and not self.logout.get("backchannel_logout_uri"):
+            found.append("backchannel_logout_session_required: of no use without backchannel_logout_uri")
         by_key = self.token_endpoint_auth_method == BY_KEY
         if by_key and self.jwks is None and self.jwks_uri is None:
             found.append(f"{BY_KEY} needs the client's public keys: jwks_uri, or jwks")
@@ -116,82 +113,3 @@ def flat(messages: Any) -> list[str]:
     if isinstance(messages, dict):
         return [text for found in messages.values() for text in flat(found)]
     return [str(message) for message in messages]
-
-
-def check_name(value: str) -> None:
-    if any(unicodedata.category(c) in INVISIBLE for c in value) or not value.strip():
-        raise ValidationError("must be visible characters")
-    if value != unicodedata.normalize("NFC", value):
-        raise ValidationError("must be Unicode in normal form C")
-
-
-def check_scope(value: str) -> None:
-    try:
-        scopes = ScopeSet.parse(value)
-    except InvalidScope as error:
-        raise ValidationError(error.description) from error
-    unknown = [f"{scope} ({scope.reason})" for scope in scopes if isinstance(scope, UnknownScope)]
-    if unknown:
-        raise ValidationError(f"can't be granted: {', '.join(unknown)}")
-
-
-def check_web_address(value: str) -> None:
-    """https, or http on loopback; ``web`` because an app's pages are no matter of its own schemes."""
-    check_all(problems(value, "web", ()))
-
-
-def check_launch_uri(value: str) -> None:
-    """SMART REG-01: complete and constant; ``iss`` and ``launch`` are the EHR's to add."""
-    check_all(problems(value, "native", LAUNCH_PARAMETERS))
-
-
-def check_origin(value: str) -> None:
-    check_all(origin_problems(value))
-
-
-def check_jwks(value: Any) -> None:
-    check_all(jwks_problems(value))
-
-
-def check_all(found: list[str]) -> None:
-    if found:
-        raise ValidationError(found)
-
-
-def check_distinct(values: list[str]) -> None:
-    if len(values) != len(set(values)):
-        raise ValidationError("must not hold the same value twice")
-
-
-def texts(*checks: Any) -> mm.List[str]:
-    """An array of strings, each checked."""
-    item = mm.String(validate=[validate.Length(max=2048), *checks])
-    return mm.List(item, validate=[validate.Length(max=MAX_ITEMS), check_distinct])
-
-
-class MetadataSchema(Schema):
-    client_name = mm.String(required=True, validate=[validate.Length(1, MAX_NAME), check_name])
-    token_endpoint_auth_method = mm.String(
-        load_default=AUTH_METHODS[0], validate=validate.OneOf(AUTH_METHODS, error="one of {choices}")
-    )
-    application_type = mm.String(load_default="web", validate=validate.OneOf(("web", "native")))
-    grant_types = texts(validate.OneOf(GRANT_TYPES, error="{input} is not offered"))
-    response_types = mm.List(mm.String(validate=validate.Equal("code")), load_default=["code"])
-    redirect_uris = texts()
-    launch_uris = texts(check_launch_uri)
-    allowed_origins = texts(check_origin)
-    scope = mm.String(load_default="", validate=check_scope)
-    jwks = mm.Raw(allow_none=True, validate=check_jwks)
-    jwks_uri = mm.String(allow_none=True, validate=check_web_address)
-    client_uri = mm.String(validate=check_web_address)
-    logo_uri = mm.String(validate=check_web_address)
-    policy_uri = mm.String(validate=check_web_address)
-    tos_uri = mm.String(validate=check_web_address)
-    contacts = texts(check_name)
-
-    @validates_schema(skip_on_field_errors=True)
-    def check_redirect_uris(self, loaded: dict[str, Any], **_: Any) -> None:
-        uris = loaded.get("redirect_uris", [])
-        found = [f"{uri}: {text}" for uri in uris for text in problems(uri, loaded["application_type"])]
-        if found:
-            raise ValidationError(found, "redirect_uris")

@@ -28,6 +28,7 @@ LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([1-9][0-9]{0,4}))?
 
 RESPONSE_PARAMETERS = frozenset({"code", "state", "iss", "error", "error_description", "error_uri", "session_state"})
 LAUNCH_PARAMETERS = frozenset({"iss", "launch"})
+LOGOUT_PARAMETERS = frozenset({"state"})
 
 
 class RegisteredRedirectURI(str):

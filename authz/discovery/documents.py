@@ -121,6 +121,9 @@ class Discovery:
             "request_uri_parameter_supported": False,
             "require_request_uri_registration": False,
             "prompt_values_supported": PROMPTS,
+            "end_session_endpoint": self.settings.url("/logout"),
+            "backchannel_logout_supported": True,
+            "backchannel_logout_session_supported": True,
         }
 
     def oauth_uris(self, server: FhirServer) -> dict[str, Any]:

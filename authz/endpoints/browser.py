@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
-
-from flask import request
 
 from authz.authorize.outcome import (
     BrowserFacts,
@@ -17,6 +14,7 @@ from authz.authorize.outcome import (
     ShowPatients,
     ShowWrongUser,
 )
+from authz.endpoints.cookies import BINDING, DEVICE, SESSION, cookie, cookie_name
 from authz.endpoints.current import http_request, services
 from authz.endpoints.pages import page, see_other
 
@@ -30,21 +28,12 @@ TEMPLATES: dict[type[Outcome], str] = {
     ShowEncounters: "select_encounter.html",
     ShowConsent: "consent.html",
 }
-BINDING, SESSION, DEVICE = "browser", "session", "device"
 DEVICE_SECONDS = 90 * 86400
-OURS = re.compile(r"[A-Za-z0-9_.-]{43,128}")  # a handle has 43 characters, the mark of a device 87
-
-
-def cookie_name(name: str) -> str:
-    """``__Host-`` binds a cookie to this host over https (RFC 6265bis §4.1.3.2); on loopback http it can't be used."""
-    return f"__Host-authz_{name}" if services().settings.is_https else f"authz_{name}"
 
 
 def browser() -> BrowserFacts:
-    """What the browser says of itself; a cookie that can't be from here is none, and is not sent back either."""
-    sent = {name: request.cookies.get(cookie_name(name), "") for name in (BINDING, SESSION, DEVICE)}
-    cookies = {name: value if OURS.fullmatch(value) else None for name, value in sent.items()}
-    return BrowserFacts(http_request().peer, cookies[BINDING], cookies[SESSION], cookies[DEVICE])
+    """What the browser says of itself."""
+    return BrowserFacts(http_request().peer, *map(cookie, (BINDING, SESSION, DEVICE)))
 
 
 def show(outcome: Outcome) -> Response:
@@ -109,3 +98,9 @@ def set_cookie(response: Response, name: str, value: str, max_age: int) -> None:
         httponly=True,
         samesite="Lax",
     )
+
+
+def forget_session(response: Response) -> Response:
+    """Take the cookie of a session back; the attributes are those it was set with, or a browser keeps it."""
+    set_cookie(response, SESSION, "", 0)
+    return response

@@ -16,6 +16,7 @@ from authz.errors import InvalidRequest
 from authz.launch.ehr_session import EhrSessions
 from authz.launch.fields import ABSOLUTE_URI, PRINTABLE, Text
 from authz.launch.request import in_words
+from authz.tokens.model import GrantRow
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -51,6 +52,8 @@ def end(request: HttpRequest) -> HttpAnswer:
                 EventName.EHR_SESSION_ENDED, fhir_server=fhir_server, peer=request.peer, detail={"ehr": ehr.client_id}
             )
             services().trail.record(session, event)
+            of_session = (GrantRow.fhir_server == fhir_server) & (GrantRow.session_digest == digest)
+            services().sign_out.notices.write(session, of_session)
 
         services().revocation.revoke_session(fhir_server, digest, "ehr_session_ended", within=within)
         return HttpAnswer(204, dict(NO_STORE), b"")

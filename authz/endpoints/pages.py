@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, render_template
 
+from authz.endpoints.cookies import SESSION, cookie
 from authz.endpoints.headers import page_policy
 
 if TYPE_CHECKING:
@@ -33,9 +34,11 @@ def page(
     """Render a page, never stored by a cache.
 
     ``keep_opener`` is for the pages of an EHR launch (decision 21), ``csp_nonce`` is there for an inline style.
+    Whoever came with the cookie of a session finds a way to sign out; an EHR launch has none (decision 14).
     """
     nonce = secrets.token_urlsafe(16)
-    response = Response(render_template(template, csp_nonce=nonce, **context), status, mimetype="text/html")
+    shown = {"may_sign_out": not keep_opener and cookie(SESSION) is not None, **context}
+    response = Response(render_template(template, csp_nonce=nonce, **shown), status, mimetype="text/html")
     response.headers["Content-Security-Policy"] = page_policy(nonce, frame_ancestors, form_targets)
     if keep_opener:
         response.headers.update(KEEPS_OPENER)

@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import update
+
 from authz.login.method import SignIn
-from authz.storage.records import Records
+from authz.login.model import BrowserSessionRow
+from authz.storage.database import changed
+from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import Update
+    from sqlalchemy.orm import Session
+
+    from authz.storage.database import Database
     from authz.storage.short_lived import Backend
     from authz.users.registry import Users
 
@@ -27,28 +35,47 @@ class BrowserSession:
     sign_in: SignIn
     sid: str
 
+    @property
+    def digest(self) -> str:
+        """What grants of this session are found by."""
+        return digest(self.sid)
+
 
 class Sessions:
-    """Kept in the short-lived store: losing it signs people out, nothing else.
+    """The record behind a cookie is short-lived: losing it signs people out, nothing else. That a session has ended is
+    a row, so that no record brings it back (decision 3).
 
     ``seconds`` is the longest life of a session. Every method raises Unavailable while the store is away.
     """
 
-    def __init__(self, backend: Backend, users: Users, now: Callable[[], datetime], seconds: int) -> None:
+    def __init__(self, db: Database, backend: Backend, users: Users, now: Callable[[], datetime], seconds: int) -> None:
+        self.db = db
         self.records = Records(backend, PREFIX, encode, decode)
         self.users = users
         self.now = now
         self.seconds = seconds
 
     def begin(self, sign_in: SignIn, before: str | None = None) -> tuple[str, BrowserSession]:
-        """Sign a person in under a handle that nobody has seen yet; the one from before is dead (ASVS 7.2.4)."""
+        """Sign a person in under a handle that nobody has seen yet; the one from before is dead (ASVS 7.2.4).
+
+        The same person stays in the same session: what apps were given in it goes on.
+        """
+        held = self.current(before)
         if before is not None:
             self.records.forget(before)
-        session = BrowserSession(sign_in, secrets.token_hex(16))
+        if held is not None and held.sign_in.sub == sign_in.sub:
+            session = BrowserSession(sign_in, held.sid)
+        else:
+            session = BrowserSession(sign_in, secrets.token_hex(16))
+            now = self.now()
+            with self.db.write() as sql:
+                sql.add(BrowserSessionRow(session_digest=session.digest, sub=sign_in.sub, began_at=now, used_at=now))
         return self.records.put(session, self.seconds), session
 
     def current(self, handle: str | None) -> BrowserSession | None:
-        """The session of a cookie, if it counts: in time, of an enabled person, begun since they last ended all."""
+        """The session of a cookie, if it counts: in time, not ended, of an enabled person, begun since they last ended
+        all of theirs.
+        """
         session = None if handle is None else self.records.peek(handle)
         if session is None:
             return None
@@ -56,10 +83,28 @@ class Sessions:
         user = self.users.by_sub(session.sign_in.sub)
         if user is None or not user.enabled or began < user.sessions_valid_from:
             return None
+        with self.db.read() as sql:
+            row = sql.get(BrowserSessionRow, session.digest)
+        if row is None or row.ended_at is not None:
+            return None
         return session if self.now() < began + timedelta(seconds=self.seconds) else None
 
-    def end(self, handle: str) -> None:
+    def use_in(self, sql: Session, session_digest: str) -> bool:
+        """Whether it goes on, in the transaction that grants something; until its commit nobody can end it."""
+        return changed(sql, unless_ended(session_digest).values(used_at=self.now())) == 1
+
+    def end_in(self, sql: Session, session_digest: str) -> bool:
+        """End it in the caller's transaction; False if it had ended."""
+        return changed(sql, unless_ended(session_digest).values(ended_at=self.now())) == 1
+
+    def forget(self, handle: str) -> None:
         self.records.forget(handle)
+
+
+def unless_ended(session_digest: str) -> Update:
+    return update(BrowserSessionRow).where(
+        BrowserSessionRow.session_digest == session_digest, BrowserSessionRow.ended_at.is_(None)
+    )
 
 
 def encode(session: BrowserSession) -> bytes:

@@ -82,6 +82,21 @@ class RefreshTokenRow(Base):
     successor_access_digest: Mapped[str | None] = mapped_column(String(64))  # and the access token beside it
 
 
+class LogoutNoticeRow(Base):
+    """What an app is to be told of a session that ended (OpenID Connect Back-Channel Logout §2.5); once for each."""
+
+    __tablename__ = "logout_notice"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 over client and session, hex
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
+    sub: Mapped[str] = mapped_column(String(64))
+    sid: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))  # see tokens.logout_notices.State
+    attempts: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # not to be sent before
+
+
 class HotEpochRow(Base):
     """One row: hot copies of another epoch are not believed (decision 2)."""
 

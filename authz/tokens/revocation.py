@@ -71,19 +71,24 @@ class Revocation:
 
     def revoke_session(
         self,
-        fhir_server: str,
+        fhir_server: str | None,
         session_digest: str,
         reason: str,
         *,
         online_only: bool = True,
         within: Callable[[Session], None] | None = None,
     ) -> int:
-        """End what came from a session; ``offline_access`` outlives it (SMART REF-12)."""
-        where = (GrantRow.fhir_server == fhir_server) & (GrantRow.session_digest == session_digest)
+        """End what came from an EHR's session, or from one at this server (None); ``offline_access`` outlives it.
+
+        SMART REF-12.
+        """
+        where = GrantRow.session_digest == session_digest
+        if fhir_server is not None:
+            where &= GrantRow.fhir_server == fhir_server
         if online_only:
             offline = select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline")
             where &= GrantRow.id.not_in(offline)
-        return self.revoke(where, reason, within=within)
+        return self.revoke(where, reason, within=within, switches_off=False)
 
     def revoke(
         self,
@@ -92,9 +97,11 @@ class Revocation:
         *,
         within: Callable[[Session], None] | None = None,
         peer: Peer | None = None,
+        switches_off: bool = True,
     ) -> int:
         """Revoke every grant that matches, with all its tokens; ``within`` runs in the same transaction.
 
+        ``switches_off``: ``within`` ends more than what matches, as whoever is switched off may hold other tokens.
         Returns how many grants died. From the commit on SQL says no; within a second every process does.
         """
         with self.db.write() as session:
@@ -110,7 +117,7 @@ class Revocation:
             session.flush()
             tokens = self.live_tokens(session, [grant.id for grant in grants])
             raised = not self.bury_in(session, tokens)
-            if within is not None:  # who was switched off may hold tokens whose grants matched before
+            if within is not None and switches_off:
                 self.hot.raise_epoch(session)
                 raised = True
         self.settle(tokens, raised=raised)

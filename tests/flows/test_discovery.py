@@ -23,6 +23,7 @@ ENDPOINTS = {
     "revocation_endpoint": ("POST", 400),
     "userinfo_endpoint": ("GET", 401),
     "jwks_uri": ("GET", 200),
+    "end_session_endpoint": ("GET", 200),
 }
 
 

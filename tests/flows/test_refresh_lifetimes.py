@@ -109,7 +109,7 @@ def test_nothing_of_a_refresh_is_kept_on_the_way(shared: World, changes: dict[st
 
 
 def test_what_a_refresh_says_besides_changes_nothing(shared: World) -> None:
-    """TK-29, CTX-04: another patient, FHIR server or user can't be had by asking."""
+    """TK-29: another patient, FHIR server or user can't be had by asking."""
     first = tokens(shared, "online_access")
     more = {"patient": "B", "launch": "x", "aud": "https://other.example/r4", "fhirUser": "Practitioner/other"}
     answer = shared.public.refresh(first["refresh_token"], **more).json()

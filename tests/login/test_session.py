@@ -16,7 +16,7 @@ HOURS = 8
 
 @pytest.fixture
 def sessions(made: Registries, backend: Backend) -> Sessions:
-    return Sessions(backend, made.users, made.clock, HOURS * 3600)
+    return Sessions(made.db, backend, made.users, made.clock, HOURS * 3600)
 
 
 def alice(made: Registries) -> SignIn:
@@ -57,9 +57,39 @@ def test_a_session_ends_when_its_time_is_over(made: Registries, sessions: Sessio
     assert sessions.current(handle) is None
 
 
+def test_a_session_that_has_ended_is_not_brought_back_by_the_store(made: Registries, sessions: Sessions) -> None:
+    """Decision 3: the end is a row; a store that was put back to an earlier time changes nothing."""
+    handle, session = sessions.begin(alice(made))
+    with made.db.write() as sql:
+        assert sessions.end_in(sql, session.digest)
+        assert not sessions.end_in(sql, session.digest)
+        assert not sessions.use_in(sql, session.digest)
+    assert sessions.records.peek(handle) == session
+    assert sessions.current(handle) is None
+
+
+def test_a_session_of_which_there_is_no_row_is_none(made: Registries, sessions: Sessions) -> None:
+    """Decision 1: what the store says alone allows nothing."""
+    handle = sessions.records.put(BrowserSession(alice(made), "0" * 32), 60)
+    assert sessions.current(handle) is None
+
+
+def test_the_same_person_stays_in_the_same_session(made: Registries, sessions: Sessions) -> None:
+    """OpenID Connect Core §3.1.2.1 ``prompt=login``: a new cookie and sign-in; what apps know the session by stays."""
+    sign_in = alice(made)
+    before, first = sessions.begin(sign_in)
+    after, second = sessions.begin(sign_in, before)
+    assert (first.sid, before) == (second.sid, before)
+    assert after != before
+    with made.db.write() as session:
+        other = made.users.add(session, "bob")
+    _, third = sessions.begin(SignIn(other.sub, made.clock(), ("pwd",)), after)
+    assert third.sid != first.sid
+
+
 def test_a_session_ends_when_it_is_ended(made: Registries, sessions: Sessions) -> None:
     handle, _ = sessions.begin(alice(made))
-    sessions.end(handle)
+    sessions.forget(handle)
     assert sessions.current(handle) is None
 
 

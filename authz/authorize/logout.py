@@ -1,0 +1,170 @@
+"""Signing out, asked for by an app or by the person (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from authz.errors import InvalidRequest
+from authz.keyring.signing import BadSignature
+from authz.storage.records import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from authz.authorize.outcome import BrowserFacts
+    from authz.clients.registry import Client, Clients
+    from authz.keyring.signing import Keyring
+    from authz.login.session import BrowserSession, Sessions
+    from authz.storage.short_lived import Backend
+    from authz.tokens.sign_out import SignOut
+    from authz.users.registry import Users
+
+REQUESTS, PAGES = "logout-request:", "logout-page:"
+SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRequest:
+    """What was asked, checked; ``location`` is where to go afterwards: registered, and only for who sent a hint."""
+
+    client_id: str | None = None
+    location: str | None = None
+    sub: str | None = None  # of the hint
+    sid: str | None = None  # of the hint
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A page that asks "sign out?"; good for the session it was shown to."""
+
+    sid: str
+    location: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AskToSignOut:
+    handle: str  # of Waiting, the form's CSRF token too
+    user_name: str
+    app_name: str | None
+    location: str | None  # where its form may end
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StillSignedIn:
+    user_name: str
+
+
+LogoutOutcome = AskToSignOut | SignedOut | StillSignedIn
+
+
+class Logout:
+    def __init__(
+        self, backend: Backend, clients: Clients, users: Users, keyring: Keyring, sign_out: SignOut, issuer: str
+    ) -> None:
+        self.requests: Records[LogoutRequest] = Records(
+            backend, REQUESTS, encode, lambda kept: LogoutRequest(*load(kept))
+        )
+        self.waiting: Records[Waiting] = Records(backend, PAGES, encode, lambda kept: Waiting(*load(kept)))
+        self.clients = clients
+        self.users = users
+        self.keyring = keyring
+        self.sign_out = sign_out
+        self.issuer = issuer
+
+    @property
+    def sessions(self) -> Sessions:
+        return self.sign_out.sessions
+
+    def parse(self, parameters: Mapping[str, str]) -> LogoutRequest:
+        """Check a request; whatever is wrong ends on a page of ours (§4). Raises InvalidRequest."""
+        claims = self.hint(parameters.get("id_token_hint"))
+        client_id = parameters.get("client_id")
+        if claims and client_id not in (None, claims["aud"]):
+            raise InvalidRequest("client_id and id_token_hint name different apps")
+        client = self.client(claims.get("aud") or client_id)
+        wanted = parameters.get("post_logout_redirect_uri")
+        if wanted is not None and (client is None or wanted not in client.post_logout_redirect_uris):
+            raise InvalidRequest("post_logout_redirect_uri is not registered for this app")
+        location = with_state(wanted, parameters.get("state")) if wanted and claims else None
+        return LogoutRequest(client.client_id if client else None, location, claims.get("sub"), claims.get("sid"))
+
+    def hint(self, hint: str | None) -> dict[str, Any]:
+        """The claims of an id_token of ours, expired or not; none without a hint. Raises InvalidRequest."""
+        if hint is None:
+            return {}
+        try:
+            claims = self.keyring.verify(hint)
+        except BadSignature as error:
+            raise InvalidRequest("id_token_hint is not an id_token of this server") from error
+        if claims.get("iss") != self.issuer or not isinstance(claims.get("aud"), str):
+            raise InvalidRequest("id_token_hint is not an id_token of this server")
+        return claims
+
+    def client(self, client_id: str | None) -> Client | None:
+        client = self.clients.find(client_id) if client_id else None
+        return client if client is not None and client.enabled else None
+
+    def keep(self, request: LogoutRequest) -> str:
+        """For a request that another site's page posted: only the visit after it comes with our cookies."""
+        return self.requests.put(request, SECONDS)
+
+    def kept(self, handle: str) -> LogoutRequest:
+        """Raises InvalidRequest."""
+        found = self.requests.consume(handle)
+        if found is None:
+            raise InvalidRequest("this page is out of date")
+        return found
+
+    def begin(self, request: LogoutRequest, browser: BrowserFacts) -> LogoutOutcome:
+        """Sign out whom the hint names, at once; anybody else is asked. Who is not signed in has signed out (§2)."""
+        session = self.sessions.current(browser.session)
+        if session is None or browser.session is None:
+            return SignedOut(request.location)
+        if (request.sub, request.sid) == (session.sign_in.sub, session.sid):
+            self.sign_out.end(browser.session, session, "app", browser.peer)
+            return SignedOut(request.location)
+        handle = self.waiting.put(Waiting(session.sid, request.location), SECONDS)
+        client = self.client(request.client_id)
+        return AskToSignOut(handle, self.name(session), client.client_name if client else None, request.location)
+
+    def answer(self, handle: str, browser: BrowserFacts, *, agreed: bool) -> LogoutOutcome:
+        """What the person said; only in the session that was asked. Raises InvalidRequest."""
+        asked = self.waiting.consume(handle)
+        session = self.sessions.current(browser.session)
+        if session is None or browser.session is None:
+            return SignedOut(asked.location if asked else None)
+        if asked is None or not compare_digest(asked.sid, session.sid):
+            raise InvalidRequest("this page is out of date, or it was opened in another browser")
+        if not agreed:
+            return StillSignedIn(self.name(session))
+        self.sign_out.end(browser.session, session, "user", browser.peer)
+        return SignedOut(asked.location)
+
+    def name(self, session: BrowserSession) -> str:
+        user = self.users.by_sub(session.sign_in.sub)
+        return user.display_name if user else ""
+
+
+def with_state(uri: str, state: str | None) -> str:
+    """The registered address, its own query kept, with ``state`` as it came (§3)."""
+    if state is None:
+        return uri
+    return f"{uri}{'&' if urlsplit(uri).query else '?'}{urlencode({'state': state})}"
+
+
+def encode(record: LogoutRequest | Waiting) -> bytes:
+    return json.dumps(list(asdict(record).values())).encode()
+
+
+def load(kept: bytes) -> list[Any]:
+    members: list[Any] = json.loads(kept)
+    return members

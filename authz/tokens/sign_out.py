@@ -1,0 +1,47 @@
+"""The end of a session at this server: its row, its grants, word to its apps, all in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.audit.event import Event, EventName
+from authz.tokens.model import GrantRow
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.login.session import BrowserSession, Sessions
+    from authz.tokens.logout_notices import LogoutNotices
+    from authz.tokens.revocation import Revocation
+
+
+@dataclass(frozen=True, slots=True)
+class SignOut:
+    sessions: Sessions
+    revocation: Revocation
+    notices: LogoutNotices
+    trail: Trail
+
+    def end(self, handle: str, session: BrowserSession, reason: str, peer: Peer) -> None:
+        """End a session; what was granted in it without ``offline_access`` ends with it (SMART REF-12).
+
+        Raises Unavailable; then it may have ended all the same.
+        """
+        key = session.digest
+
+        def within(sql: Session) -> None:
+            if self.sessions.end_in(sql, key):
+                self.notices.write(sql, GrantRow.session_digest == key)
+                self.trail.record(sql, Event(EventName.LOGOUT, reason=reason, sub=session.sign_in.sub, peer=peer))
+
+        self.revocation.revoke_session(None, key, "signed_out", within=within)
+        self.sessions.forget(handle)
+
+    def make_way(self, handle: str | None, sub: str, peer: Peer) -> None:
+        """End the session of anybody else in the browser in which this person signs in."""
+        before = self.sessions.current(handle)
+        if handle is not None and before is not None and before.sign_in.sub != sub:
+            self.end(handle, before, "somebody_else", peer)
