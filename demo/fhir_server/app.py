@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from flask.typing import ResponseReturnValue
 
+    from authz.enforcement.token import Token
     from demo.authorization_server import AuthorizationServer
     from demo.config import Credential, DemoConfig
-    from demo.fhir_server.enforce import Grant
     from demo.fhir_server.parameters import Resource
 
 OPEN = ("/", "/fhir/metadata", "/fhir/.well-known/smart-configuration", "/fhir/.well-known/smart-configuration.json")
@@ -56,8 +56,8 @@ def _fhir(body: dict[str, Any], status: int = 200, headers: dict[str, str] | Non
     return answer
 
 
-def _grant() -> Grant:
-    grant: Grant = g.grant
+def _grant() -> Token:
+    grant: Token = g.grant
     return grant
 
 

@@ -1,6 +1,7 @@
-"""May this token do that? One pure function decides it (SMART 2.2 "Scopes for requesting FHIR resources").
+"""May this token do that? The decision is the product's own (``authz.enforcement``); here the records are at hand.
 
-A scope counts only if level, type, letter and every constraint fit the very resource. No match is a refusal.
+A proxy in front of a FHIR server can only pass a request on or refuse it. This server knows every resource it is about
+to touch, so it also narrows a search to what the token may see.
 """
 
 from __future__ import annotations
@@ -8,52 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from authz.enforcement.compartment import MEMBERSHIPS, owners, patient_of_reference
+from authz.enforcement.token import LEVELS, Token, may
 from demo.fhir_server.parameters import matches
 
 if TYPE_CHECKING:
-    from authz.scopes import ResourceScope, ScopeSet
     from demo.fhir_server.parameters import Resource
-
-# the one element that puts a resource of this type into a patient's compartment; types not listed are in none
-COMPARTMENT = {
-    "Observation": "subject",
-    "Condition": "subject",
-    "Encounter": "subject",
-    "MedicationRequest": "subject",
-    "ServiceRequest": "subject",
-    "AllergyIntolerance": "patient",
-    "Immunization": "patient",
-    "RelatedPerson": "patient",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Whose records a person may see at all, whatever an app was granted."""
-
-    patients: frozenset[str] = frozenset()
-    everyone: bool = False
-
-    def holds(self, resource: Resource) -> bool:
-        return self.everyone or patient_of(resource) in self.patients
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a token carries: scopes, the patient's id, the user (``Practitioner/prac-1``) and how far that user sees."""
-
-    scopes: ScopeSet
-    patient: str | None = None
-    fhir_user: str | None = None
-    reach: Reach = Reach()
-
-    def level_reach(self, level: str) -> Reach:
-        """How far a level goes; ``system`` has no user: the client itself was authorized for everything."""
-        if level == "patient":
-            return Reach(frozenset({self.patient})) if self.patient else Reach()
-        if level == "user":
-            return self.reach
-        return Reach(everyone=level == "system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +44,23 @@ def patient_of(resource: Resource) -> str:
     type_ = resource.get("resourceType", "")
     if type_ == "Patient":
         return str(resource.get("id", ""))
-    holder = resource.get(COMPARTMENT.get(type_, ""))
-    reference = holder.get("reference") if isinstance(holder, dict) else None
-    if not isinstance(reference, str) or not reference.startswith("Patient/"):
-        return ""
-    return reference.removeprefix("Patient/")
+    membership = MEMBERSHIPS.get(type_)
+    for owner in owners(resource, membership) if membership else ():
+        reference = owner.get("reference") if isinstance(owner, dict) else None
+        return (patient_of_reference(reference, ()) or "") if isinstance(reference, str) else ""
+    return ""
 
 
-def decide(grant: Grant, access: Access) -> Decision:
+def decide(token: Token, access: Access) -> Decision:
     """Allow or refuse; a search is narrowed to what the token may see, anything else is all or nothing."""
-    if _reads_the_user(grant, access):
+    if _reads_the_user(token, access):
         return Decision(visible=access.touched)
-    fitting = tuple(scope for scope in grant.scopes.resources if scope.permits(access.type, access.letter))
-    if not fitting:
+    levels = [level for level in LEVELS if token.held(level, access.type, access.letter)]
+    if not levels:
         return Decision(why=f"no granted scope lets this app do this ({access.letter}) with {access.type}")
-    visible = tuple(resource for resource in access.touched if _allowed(grant, fitting, resource))
+    visible = tuple(resource for resource in access.touched if may(token, access.letter, resource, matches))
     if access.letter == "s":
-        reaches = [grant.level_reach(scope.level) for scope in fitting]
+        reaches = [token.reach(level) for level in levels]
         if not all(any(r.everyone or patient in r.patients for r in reaches) for patient in access.named_patients):
             return Decision(why="the search asks for a patient whom this token is not about")
     elif visible != access.touched:
@@ -107,17 +68,7 @@ def decide(grant: Grant, access: Access) -> Decision:
     return Decision(visible=visible)
 
 
-def _allowed(grant: Grant, fitting: tuple[ResourceScope, ...], resource: Resource) -> bool:
-    """One single scope must allow the resource: level and constraints of two scopes are never mixed."""
-    return any(
-        grant.level_reach(scope.level).holds(resource)
-        and all(matches(resource, name, values) for name, values in scope.query)
-        for scope in fitting
-    )
-
-
-def _reads_the_user(grant: Grant, access: Access) -> bool:
+def _reads_the_user(token: Token, access: Access) -> bool:
     """Scope ``fhirUser`` lets an app read who its user is: that one resource, and nothing else."""
-    if access.letter != "r" or grant.fhir_user is None or "fhirUser" not in grant.scopes:
-        return False
-    return [f"{r['resourceType']}/{r['id']}" for r in access.touched] == [grant.fhir_user]
+    touched = [f"{r['resourceType']}/{r['id']}" for r in access.touched] if access.letter == "r" else []
+    return len(touched) == 1 and token.is_user(touched[0])

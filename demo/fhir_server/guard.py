@@ -1,4 +1,4 @@
-"""From the ``Authorization`` header to a Grant: the authorization server is asked at every single request."""
+"""From the ``Authorization`` header to a Token: the authorization server is asked at every single request."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from authz.enforcement.token import Token
 from authz.errors import InvalidScope
 from authz.scopes import ScopeSet
 from demo.authorization_server import Refused, Unreachable
-from demo.fhir_server.enforce import Grant
 from demo.fhir_server.errors import invalid_token, no_token, unavailable
 from demo.fhir_server.parameters import relative
 
@@ -28,14 +28,14 @@ Introspect = Callable[[str], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Guard:
-    """Turns a header into a Grant, or raises the FhirError that says why not."""
+    """Turns a header into a Token, or raises the FhirError that says why not."""
 
     base: str
     store: Store
     introspect: Introspect
     now: Callable[[], datetime]
 
-    def admit(self, authorization: str | None) -> Grant:
+    def admit(self, authorization: str | None) -> Token:
         """Check the token (SMART 2.2 RS-01, RS-02): active, not expired, made for this server."""
         if not authorization or not authorization.lower().startswith("bearer"):
             raise no_token()
@@ -51,7 +51,7 @@ class Guard:
             log.warning("introspection failed: %s", error)
             raise unavailable("the authorization server cannot be asked about this token now") from error
 
-    def _grant(self, answer: Mapping[str, Any]) -> Grant:
+    def _grant(self, answer: Mapping[str, Any]) -> Token:
         if answer.get("active") is not True:
             raise invalid_token("the access token is expired, revoked or unknown")
         expires = answer.get("exp")
@@ -67,7 +67,7 @@ class Guard:
             raise invalid_token("the scope of the access token cannot be read") from error
         user = _text(answer, "fhirUser")
         fhir_user = relative(user, self.base) if user else None
-        return Grant(scopes, _text(answer, "patient"), fhir_user, self.store.reach_of(fhir_user))
+        return Token(scopes, _text(answer, "patient"), fhir_user, self.store.reach_of(fhir_user))
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str | None:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from demo.fhir_server.enforce import COMPARTMENT
+from authz.enforcement.compartment import MEMBERSHIPS
 from demo.fhir_server.errors import FhirError
 from demo.fhir_server.parameters import Resource, relative
 
@@ -38,9 +38,10 @@ def parse_resource(body: bytes, type_: str, base: str) -> Resource:
     missing = [name for name in REQUIRED.get(type_, ()) if not value.get(name)]
     if missing:
         raise FhirError(422, "required", f"{type_} needs {', '.join(missing)}")
-    holder = value.get(COMPARTMENT.get(type_, ""))
+    element = MEMBERSHIPS[type_].elements[0] if type_ in MEMBERSHIPS else ""
+    holder = value.get(element)
     if isinstance(holder, dict) and isinstance(holder.get("reference"), str):
-        value = {**value, COMPARTMENT[type_]: {**holder, "reference": relative(holder["reference"], base)}}
+        value = {**value, element: {**holder, "reference": relative(holder["reference"], base)}}
     return value
 
 

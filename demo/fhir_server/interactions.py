@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from demo.fhir_server.enforce import Access, Decision, Grant, decide
+from demo.fhir_server.enforce import Access, Decision, decide
 from demo.fhir_server.errors import FhirError, insufficient_scope
 from demo.fhir_server.incoming import ID
 from demo.fhir_server.store import etag
 
 if TYPE_CHECKING:
+    from authz.enforcement.token import Token
     from demo.fhir_server.parameters import Resource
     from demo.fhir_server.search import Search
     from demo.fhir_server.store import Store
@@ -24,10 +25,10 @@ class Interactions:
     store: Store
     base: str
 
-    def read(self, grant: Grant, type_: str, key: str) -> Resource:
+    def read(self, grant: Token, type_: str, key: str) -> Resource:
         return self._existing(grant, "r", type_, key)
 
-    def search(self, grant: Grant, search: Search) -> dict[str, Any]:
+    def search(self, grant: Token, search: Search) -> dict[str, Any]:
         """A searchset Bundle; candidates the token may not see are gone before anything is compared or counted."""
         access = Access("s", search.type, self.store.all(search.type), search.named_patients)
         hits = search.found(_allow(grant, access).visible)
@@ -42,13 +43,13 @@ class Interactions:
         bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(hits), "link": links}
         return bundle | ({"entry": entries} if entries else {})  # FHIR JSON has no empty arrays
 
-    def create(self, grant: Grant, resource: Resource) -> Resource:
+    def create(self, grant: Token, resource: Resource) -> Resource:
         """The server gives the id, so the resource is judged without one: nobody creates a Patient by patient scope."""
         fresh = {name: value for name, value in resource.items() if name not in ("id", "meta")}
         _allow(grant, Access("c", fresh["resourceType"], (fresh,)))
         return self.store.create(fresh)
 
-    def update(self, grant: Grant, key: str, resource: Resource, if_match: str | None) -> tuple[Resource, bool]:
+    def update(self, grant: Token, key: str, resource: Resource, if_match: str | None) -> tuple[Resource, bool]:
         """Replace, or create under the given id; both the old and the new state must be allowed. True: created."""
         type_ = resource["resourceType"]
         if resource.get("id") != key or not ID.fullmatch(key):
@@ -58,12 +59,12 @@ class Interactions:
         _check_version(old, if_match)
         return self.store.put(type_, key, resource, old), old is None
 
-    def delete(self, grant: Grant, type_: str, key: str, if_match: str | None) -> None:
+    def delete(self, grant: Token, type_: str, key: str, if_match: str | None) -> None:
         old = self._existing(grant, "d", type_, key)
         _check_version(old, if_match)
         self.store.delete(old)
 
-    def _existing(self, grant: Grant, letter: str, type_: str, key: str) -> Resource:
+    def _existing(self, grant: Token, letter: str, type_: str, key: str) -> Resource:
         resource = self.store.get(type_, key)
         _allow(grant, Access(letter, type_, (resource,) if resource else ()))
         if resource is None:
@@ -76,7 +77,7 @@ class Interactions:
         return f"{self.base}/{search.type}{'?' + urlencode(pairs) if pairs else ''}"
 
 
-def _allow(grant: Grant, access: Access) -> Decision:
+def _allow(grant: Token, access: Access) -> Decision:
     """The decision, or 403 with the scope that would have been needed."""
     decision = decide(grant, access)
     if decision.why:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from demo.fhir_server.enforce import Reach, patient_of
+from authz.enforcement.token import Reach
+from demo.fhir_server.enforce import patient_of
 from demo.fhir_server.errors import FhirError
 
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authz.enforcement.compartment import MEMBERSHIPS
+from authz.enforcement.token import Reach, Token
 from authz.scopes import ScopeSet
-from demo.fhir_server.enforce import COMPARTMENT, Access, Decision, Grant, Reach, decide, patient_of
+from demo.fhir_server.enforce import Access, Decision, decide, patient_of
 
 EVERYONE = Reach(everyone=True)
 LAB = "http://terminology.hl7.org/CodeSystem/observation-category"
@@ -35,8 +37,8 @@ THEIRS = observation("o2", "pat-2")
 VITALS = observation("o3", category="vital-signs")
 
 
-def grant(scope: str, *, reach: Reach = EVERYONE, patient: str | None = "pat-1", user: str | None = None) -> Grant:
-    return Grant(ScopeSet.parse(scope), patient, user, reach)
+def grant(scope: str, *, reach: Reach = EVERYONE, patient: str | None = "pat-1", user: str | None = None) -> Token:
+    return Token(ScopeSet.parse(scope), patient, user, reach)
 
 
 ALL_OR_NOTHING = [
@@ -146,7 +148,7 @@ def test_scope_fhir_user_reads_exactly_the_one_resource_of_the_user() -> None:
 
 
 KEYS = st.sampled_from(["pat-1", "pat-2", "pat-3", ""])
-TYPES = st.sampled_from([*COMPARTMENT, "Patient", "Practitioner", "Organization"])
+TYPES = st.sampled_from([*MEMBERSHIPS, "Patient", "Practitioner", "Organization"])
 
 
 @st.composite
@@ -177,7 +179,7 @@ def test_patient_scopes_never_give_another_patients_resource(
 ) -> None:
     """SCP-02: ``patient/`` is the data of the one patient in context, whatever is asked, whatever the records say."""
     asked = Access(letter, touched[0]["resourceType"], tuple(touched))
-    decision = decide(Grant(ScopeSet.parse(" ".join(scopes)), patient, None, EVERYONE), asked)
+    decision = decide(Token(ScopeSet.parse(" ".join(scopes)), patient, None, EVERYONE), asked)
     assert all(patient_of(resource) == patient for resource in decision.visible)
     if decision.why:
         assert decision.visible == ()
@@ -196,7 +198,7 @@ def test_a_further_scope_never_takes_anything_away(
 ) -> None:
     """SCP-11: scopes add up."""
     asked = Access(letter, touched["resourceType"], (touched,))
-    fewer = decide(Grant(ScopeSet.parse(" ".join(scopes)), "pat-1"), asked)
+    fewer = decide(Token(ScopeSet.parse(" ".join(scopes)), "pat-1"), asked)
     assert set(map(id, fewer.visible)) <= set(
-        map(id, decide(Grant(ScopeSet.parse(" ".join([*scopes, more])), "pat-1"), asked).visible)
+        map(id, decide(Token(ScopeSet.parse(" ".join([*scopes, more])), "pat-1"), asked).visible)
     )
