@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy" / "nginx"
 SEKMET = ROOT / ".venv" / "fhir-server" / "bin" / "sekmet"
 START_SECONDS = 60.0
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"})
@@ -58,6 +59,7 @@ class Recorder:
     """Passes requests on to the FHIR server, byte for byte, and notes each: the log of what really came through."""
 
     fhir_port: int
+    port: int = 0  # its own
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     @contextmanager
@@ -88,8 +90,8 @@ class Recorder:
             def log_message(self, *_: object) -> None:
                 """Nothing to the terminal."""
 
-        with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
-            yield port
+        with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as self.port:
+            yield self.port
 
     def taken(self) -> list[tuple[str, str, dict[str, str], bytes]]:
         """What came through since the last call."""
@@ -110,9 +112,7 @@ def running(server: socketserver.TCPServer) -> Iterator[int]:
         thread.join()
 
 
-@contextmanager
-def enforcing_nginx(folder: Path, port: int, authz_port: int, fhir_port: int) -> Iterator[None]:
-    """nginx with the templates of ``deploy/nginx``, filled in as envsubst does."""
+def fill_in(folder: Path, authz_port: int, fhir_port: int) -> None:
     values = {
         "AUTHZ_ADDRESS": f"127.0.0.1:{authz_port}",
         "AUTHZ_PATH": "",
@@ -122,11 +122,23 @@ def enforcing_nginx(folder: Path, port: int, authz_port: int, fhir_port: int) ->
         "FHIR_INTERNAL_PATH": "/fhir",
     }
     for template in ("enforcement-http.conf", "enforcement-server.conf"):
-        text = (ROOT / "deploy" / "nginx" / f"{template}.template").read_text()
+        text = (DEPLOY / f"{template}.template").read_text()
         for name, value in values.items():
             text = text.replace(f"${{{name}}}", value)
         assert "${" not in text
         (folder / template).write_text(text)
+
+
+def command(folder: Path, config: Path) -> list[str]:
+    program = shutil.which("nginx", path=f"/usr/sbin:{os.environ['PATH']}")
+    assert program is not None
+    return [program, "-p", str(folder), "-e", f"{folder}/start.log", "-c", str(config)]
+
+
+@contextmanager
+def enforcing_nginx(folder: Path, port: int, authz_port: int, fhir_port: int) -> Iterator[None]:
+    """nginx with the templates of ``deploy/nginx``, filled in as envsubst does."""
+    fill_in(folder, authz_port, fhir_port)
     temporary = "".join(
         f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
@@ -136,9 +148,7 @@ def enforcing_nginx(folder: Path, port: int, authz_port: int, fhir_port: int) ->
         f"server {{ listen 127.0.0.1:{port}; large_client_header_buffers 4 8k;\n"
         f"include {folder}/enforcement-server.conf; location / {{ return 404; }} }} }}\n"
     )
-    program = shutil.which("nginx", path=f"/usr/sbin:{os.environ['PATH']}")
-    assert program is not None
-    process = subprocess.Popen([program, "-p", str(folder), "-e", f"{folder}/start.log", "-c", f"{folder}/nginx.conf"])
+    process = subprocess.Popen(command(folder, folder / "nginx.conf"))
     try:
         wait_until(lambda: process.poll() is None and answers_at_all(port), "nginx")
         yield

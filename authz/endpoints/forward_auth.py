@@ -36,6 +36,7 @@ bp = Blueprint("forward_auth", __name__)
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 NGINX = ("x-original-method", "x-original-uri")
 TRAEFIK = ("x-forwarded-method", "x-forwarded-uri")
+SHOWS_ALL = ("x-authz-proxy", "envoy")  # Envoy hides most headers; who adds this one has been told which to show
 CONTEXT = {  # header of the 204 -> member of the introspection answer
     "X-Authz-Patient": "patient",
     "X-Authz-Encounter": "encounter",
@@ -98,6 +99,8 @@ def original_request(request: HttpRequest, prefix: str) -> FhirRequest:
         target = path.removeprefix(prefix)
         if told or target == path or not target.startswith("/"):
             raise AccessDenied("the original request is told both in the address and in headers, or not at all")
+        if request.headers.get(SHOWS_ALL[0]) != SHOWS_ALL[1]:
+            raise AccessDenied("the proxy must add X-Authz-Proxy: envoy, and show the headers that the how-to lists")
         target += f"?{request.query}" if request.query else ""
         return FhirRequest(request.method, target, request.headers, request.body)
     if len(told) != 1 or not all(name in request.headers for name in told[0]):
@@ -107,8 +110,8 @@ def original_request(request: HttpRequest, prefix: str) -> FhirRequest:
 
 
 def context(members: dict[str, Any]) -> dict[str, str]:
-    """Headers for the FHIR server; the proxy must set or clear each, so that none comes from the client."""
-    found = {header: members[member] for header, member in CONTEXT.items() if member in members}
+    """Headers for the FHIR server, all of them, so that a proxy replaces whatever the client sent under their names."""
+    found = {header: members.get(member, "") for header, member in CONTEXT.items()}
     if not all(isinstance(value, str) and HEADER_VALUE.fullmatch(value) for value in found.values()):
         raise ServerError("the token's context does not fit into headers")
     return found

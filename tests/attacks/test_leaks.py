@@ -5,12 +5,19 @@ an app that was launched for the other, and nothing outside its scopes reaches t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import subprocess
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -19,12 +26,13 @@ from authz.scopes import RESOURCE_TYPES, ScopeSet
 from tests.enforcement.conftest import BASE, MINE, observation
 from tests.enforcement.generated import near_misses, requests
 from tests.enforcement.table import ROWS, identity, request
-from tests.fhir_proxy import Recorder, enforcing_nginx, sekmet
+from tests.fhir_proxy import DEPLOY, Recorder, command, enforcing_nginx, fill_in, sekmet
 from tests.live import live_server
 from tests.servers import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.live import Live
 
@@ -319,3 +327,32 @@ def test_the_documents_at_the_fhir_base_are_those_of_the_authorization_server(si
     assert uris["token"] == configuration["token_endpoint"]
     assert statement["implementation"]["url"] == f"http://127.0.0.1:{site.port}/r4"
     assert site.inside not in json.dumps(statement["implementation"])
+
+
+def test_while_the_authorization_server_is_away_nothing_passes(site: Site, tmp_path: Path) -> None:
+    """Fail closed: 503, and not a byte of a record."""
+    away, port = free_port(), free_port()
+    site.recorder.taken()
+    with enforcing_nginx(tmp_path, port, away, site.recorder.port):
+        reply = replace(site, port=port).ask(request("GET", "/Patient/1"), "patient/*.rs")
+    assert (reply.status, reply.headers["Retry-After"]) == (503, "2")
+    assert reply.why == "whether this is allowed can not be found out now"
+    assert site.recorder.taken() == []
+
+
+def test_the_whole_example_is_a_configuration_that_nginx_takes(tmp_path: Path) -> None:
+    """``deploy/nginx/example.conf``, with the paths of this test."""
+    fill_in(tmp_path, 9000, 8080)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hospital.example")]), datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    pem = builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "tls").mkdir()
+    for host in ("fhir", "auth"):
+        (tmp_path / "tls" / f"{host}.hospital.example.pem").write_bytes(pem)
+        (tmp_path / "tls" / f"{host}.hospital.example.key").write_bytes(private)
+    example = (DEPLOY / "example.conf").read_text().replace("/etc/nginx/", f"{tmp_path}/")
+    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/nginx.pid;\n{example}")
+    checked = subprocess.run([*command(tmp_path, tmp_path / "nginx.conf"), "-t"], capture_output=True, check=False)
+    assert checked.returncode == 0, checked.stderr
