@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
 
 BY_NAME = {name: version for version, name in FHIR_VERSIONS.items()}
-LISTS = ("aliases", "fhir_versions", "ehr_origins", "without", "associated_endpoints")
+LISTS = ("aliases", "fhir_versions", "ehr_origins", "without", "associated_endpoints", "constraints")
 BRANDING = ("organization", "accent")
 
 settings = options(
@@ -59,6 +59,12 @@ settings = options(
     click.option("--developer-url", default=None, help="A page for developers of apps; published with the brands."),
     click.option(
         "--without", multiple=True, help="Switch off: " + ", ".join(f"{f} ({m})" for f, m in MEANINGS.items())
+    ),
+    click.option(
+        "--constraint",
+        "constraints",
+        multiple=True,
+        help="A further search parameter by which scopes may be limited, because the FHIR server itself enforces it.",
     ),
     click.option(
         "--patient-search",
@@ -116,5 +122,6 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "branding": server.branding.as_dict(),
         "developer_url": server.developer_url,
         "without": sorted(server.without),
+        "constraints": sorted(server.constraints),
         "enabled": server.enabled,
     }

@@ -35,6 +35,7 @@ class FhirServerRow(Base):
     branding: Mapped[dict[str, str]] = mapped_column(JSON, server_default="{}")  # see branding
     developer_url: Mapped[str] = mapped_column(String(2048), server_default="")  # where developers get help
     without: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # features that are switched off
+    constraints: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # see FhirServer
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

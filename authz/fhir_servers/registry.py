@@ -50,6 +50,7 @@ class NewFhirServer:
     branding: dict[str, str] = field(default_factory=dict)
     developer_url: str = ""
     without: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()  # besides those that enforcement decides about
     introspection_client_id: str = ""  # empty: we make one
 
 
@@ -97,6 +98,7 @@ class FhirServers:
             "ehr_origins": list(new.ehr_origins),
             "without": list(new.without),
             "associated_endpoints": list(new.associated_endpoints),
+            "constraints": list(new.constraints),
             "introspection_client_id": new.introspection_client_id or f"r_{random.token_hex(8)}",
             "introspection_secrets": [self.stored.keep(secret, self.now())],
             "enabled": True,

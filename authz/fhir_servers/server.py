@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # the same before and after any form encoding (SMART SYM-04)
 FHIR_VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5"}
+PARAMETER = re.compile(r"[a-z][a-z0-9-]*|_(?:tag|security|profile|source|language)")  # none that shapes a result
 CLIENT_ID_RULE = "a client id is 1 to 64 letters, digits and . _ ~ -"
 CLINICIAN, PATIENT = "patient/*.cruds user/*.cruds", "patient/*.rs"
+CONSTRAINTS = frozenset(  # by these a scope may be limited: what enforcement can decide about
+    {
+        *("category", "class", "clinical-status", "code", "identifier", "intent", "status", "type"),
+        *("vaccine-code", "verification-status"),
+    }
+)
 DEFAULT_CEILINGS = {
     "Patient": PATIENT,
     "RelatedPerson": PATIENT,
@@ -57,6 +64,7 @@ class FhirServer:
     branding: Branding = UNBRANDED
     developer_url: str = ""  # where developers of apps get help
     without: frozenset[str] = frozenset()  # features that are switched off
+    constraints: frozenset[str] = CONSTRAINTS  # search parameters by which it limits access, or what is before it
     enabled: bool = True
 
     @cached_property
@@ -120,6 +128,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         branding=Branding(**row.branding),
         developer_url=row.developer_url,
         without=frozenset(row.without),
+        constraints=CONSTRAINTS | set(row.constraints),
         enabled=row.enabled,
     )
 
@@ -140,6 +149,11 @@ def check(row: FhirServerRow) -> None:
     problems += branding_problems(row.branding)
     if row.developer_url and not row.developer_url.startswith("https://"):
         problems.append(f"{row.developer_url}: the page for developers must be an https URL")
+    problems += [
+        f"{name}: must be the name of a search parameter such as date"
+        for name in row.constraints
+        if not PARAMETER.fullmatch(name)
+    ]
     if not NAME.fullmatch(row.name):
         problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
     if not CLIENT_ID.fullmatch(row.introspection_client_id):

@@ -12,7 +12,17 @@ from authz.fhir_servers.features import Feature
 from authz.grants.base import Grant
 from authz.policy.access import switched_off
 from authz.policy.app_state import only_own_state
-from authz.scopes import ExtensionScope, Limit, Reason, ResourceScope, ScopeSet, judge, only_levels, only_types
+from authz.scopes import (
+    ExtensionScope,
+    Limit,
+    Reason,
+    ResourceScope,
+    ScopeSet,
+    judge,
+    only_constraints_on,
+    only_levels,
+    only_types,
+)
 from authz.tokens.authorization import Authorization
 from authz.tokens.store import NewGrant, check_usable
 
@@ -84,6 +94,7 @@ def decide(client: Client, server: FhirServer, requested: ScopeSet) -> Judgement
         Limit(Reason.UNSUPPORTED, is_for_backends, "without a user there is nothing of the kind"),
         Limit(Reason.NOT_REGISTERED, client.scope, "the client is not registered for it"),
         *only_own_state(client, server),
+        only_constraints_on(server.constraints),
     ]
     return judge(requested, limits)
 

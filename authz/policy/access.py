@@ -17,6 +17,7 @@ from authz.scopes import (
     ScopeSet,
     judge,
     keep_one_refresh_scope,
+    only_constraints_on,
     only_levels,
     only_types,
     without_repetition,
@@ -70,6 +71,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),
         Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
+        only_constraints_on(question.fhir_server.constraints),
         *([] if question.agreed is None else [Limit(Reason.UNTICKED, question.agreed, "the user unticked it")]),
     ]
 

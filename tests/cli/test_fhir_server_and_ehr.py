@@ -6,6 +6,7 @@ import pytest
 
 from authz.fhir_servers.branding import PNG_START
 from authz.fhir_servers.search_settings import SearchSettings
+from authz.fhir_servers.server import CONSTRAINTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ MAIN: dict[str, Any] = {
     "branding": {"organization": "", "accent": "", "logo": ""},
     "developer_url": "",
     "without": [],
+    "constraints": sorted(CONSTRAINTS),
     "enabled": True,
 }
 
@@ -72,6 +74,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--developer-url", "https://developers.example", "--organization", "St. Mary", "--accent", "#8a1538"]
     words += ["--app-state", "--associated-endpoint", "https://state.example/fhir=smart-app-state"]
     words += ["--without", "standalone", "--without", "backend-services"]
+    words += ["--constraint", "date", "--constraint", "_security"]
     words += ["--reauthenticate", "--no-vouched-users", "--vouched-representatives", "--redis-launches"]
     words += ["--staff-picker", "--launch-picker"]
     words += ["--patient-search", "name=family", "--patient-search", "minimum_letters=3"]
@@ -90,6 +93,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "branding": {"organization": "St. Mary", "accent": "#8a1538", "logo": ""},
         "developer_url": "https://developers.example",
         "without": ["backend-services", "standalone"],
+        "constraints": sorted({*CONSTRAINTS, "date", "_security"}),
         "reauthenticate": True,
         "vouched_users": False,
         "vouched_representatives": True,

@@ -65,6 +65,7 @@ def test_a_backend_service_gets_a_token_of_five_minutes(world: World, bulk: Back
         ("system/Patient.rs user/Patient.rs patient/Patient.rs", "system/Patient.rs"),
         ("launch openid offline_access system/*.rs", "system/*.rs"),
         ("system/Nonsense.rs system/*.rs", "system/*.rs"),
+        ("system/Patient.rs?birthdate=1990 system/Patient.r", "system/Patient.r"),
         ("__introspect", "__introspect"),
     ],
 )
@@ -114,7 +115,7 @@ def test_a_used_assertion_is_of_no_use_as_long_as_it_could_be_valid(world: World
     assertion = bulk.assertion()
     assert bulk.ask(client_assertion=assertion).status == 200
     world.clock.forward(seconds=seconds)
-    assert bulk.ask(client_assertion=assertion).json() == FAILED
+    assert bulk.ask(client_assertion=assertion).refusal() == FAILED
 
 
 def test_discovery_says_what_a_backend_service_needs(world: World) -> None:

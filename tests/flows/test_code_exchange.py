@@ -158,7 +158,7 @@ def test_messaging_is_not_granted(shared: World) -> None:
 
 def test_a_long_request_comes_through_every_page_whole(shared: World) -> None:
     """AUTHZ-02, AUTHZ-03, TOK-11: posted, then sign-in and consent; state and every scope are what they were."""
-    scope = "launch/patient " + " ".join(f"patient/Observation.rs?category=c-{number:03}" for number in range(90))
+    scope = "launch/patient " + " ".join(f"patient/Observation.rs?category=c-{number:03}" for number in range(190))
     state = "s" * 4096
     browser = shared.browser()
     request = shared.public.authorization_request(scope=scope, state=state, prompt="consent")

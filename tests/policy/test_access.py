@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from authz.clients.client import Client
-from authz.fhir_servers.server import DEFAULT_CEILINGS, FhirServer
+from authz.enforcement.matching import ELEMENTS
+from authz.fhir_servers.server import CONSTRAINTS, DEFAULT_CEILINGS, FhirServer
 from authz.policy.access import AccessQuestion, decide
 from authz.scopes import Reason, ScopeSet
 
@@ -40,6 +41,7 @@ DOCTOR = AccessQuestion(CLIENT, SERVER, ScopeSet(), "Practitioner/dr", "A", has_
 ALONE = replace(DOCTOR, fhir_user="Patient/A", has_launch=False)
 NOBODY = replace(DOCTOR, fhir_user=None)
 NO_PATIENT = replace(DOCTOR, patient=None)
+BY_DATE = replace(DOCTOR, fhir_server=replace(SERVER, constraints=frozenset({"date"})))
 STUDIES = replace(DOCTOR, context_types=frozenset({"ImagingStudy", "List", "Patient"}))
 AT_HOME, MOTHER = "launch/list?role=https://example.org/at-home", "launch/patient?role=https://example.org/mother"
 
@@ -79,6 +81,15 @@ CASES: dict[str, tuple[AccessQuestion, str, str, Reason | None]] = {
     "decision 16 patient at user level": (ALONE, "user/*.rs", "", Reason.USER_RIGHTS),
     "no FHIR resource, no rights": (NOBODY, "patient/*.rs", "", Reason.USER_RIGHTS),
     "CTX-10": (NO_PATIENT, "patient/*.rs", "", Reason.NO_PATIENT_CONTEXT),
+    "PROC-06 enforced": (DOCTOR, "patient/Observation.rs?category=a", "patient/Observation.rs?category=a", None),
+    "PROC-06 by nobody enforced": (DOCTOR, "patient/Observation.rs?date=gt2020", "", Reason.UNSUPPORTED),
+    "PROC-06 one of two": (DOCTOR, "patient/Observation.rs?category=a&date=gt2020", "", Reason.UNSUPPORTED),
+    "PROC-06 by this server": (
+        BY_DATE,
+        "patient/Observation.rs?date=gt2020",
+        "patient/Observation.rs?date=gt2020",
+        None,
+    ),
     "user level needs no patient": (NO_PATIENT, "user/*.rs", "user/*.rs", None),
     "offline": (ALONE, "offline_access", "offline_access", None),
     "online": (DOCTOR, "online_access", "online_access", None),
@@ -150,3 +161,15 @@ def test_what_the_person_unticked_is_not_granted() -> None:
         "patient/Condition.rs": ("", Reason.UNTICKED),
         "patient/Observation.rs": ("patient/Observation.rs", None),
     }
+
+
+def test_a_limit_nobody_enforces_is_not_made_by_the_registration_either() -> None:
+    """PROC-06: what is left of a bare request would be limited by a parameter that is ignored; so nothing is left."""
+    client = replace(CLIENT, scope=ScopeSet.parse("patient/Observation.rs?date=gt2020"))
+    asked = replace(DOCTOR, client=client)
+    assert verdicts(asked, "patient/Observation.rs") == {"patient/Observation.rs": ("", Reason.UNSUPPORTED)}
+
+
+def test_a_scope_may_be_limited_by_what_the_proxy_can_decide_about() -> None:
+    """PROC-06: no more by default, and no less."""
+    assert frozenset(ELEMENTS) == CONSTRAINTS
