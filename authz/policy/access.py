@@ -71,8 +71,8 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),
         Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
-        only_constraints_on(question.fhir_server.constraints),
         *([] if question.agreed is None else [Limit(Reason.UNTICKED, question.agreed, "the user unticked it")]),
+        only_constraints_on(question.fhir_server.constraints),
     ]
 
 

@@ -100,7 +100,10 @@ def describe_hospital(admin: Admin) -> None:
 
 
 def test_a_hospitals_brands_are_published_by_every_rule(world: World, admin: Admin) -> None:
-    """UB-01..UB-10, FIELD discovery.user_access_brand_bundle, FIELD discovery.user_access_brand_identifier."""
+    """UB-01..UB-10, FIELD discovery.user_access_brand_bundle, FIELD discovery.user_access_brand_identifier.
+
+    UB-03, UB-07, UB-10.
+    """
     describe_hospital(admin)
     assert admin("brand", "check") == {"publishable": True}
     told = admin("brand", "publish")

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 def test_a_request_is_allowed_only_within_patient_type_letters_and_constraints(
     scope: str, asked: FhirRequest, why: str
 ) -> None:
-    """SCP-02, SCP-03, SCP-04, SCP-05, SCP-06, SCP-07, SCP-13, SCP-15, PROC-05, RS-03, OID-14, AMB-10, REQ-103."""
+    """SCP-02, SCP-03, SCP-04, SCP-05, SCP-06, SCP-07, SCP-13, SCP-15, PROC-05, RS-03, OID-14, AMB-10, REQ-103.
+
+    REQ-114.
+    """
     records = Memory(versions={"Observation/o1/1": MINE, "Observation/o1/2": THEIRS})
     decision = decide(token(scope), asked, SERVER, records)
     assert why in decision.why if why else decision.why == "", decision.why

@@ -250,7 +250,8 @@ def test_a_fhir_server_promises_what_works_there_and_nothing_else(world: World, 
     CAPABILITY context-style, CAPABILITY context-ehr-patient, CAPABILITY context-ehr-encounter,
     CAPABILITY context-standalone-patient, CAPABILITY context-standalone-encounter, CAPABILITY permission-offline,
     CAPABILITY permission-online,
-    CAPABILITY permission-patient, CAPABILITY permission-user, CAPABILITY permission-v1, CAPABILITY permission-v2.
+    CAPABILITY permission-patient, CAPABILITY permission-user, CAPABILITY permission-v1, CAPABILITY permission-v2,
+    REQ-112.
     """
     change(world, without=without)
     check(world)

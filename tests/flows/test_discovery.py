@@ -44,7 +44,7 @@ def test_a_document_is_json_for_everybody(world: World, path: str) -> None:
 
 @pytest.mark.parametrize("path", [SMART, OPENID, OAUTH])
 def test_every_endpoint_that_is_advertised_is_there(world: World, path: str) -> None:
-    """DISC-04: absolute URLs, each of which answers."""
+    """DISC-04: absolute URLs, each of which answers; REQ-35."""
     document = get(world, path).json()
     named = {name: url for name, url in document.items() if name in ENDPOINTS}
     assert named
@@ -84,7 +84,7 @@ def test_every_scope_that_is_advertised_is_understood(world: World) -> None:
 
 
 def test_the_capability_statement_fragment_names_the_same_endpoints(world: World) -> None:
-    """CS-01..05: byte-identical with the well-known document."""
+    """CS-01..05: byte-identical with the well-known document; CS-05."""
     fragment = get(world, "/fhir-servers/main/oauth-uris").json()
     document = get(world, SMART).json()
     (oauth_uris,) = fragment["extension"]

@@ -87,7 +87,7 @@ def test_where_no_person_comes_nothing_is_said_for_apps_of_people(world: World) 
     "accept", ["text/html", "application/fhir+json", "application/xml;q=1", "*/*", "", "image/png"]
 )
 def test_it_is_json_whatever_is_asked_for(world: World, accept: str) -> None:
-    """DISC-03, DISC-06, REQ-119, ERR-16: never 406, never FHIR's media type; header names are in any case."""
+    """DISC-03, DISC-06, REQ-119, ERR-18: never 406, never FHIR's media type; header names are in any case."""
     for name in ("Accept", "ACCEPT", "aCCePT"):
         reply = world.transport.send("GET", ISSUER + SMART, {name: accept})
         assert (reply.status, reply.header("Content-Type")) == (200, "application/json")

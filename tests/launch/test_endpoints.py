@@ -84,7 +84,10 @@ def ehr_token(server: World) -> str:
 
 
 def test_a_launch_is_made_and_runs(server: World) -> None:
-    """Section 10: every member of the context reaches the token response and introspection as the EHR said it."""
+    """Section 10: every member of the context reaches the token response and introspection as the EHR said it.
+
+    REQ-73.
+    """
     reply = server.ehr.post("/launch", body(web_messaging_origin=EHR_ORIGIN, session="s-1", **CONTEXT))
     made = reply.json()
     assert (reply.status, reply.header("cache-control")) == (201, "no-store")

@@ -73,7 +73,7 @@ def test_an_ehr_signs_with_either_algorithm(world: World, signer: SigningEhr, ki
 
 
 def test_it_is_used_once_however_it_is_signed_and_encrypted(world: World, signer: SigningEhr) -> None:
-    """REQ-74, LA-08, AZ-73: iss and jti are the launch, not the bytes around them."""
+    """REQ-74, AZ-73: iss and jti are the launch, not the bytes around them."""
     services = world.services
     claims = signer.claims(RECORD)
     content = signer.signed(claims)

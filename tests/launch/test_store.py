@@ -219,7 +219,7 @@ def test_a_handle_from_anywhere_is_just_unknown(world: World, handle: str) -> No
 
 
 def test_a_launch_lives_300_seconds(world: World) -> None:
-    """LAU-04, REQ-D8."""
+    """LAU-04, REQ-D8, REQ-73."""
     handle, launch = world.create()
     world.clock.forward(299)
     assert world.services.launches.peek(handle) == launch
