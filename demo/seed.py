@@ -19,6 +19,7 @@ from authz.storage import migrations
 from authz.users.user import Representation
 from demo.config import EHR_CREDENTIAL, FHIR_CREDENTIAL, GROWTH_CHART, REFERRAL_CREDENTIAL
 from demo.hospital.accounts import ACCOUNTS, Account
+from demo.hospital.build import MRN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +61,9 @@ def add_all(made: Services, config: DemoConfig) -> None:
         base_url=config.fhir,
         ehr_origins=(config.ehr,),
         redis_launches=bool(made.settings.redis_url),
+        staff_picker=True,
+        launch_picker=True,
+        patient_search={"mrn_system": MRN},
         introspection_client_id=FHIR_CREDENTIAL.name,
     )
     with made.db.write() as session:

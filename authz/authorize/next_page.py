@@ -50,4 +50,4 @@ class NextPage:
             return ShowEncounters(handle, shown, app_name, encounters)
         asked = self.consenting.offer(request, situation)
         handle = self.interactions.show(pending, replace(kept, asked=asked.fingerprint), handle)
-        return ShowConsent(handle, shown, self.consenting.page(request, situation, asked))
+        return ShowConsent(handle, shown, self.consenting.page(request, situation, asked, pending.patient))

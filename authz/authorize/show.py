@@ -11,6 +11,7 @@ from authz.consent.describe import Subject
 
 if TYPE_CHECKING:
     from authz.authorize.pending import Pending
+    from authz.authorize.picking import Choice
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.situation import Situation
     from authz.consent.choices import Offer
@@ -28,11 +29,20 @@ class Consenting:
         types = request.fhir_server.resource_types
         return offer(situation.judgement, request.client.required_scope, self.describer.catalogue, types)
 
-    def page(self, request: AuthorizationRequest, situation: Situation, asked: Offer) -> ConsentPage:
+    def page(
+        self, request: AuthorizationRequest, situation: Situation, asked: Offer, chosen: Choice | None
+    ) -> ConsentPage:
+        """``chosen`` is the patient as they were chosen on the page before, if they were."""
         assert situation.user is not None
         patient = situation.context.patient
         is_self = patient is not None and situation.fhir_user == f"Patient/{patient}"
-        subject = Subject(situation.user.display_name, patient, is_self)
+        subject = Subject(
+            situation.user.display_name,
+            patient,
+            is_self,
+            patient_name=chosen.name if chosen is not None else "",
+            patient_details=chosen.details if chosen is not None else (),
+        )
         fhir_base = request.fhir_server.base_url
         return self.describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
 

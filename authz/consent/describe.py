@@ -35,6 +35,8 @@ class ConsentPage:
     user_name: str
     patient: str | None  # logical id
     patient_is_user: bool
+    patient_name: str
+    patient_details: tuple[str, ...]
     learns: tuple[str, ...]  # what belongs to the sign-in and the launch
     required: tuple[Row, ...]  # the app does not work without them
     optional: tuple[Row | Choice, ...]
@@ -47,8 +49,10 @@ class Subject:
     """About whom and by whom."""
 
     user_name: str
-    patient: str | None
+    patient: str | None  # logical id
     patient_is_user: bool
+    patient_name: str = ""  # as it was chosen by; empty: nobody here knows it
+    patient_details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,8 @@ class Describer:
             user_name=subject.user_name,
             patient=subject.patient,
             patient_is_user=subject.patient_is_user,
+            patient_name=subject.patient_name or (f"Patient {subject.patient}" if subject.patient else ""),
+            patient_details=subject.patient_details,
             learns=tuple(dict.fromkeys(line for scope in offer.granted if (line := self.learns(scope)))),
             required=tuple(row for row in rows if row.box in needed),
             optional=tuple(without(entries, needed)),

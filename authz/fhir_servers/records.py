@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from authz.fhir_servers.bundle import FHIR_ID
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -195,7 +193,3 @@ def items(value: Any) -> list[Any]:
 def dicts(value: Any) -> Iterator[dict[str, Any]]:
     """The objects of an array, or the one object that stands where FHIR R5 has an array."""
     return (one for one in ([value] if isinstance(value, dict) else items(value)) if isinstance(one, dict))
-
-
-def is_id(text: str) -> bool:
-    return FHIR_ID.fullmatch(text) is not None

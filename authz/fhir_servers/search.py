@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from authz.fhir_servers.bundle import Page, SearchFailed, Why, is_under_base, read_page, refers_to
-from authz.fhir_servers.records import EncounterRecord, PatientRecord, encounter_record, is_id, patient_record
+from authz.fhir_servers.bundle import FHIR_ID, Page, SearchFailed, Why, is_under_base, read_page, refers_to
+from authz.fhir_servers.records import EncounterRecord, PatientRecord, encounter_record, patient_record
 from authz.outbound import FetchFailed, Limits
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class FhirSearch:
 
     def named(self, server: FhirServer, token: str, ids: Iterable[str]) -> dict[str, PatientRecord]:
         """Those of these patients that the person may see, by id."""
-        wanted = [key for key in dict.fromkeys(ids) if is_id(key)][:MAX_NAMED]
+        wanted = [key for key in dict.fromkeys(ids) if FHIR_ID.fullmatch(key)][:MAX_NAMED]
         if not wanted:
             return {}
         asked = [("_id", ",".join(wanted)), ("_count", str(len(wanted)))]

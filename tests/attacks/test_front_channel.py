@@ -319,7 +319,7 @@ def test_a_consent_is_for_one_patient_app_and_person(world: World) -> None:
     browser, page = consent_page(world, name="parent")
     browser.submit(browser.submit(page, press="child-1"), press="allow")
     choice = browser.open(world.public.authorize_url(scope=SCOPE))
-    assert "Patient child-2" in browser.submit(choice, press="child-2").text
+    assert "Jonas Brandt" in browser.submit(choice, press="child-2").text
     choice = browser.open(world.public.authorize_url(scope=SCOPE))
     assert "code" in browser.submit(choice, press="child-1").location_parameters
     other = browser.open(world.confidential.authorize_url(scope=SCOPE))

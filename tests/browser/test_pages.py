@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
+from tests.fhir import FakeFhir
 from tests.servers import free_port
 from tests.world import APP, EVERYTHING, build, settings_in
 
@@ -65,7 +66,11 @@ WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth > document.d
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A populated server behind real HTTP."""
     port = free_port()
-    world = build(settings_in(tmp_path_factory.mktemp("served"), issuer=f"http://127.0.0.1:{port}"))
+    fhir = FakeFhir()
+    world = build(settings_in(tmp_path_factory.mktemp("served"), issuer=f"http://127.0.0.1:{port}"), outbound=fhir)
+    fhir.introspect = world.fhir_server.introspect
+    with world.app.app_context(), world.services.db.write() as session:
+        world.services.fhir_servers.update(session, "main", {"staff_picker": True})
     server = make_server("127.0.0.1", port, world.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -110,8 +115,8 @@ def test_every_page_is_readable_and_large_enough_to_touch(
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Whose records should Public App open?")
     check_looks(page)
-    page.get_by_role("button", name="Patient child-2").click()
-    expect(page.locator(".patient strong")).to_have_text("Patient child-2")
+    page.get_by_role("button", name="Jonas Brandt").click()
+    expect(page.locator(".patient strong")).to_have_text("Jonas Brandt")
     check_looks(page)
     page.goto(f"{served.issuer}/authorize?client_id=unknown")
     expect(page.get_by_role("alert")).to_be_visible()
@@ -219,3 +224,78 @@ def test_refusing_leads_back_to_the_app(chromium: Browser, served: World) -> Non
     with page.expect_request(f"{APP}/cb?error=access_denied*"):
         page.get_by_role("button", name="Cancel").click()
     context.close()
+
+
+PICKED = "launch/patient launch/encounter openid patient/Observation.rs"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_every_page_on_which_staff_choose_is_readable_and_large_enough_to_touch(
+    chromium: Browser, served: World, scheme: str, width: int
+) -> None:
+    """WCAG 2.2 AA on the search without and with results, with nobody found, with a problem, and on the visits."""
+    context = new_context(chromium, color_scheme=scheme, viewport={"width": width, "height": 700})
+    page = context.new_page()
+    page.goto(served.public.authorize_url(scope=PICKED))
+    page.fill("[name=username]", "doctor")
+    page.fill("[name=password]", "doctor-password")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Name")).to_be_focused()
+    check_looks(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Type a name, a birth date or a record number.")
+    check_looks(page)
+    page.keyboard.type("nobody at all")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Nobody was found")
+    check_looks(page)
+    page.get_by_label("Name").fill("b")
+    page.get_by_label("Name").press("End")
+    page.keyboard.type("r")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="2 people found")).to_be_focused()
+    check_looks(page)
+    page.get_by_label("Name").fill("berg")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Bo Berg").click()
+    expect(page.locator(".patient strong")).to_have_text("Bo Berg")
+    check_looks(page)
+    page.get_by_role("button", name="1 Jun 2026").click()
+    expect(page.locator(".patient strong")).to_have_text("Bo Berg")
+    check_looks(page)
+    context.close()
+
+
+def test_a_clinician_finds_a_patient_and_a_visit_by_keyboard_alone(chromium: Browser, served: World) -> None:
+    """WCAG 2.2 §2.1.1, without JavaScript: sign in, search, choose, agree."""
+    context = new_context(chromium)
+    page = context.new_page()
+    page.goto(served.public.authorize_url(scope=PICKED, prompt="consent"))
+    expect(page.get_by_label("User name")).to_be_focused()
+    press(page, "doctor", "Tab", "doctor-password", "Enter")
+    expect(page.get_by_label("Name")).to_be_focused()
+    press(page, "brandt jo", "Enter")
+    expect(page.get_by_role("heading", name="1 person found")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Jonas Brandt")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Which visit")).to_be_visible()
+    expect(page.get_by_text("No visit is recorded.")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="go on without a visit")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
+    for _ in range(20):
+        if page.get_by_role("button", name="Allow", exact=True).evaluate("e => e === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    with page.expect_request(f"{APP}/cb?code=*"):
+        page.keyboard.press("Enter")
+    context.close()
+
+
+def press(page: Page, *keys: str) -> None:
+    """Keys by name, anything else as it is typed."""
+    for key in keys:
+        page.keyboard.press(key) if key in {"Tab", "Enter"} else page.keyboard.type(key)

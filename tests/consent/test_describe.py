@@ -95,6 +95,8 @@ def test_the_page_says_who_gets_what_from_where_and_for_how_long() -> None:
         user_name="Alice",
         patient="A",
         patient_is_user=True,
+        patient_name="Patient A",
+        patient_details=(),
         learns=("Know whose record this is", "Know who you are"),
         required=(),
         optional=(

@@ -271,7 +271,7 @@ def test_a_representative_chooses_one_of_their_own(world: World) -> None:
     assert choices == ["child-1", "child-2"]
     assert "You are their parent" in page.text
     consent = browser.submit(page, press="child-2")
-    assert "Patient child-2" in consent.text
+    assert "Jonas Brandt</strong><small>born 30 Jul 2019 · male · MRN MRN-child-2</small>" in consent.text
     assert granted(world, browser.submit(consent, press="allow"))["patient"] == "child-2"
 
 

@@ -72,7 +72,7 @@ def trail(world: World, *names: str) -> list[AuditEventRow]:
 
 
 def test_a_clinician_searches_chooses_agrees_and_the_app_gets_that_patient(world: World) -> None:
-    """SMART LAU-11, CTX-10, CTX-13, REQ-124: search on the clinician's own rights, then consent, then the token."""
+    """SMART LAU-11, CTX-10, CTX-13, REQ-124, LC-15: a search on own rights, consent, then the token."""
     browser, page = doctor(world)
     assert "Whose records should Public App open?" in page.text
     assert offered(page) == []
@@ -81,6 +81,7 @@ def test_a_clinician_searches_chooses_agrees_and_the_app_gets_that_patient(world
     assert "Ella Brandt born 2 Jan 2024 · female · MRN MRN-child-1" in text(page)
     consent = browser.submit(page, press="child-1")
     assert "Share health records with Public App?" in consent.text
+    assert "Records of Ella Brandt born 2 Jan 2024 · female · MRN MRN-child-1" in text(consent)
     answer = granted(world, browser, consent)
     assert (answer["patient"], answer["scope"]) == ("child-1", ALONE)
 
