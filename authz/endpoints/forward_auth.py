@@ -57,7 +57,7 @@ def view(name: str, original: str = "") -> ResponseReturnValue:
 
 
 def forward_auth(request: HttpRequest, name: str, *, from_address: bool) -> HttpAnswer:
-    """204 with the token's context, or 401, 403 (RFC 6750 §3), 503; refusals have an OperationOutcome."""
+    """204 (Envoy knows only 200) with the token's context, or 401, 403 (RFC 6750 §3), 503 with an OperationOutcome."""
     try:
         check_trusted(request.remote)
         server = services().gateway.fhir_server(name)
@@ -69,7 +69,7 @@ def forward_auth(request: HttpRequest, name: str, *, from_address: bool) -> Http
         return outcome(error)
     except Unavailable:
         return outcome(TemporarilyUnavailable("whether this is allowed can't be found out now, try again"))
-    return HttpAnswer(204, {**NO_STORE, **context(members)})
+    return HttpAnswer(200 if from_address else 204, {**NO_STORE, **context(members)})
 
 
 def check_trusted(remote: str) -> None:

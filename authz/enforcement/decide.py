@@ -14,6 +14,8 @@ from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.url import Undecidable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from authz.enforcement.fhir_request import Access, FhirRequest, Server
     from authz.enforcement.records import Records
 
@@ -33,23 +35,30 @@ class Decision:
 ALLOWED = Decision()
 
 
-def is_open(request: FhirRequest, server: Server) -> bool:
-    """Whether anybody may have this without a token: discovery, and a browser's preflight."""
+def understood(request: FhirRequest, server: Server) -> tuple[tuple[Access, ...], str]:
+    """What the request does; or nothing, and why that can't be told."""
     try:
-        return all(access.kind is Kind.OPEN for access in accesses(request, server))
-    except Undecidable:
-        return False
+        return accesses(request, server), ""
+    except Undecidable as undecidable:
+        return (), undecidable.why
+
+
+def is_open(found: tuple[Access, ...]) -> bool:
+    """Whether anybody may have this without a token: discovery, and a browser's preflight."""
+    return bool(found) and all(access.kind is Kind.OPEN for access in found)
 
 
 def decide(token: Token, request: FhirRequest, server: Server, records: Records) -> Decision:
     """Allow or refuse a whole request. Raises Unavailable if the FHIR server had to be asked and did not answer."""
-    try:
-        found = accesses(request, server)
-    except Undecidable as undecidable:
-        return Decision(undecidable.why)
+    found, why = understood(request, server)
+    return Decision(why) if why else decide_all(token, found, records, server.bases)
+
+
+def decide_all(token: Token, found: Iterable[Access], records: Records, bases: tuple[str, ...]) -> Decision:
+    """The same for what a request was understood to do."""
     sparing = Sparing(records)
     for access in found:
-        decision = judge(token, access, sparing, server.bases)
+        decision = judge(token, access, sparing, bases)
         if not decision.is_allowed:
             return decision
     return ALLOWED

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from authz.audit.event import Event, EventName
-from authz.enforcement.decide import decide, is_open
-from authz.enforcement.fhir_request import Server, accesses
+from authz.enforcement.decide import Decision, decide_all, is_open, understood
+from authz.enforcement.fhir_request import Server
 from authz.enforcement.recent import Recent
 from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.upstream import bases
-from authz.enforcement.url import Undecidable
 from authz.errors import BearerError, InvalidToken, NoToken, printable
 from authz.policy.app_state import STATE
 from authz.scopes import ScopeSet
@@ -22,7 +21,7 @@ from authz.tokens.introspection import INACTIVE, Caller
 if TYPE_CHECKING:
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
-    from authz.enforcement.fhir_request import FhirRequest
+    from authz.enforcement.fhir_request import Access, FhirRequest
     from authz.enforcement.reach import UserReach
     from authz.enforcement.upstream import Upstream
     from authz.fhir_servers.registry import FhirServer, FhirServers
@@ -70,13 +69,16 @@ class Gateway:
         Raises NoToken, InvalidToken, Refused, or Unavailable where the answer can't be known now.
         """
         known = known_of(server)
-        if is_open(request, known):
+        found, why = understood(request, known)
+        if is_open(found):
             return {}
         if token is None:
             raise NoToken("an access token is needed")
         members = self.live(token, server)
-        carried = self.token(members, server, request, known)
-        decision = decide(carried, request, known, self.upstream.records(server))
+        decision = Decision(why)
+        if found:
+            records = self.upstream.records(server)
+            decision = decide_all(self.token(members, server, found), found, records, known.bases)
         if decision.is_allowed:
             return members
         self.audit(members, server, decision.why, peer)
@@ -90,7 +92,7 @@ class Gateway:
         members: dict[str, Any] = json.loads(answer)
         return members
 
-    def token(self, members: dict[str, Any], server: FhirServer, request: FhirRequest, known: Server) -> Token:
+    def token(self, members: dict[str, Any], server: FhirServer, found: tuple[Access, ...]) -> Token:
         fhir_user = server.relative(members["fhirUser"]) if "fhirUser" in members else None
         carried = Token(
             ScopeSet.parse(members["scope"]),
@@ -100,10 +102,6 @@ class Gateway:
         )
         if not carried.scopes.has_level(LEVELS[1]):
             return carried
-        try:
-            found = accesses(request, known)
-        except Undecidable:
-            return carried  # it will be refused as such
         return replace(carried, user_reach=self.user_reach.of(members, fhir_user, server, found))
 
     def audit(self, members: dict[str, Any], server: FhirServer, why: str, peer: Peer) -> None:

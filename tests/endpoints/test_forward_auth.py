@@ -184,8 +184,9 @@ def test_traefik_and_envoy_tell_the_original_request_in_their_own_way(world: Wor
     for id_, status in (("A", 204), ("B", 403)):
         traefik = {"X-Forwarded-Method": "GET", "X-Forwarded-Uri": f"/r4/Patient/{id_}", "X-Forwarded-Host": "x"}
         assert world.transport.send("GET", url, bearer | traefik).status == status
-        assert world.transport.send("GET", f"{url}/r4/Patient/{id_}", envoy).status == status
-    assert world.transport.send("GET", f"{url}/r4/Patient?_id=A", envoy).status == 204
+        told = world.transport.send("GET", f"{url}/r4/Patient/{id_}", envoy)
+        assert told.status == {204: 200}.get(status, status)
+    assert world.transport.send("GET", f"{url}/r4/Patient?_id=A", envoy).status == 200
     assert world.transport.send("GET", f"{url}/r4/Patient?_id=B", envoy).status == 403
     assert world.transport.send("GET", f"{url}/r4/Patient/%41", envoy).status == 403
     assert world.transport.send("DELETE", f"{url}/r4/Patient/B", envoy).status == 403

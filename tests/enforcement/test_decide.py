@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from authz.enforcement.decide import decide, is_open
+from authz.enforcement.decide import decide, is_open, understood
 from authz.enforcement.token import Reach
 from authz.errors import Unavailable
 from tests.enforcement.conftest import MINE, SERVER, THEIRS, Memory, observation, token
@@ -89,6 +89,6 @@ def test_a_fhir_server_that_can_not_be_asked_is_no_yes() -> None:
 @pytest.mark.parametrize("target", ["/metadata", "/metadata?mode=full", "/.well-known/smart-configuration.json"])
 def test_discovery_is_open_to_everybody(target: str) -> None:
     """RS-04, SMART DISC-01."""
-    assert is_open(request("GET", target), SERVER)
-    assert not is_open(request("POST", target, {}), SERVER)
-    assert not is_open(request("GET", f"{target}/x".replace("?mode=full", "")), SERVER)
+    assert is_open(understood(request("GET", target), SERVER)[0])
+    assert not is_open(understood(request("POST", target, {}), SERVER)[0])
+    assert not is_open(understood(request("GET", f"{target}/x".replace("?mode=full", "")), SERVER)[0])
