@@ -32,6 +32,7 @@ from authz.discovery.documents import Discovery
 from authz.enforcement import Gateway, Upstream, UserReach
 from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.fhir_servers.search import FhirSearch
+from authz.fhir_servers.style import Styles
 from authz.grants.base import GrantServices
 from authz.grants.caller import Callers
 from authz.grants.server import TokenServer
@@ -93,6 +94,7 @@ class Services:
     secrets: Secrets
     keyring: Keyring
     launch_keys: LaunchKeys
+    styles: Styles
     trail: Trail
     sealer: Sealer
     fhir_servers: FhirServers
@@ -142,7 +144,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     clients = Clients(db, secrets, now)
     users = Users(db, now, trail)
     ehr_sessions = EhrSessions(db, now)
-    directory = Directory(fhir_servers, clients, users)
+    styles = Styles(db, settings.url, now)
+    directory = Directory(fhir_servers, clients, users, styles)
     admission = Admission(db, backend, directory, trail)
     ehrs = Ehrs(db, secrets, now)
     launch_keys = LaunchKeys(db, settings.keys_dir, now)
@@ -211,6 +214,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         secrets=secrets,
         keyring=keyring,
         launch_keys=launch_keys,
+        styles=styles,
         trail=trail,
         sealer=Sealer(db, keyring, now),
         fhir_servers=fhir_servers,

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, LargeBinary, String, false
+from sqlalchemy import JSON, Boolean, ForeignKey, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -68,3 +68,15 @@ class EhrFhirServerRow(Base):
 
     ehr: Mapped[str] = mapped_column(ForeignKey("ehr.client_id", ondelete="CASCADE"), primary_key=True)
     fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+
+
+class StyleDocumentRow(Base):
+    """A style document under a URL that names its content; never changed (SMART CTX-20)."""
+
+    __tablename__ = "style_document"
+
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[str] = mapped_column(String(32), primary_key=True)  # SHA-256 of the content, its first half in hex
+    content: Mapped[str] = mapped_column(Text)  # JSON
+    is_current: Mapped[bool] = mapped_column(Boolean)
+    published_at: Mapped[datetime] = mapped_column(UtcDateTime)

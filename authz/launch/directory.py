@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authz.errors import InsufficientScope, InvalidRequest
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from authz.clients.registry import Client, Clients
     from authz.fhir_servers.registry import Ehr, FhirServer, FhirServers
+    from authz.fhir_servers.style import Styles
     from authz.launch.request import LaunchRequest
     from authz.users.registry import Users
 
@@ -45,6 +46,7 @@ class Directory:
     fhir_servers: FhirServers
     clients: Clients
     users: Users
+    styles: Styles
 
     def vet(self, asked: LaunchRequest, ehr: Ehr | None) -> Vetted:
         """Look everything up; ``ehr`` is who asks, None for an operator or for whoever may write into the store.
@@ -52,16 +54,31 @@ class Directory:
         Raises InvalidRequest naming the member, and InsufficientScope for a FHIR server that is not the EHR's.
         """
         server = self.server(asked.fhir_server, ehr)
-        client = self.clients.find(asked.client_id)
-        if client is None or not client.enabled or not client.may_use(server.name):
-            raise InvalidRequest("client_id: no such app at this FHIR server")
-        origin = asked.web_messaging_origin
-        if origin is not None and origin not in server.ehr_origins:
-            raise InvalidRequest("web_messaging_origin: not registered for this FHIR server")
-        check_types(asked, server)
+        client = self.client(asked.client_id, server)
+        self.check_origin(asked.web_messaging_origin, server)
+        if problems := type_problems(asked, server):
+            raise InvalidRequest("; ".join(problems))
         person = self.person(asked.user, server)
         self.check_company(person, asked.context.patient, server)
-        return Vetted(asked, server, launch_url(client, asked.launch_url), person)
+        return Vetted(self.styled(asked, server), server, launch_url(client, asked.launch_url), person)
+
+    def client(self, client_id: str, server: FhirServer) -> Client:
+        client = self.clients.find(client_id)
+        if client is None or not client.enabled or not client.may_use(server.name):
+            raise InvalidRequest("client_id: no such app at this FHIR server")
+        return client
+
+    def check_origin(self, origin: str | None, server: FhirServer) -> None:
+        if origin is not None and origin not in server.ehr_origins:
+            raise InvalidRequest("web_messaging_origin: not registered for this FHIR server")
+
+    def styled(self, asked: LaunchRequest, server: FhirServer) -> LaunchRequest:
+        """With the style that is published for the FHIR server, if the EHR says none itself (CTX-20)."""
+        style = self.styles.current(server.name) if asked.context.smart_style_url is None else None
+        if style is None:
+            return asked
+        context = replace(asked.context, smart_style_url=style.url)
+        return replace(asked, members=asked.members | {"smart_style_url": style.url}, context=context)
 
     def server(self, base_url: str, ehr: Ehr | None) -> FhirServer:
         """The FHIR server meant, if this EHR may speak for it."""
@@ -119,8 +136,9 @@ def launch_url(client: Client, wanted: str | None) -> str | None:
     return wanted
 
 
-def check_types(asked: LaunchRequest, server: FhirServer) -> None:
-    for number, item in enumerate(asked.context.fhir_context):
-        for type_ in (item.type, (item.reference or "").partition("/")[0]):
-            if type_ and type_ not in server.resource_types:
-                raise InvalidRequest(f"fhirContext[{number}]: {type_} is no resource type of this FHIR server")
+def type_problems(asked: LaunchRequest, server: FhirServer) -> list[str]:
+    return [
+        f"fhirContext[{number}]: {item.resource_type} is no resource type of this FHIR server"
+        for number, item in enumerate(asked.context.fhir_context)
+        if item.resource_type is not None and item.resource_type not in server.resource_types
+    ]

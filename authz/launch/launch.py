@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from authz.launch.record import Seal
     from authz.launch.request import LaunchRequest
 
+WHICH_LAUNCH_URL = "launch_url: which one? This app has several or none"
 ID_LENGTH = 22  # 132 bits
 EARLIEST = timedelta(seconds=300)  # before its end a record can have been written
 

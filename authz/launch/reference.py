@@ -42,6 +42,9 @@ app's own launch URL with `iss` and `launch`) and `expires_in` (seconds). `GET /
 it, `DELETE` takes it back while it waits; other EHRs get 404. Refusals are `{{"error", "error_description"}}`: 400
 `invalid_request`, 401 `invalid_client` or `invalid_token`, 403 `insufficient_scope`.
 
+`authz launch check FILE` says everything that is wrong with a launch, in words and without making it; `--ehr` checks it
+as that EHR's. Its exit code is 0 if the launch would be taken.
+
 `POST /ehr-session/end` and `/ehr-session/touch` take `{{"fhir_server", "session"}}` and answer 204. Ending a session
 ends its `online_access`; touching it keeps that alive.
 

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import ValidationError
-
 from authz.errors import InvalidRequest
 from authz.launch.context import MEMBERS, LaunchContext
 from authz.launch.fields import ABSOLUTE_URI
@@ -42,23 +40,29 @@ class LaunchRequest:
 
 def load(schema: Schema, members: Mapping[str, Any]) -> LaunchRequest:
     """Raises InvalidRequest naming every member that can't be."""
-    known = {field.data_key or name for name, field in schema.fields.items()}
-    extensions = {name: value for name, value in members.items() if name not in known}
-    problems = [
-        f"{name}: not a member of a launch, and a name of your own is a URI or starts with two underscores"
-        for name in extensions
-        if name == NOT_A_NAME or not EXTENSION_NAME.fullmatch(name)
-    ]
-    read: dict[str, Any] = {}
-    try:
-        read = schema.load({name: value for name, value in members.items() if name in known})
-    except ValidationError as error:
-        problems = [*in_words(error.messages_dict), *problems]
-    if problems:
+    if problems := problems_of(schema, members):
         raise InvalidRequest("; ".join(problems))
+    known = known_to(schema)
+    read: dict[str, Any] = schema.load({name: value for name, value in members.items() if name in known})
+    extensions = members.keys() - known
     context = {name: value for name, value in members.items() if name in CONTEXT_MEMBERS or name in extensions}
     others = {name: value for name, value in read.items() if name not in LaunchContext.__slots__}
     return LaunchRequest(members=dict(members), context=LaunchContext.from_parameters(context), **others)
+
+
+def problems_of(schema: Schema, members: Mapping[str, Any]) -> list[str]:
+    """Everything that can't be, as ``member: what is wrong``."""
+    known = known_to(schema)
+    names = [
+        f"{name}: not a member of a launch, and a name of your own is a URI or starts with two underscores"
+        for name in members
+        if name not in known and (name == NOT_A_NAME or not EXTENSION_NAME.fullmatch(name))
+    ]
+    return [*in_words(schema.validate({name: value for name, value in members.items() if name in known})), *names]
+
+
+def known_to(schema: Schema) -> frozenset[str]:
+    return frozenset(field.data_key or name for name, field in schema.fields.items())
 
 
 def check_auth_time(asked: LaunchRequest, now: datetime) -> None:

@@ -116,7 +116,10 @@ class LaunchSchema(Schema):
         metadata=told("A word that app and EHR have agreed on.", "reconcile-medications"),
     )
     smart_style_url = Url(
-        metadata=told("A JSON file of the EHR's colours and fonts.", "https://ehr.example/style-3.json")
+        metadata=told(
+            "A JSON file of the EHR's colours and fonts; left out: the one published by `authz style publish`, if any.",
+            "https://ehr.example/style-3.json",
+        )
     )
     tenant = Text(
         LABEL,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from authz.audit.event import EventName
 from authz.errors import InvalidRequest, NotFound
 from authz.launch.admission import MAX_SECONDS
-from authz.launch.launch import Launch, LaunchUnusable, Origin, Unusable, launch_id_of, launch_of
+from authz.launch.launch import WHICH_LAUNCH_URL, Launch, LaunchUnusable, Origin, Unusable, launch_id_of, launch_of
 from authz.launch.model import SpentLaunchRow
 from authz.launch.record import Seal, sealed, unsealed
 from authz.launch.request import check_auth_time, load
@@ -68,12 +68,12 @@ class Launches:
         check_auth_time(asked, self.now())
         vetted = self.directory.vet(asked, ehr)
         if vetted.launch_url is None:
-            raise InvalidRequest("launch_url: which one? This app has several or none")
+            raise InvalidRequest(WHICH_LAUNCH_URL)
         handle = random.token_urlsafe(HANDLE_BYTES)
         key = digest(handle)
         now = self.now()
         times = {"auth_time": asked.auth_time or int(now.timestamp()), "exp": int(now.timestamp()) + self.seconds}
-        members = asked.members | times | {"launch_url": vetted.launch_url}
+        members = vetted.asked.members | times | {"launch_url": vetted.launch_url}
         with self.db.write() as session:
             if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
                 raise InvalidRequest("session: this EHR session has ended")

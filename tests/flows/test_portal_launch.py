@@ -51,7 +51,8 @@ def tokens_of(world: World, page: Reply) -> dict[str, Any]:
 def refused(world: World, user: str, **context: Any) -> tuple[int, dict[str, str]]:
     record = {"client_id": "public", "fhir_server": FHIR, "user": user, **context}
     reply = world.ehr.post("/launch", record)
-    return reply.status, reply.json()
+    told = {name: value for name, value in reply.json().items() if name != "error_uri"}
+    return reply.status, told
 
 
 def represented(world: World, name: str, patient: str, *, represents: bool) -> None:
