@@ -15,6 +15,7 @@ from authz.endpoints.ehr_caller import for_ehr
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import json_object
 from authz.errors import NotFound
+from authz.launch.own import OwnLaunches
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -45,7 +46,7 @@ def look_up(request: HttpRequest, launch_id: str) -> HttpAnswer:
     """Show a launch to the EHR that made it; for anybody else it is not there (security.md LA-09)."""
 
     def serve(ehr: Ehr) -> HttpAnswer:
-        found = services().launches.look_up(ehr, checked(launch_id))
+        found = OwnLaunches(services().launches).look_up(ehr, checked(launch_id))
         if found is None:
             raise NotFound("no such launch")
         return json_answer(found)
@@ -57,7 +58,7 @@ def withdraw(request: HttpRequest, launch_id: str) -> HttpAnswer:
     """Take back a launch that nobody has used; 204, also when it is done twice."""
 
     def serve(ehr: Ehr) -> HttpAnswer:
-        services().launches.withdraw(ehr, checked(launch_id), request.peer)
+        OwnLaunches(services().launches).withdraw(ehr, checked(launch_id), request.peer)
         return HttpAnswer(204, dict(NO_STORE), b"")
 
     return for_ehr(request, EventName.LAUNCH_REFUSED, serve)

@@ -58,6 +58,23 @@ def test_a_parent_opens_an_app_from_the_portal_and_is_always_asked(
         expect(frame.locator("#bar-end")).to_contain_text("Katharina Brandt")
 
 
+def test_a_patient_opens_an_app_from_the_portal_in_a_new_tab_and_is_asked(
+    strict_profile: BrowserContext, hospital: Hospital
+) -> None:
+    """CTX-13, AMB-30, REQ-88: no sign-in page, the consent page each time, and nobody's record but one's own."""
+    page = portal(strict_profile, hospital, "patient", "pat-1")
+    for _ in range(2):
+        with strict_profile.expect_page() as opened:
+            page.locator(".app", has_text="Growth Chart").get_by_text("Open in a new tab").click()
+        app = opened.value
+        allow = app.locator("button[value=allow]")
+        allow.wait_for()
+        expect(app.locator("input[name=password]")).to_have_count(0)
+        allow.click()
+        expect(app.locator("#patient")).to_contain_text("Okafor")
+        app.close()
+
+
 def test_a_parent_who_says_no_leaves_the_app_with_nothing(strict_profile: BrowserContext, hospital: Hospital) -> None:
     """REQ-88, AUTHZ-23: the app in the portal's frame hears ``access_denied``."""
     page = portal(strict_profile, hospital, "parent", "child-1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.actors import new_verifier
+from tests.launch.signing import SigningEhr, ec_key, public
 from tests.live import at_once, live_server
 from tests.servers import postgres_server
 
@@ -115,6 +117,35 @@ def test_of_twelve_authorization_requests_with_one_launch_one_gets_a_code(
     assert Counter(answer["error"] for answer in sent_back if "code" not in answer) == {"invalid_request": RACERS - 1}
     (winner,) = winners(racers, sent_back)
     assert winner[0].redeem(winner[1]).status == 200
+
+
+@pytest.fixture(scope="module")
+def signer(live: Live) -> SigningEhr:
+    """The EHR with a registered key, and ours to encrypt to."""
+    made, key = live.app.extensions["authz"], ec_key()
+    with live.app.app_context(), made.db.write() as session:
+        made.launch_keys.rotate(session)
+        made.ehrs.set_keys(session, "ehr-main", public(key))
+    issuer = live.settings.issuer
+    (encrypt_to,) = live.ehr.transport.send("GET", f"{issuer}/launch/jwks", {}, b"").json()["keys"]
+    return SigningEhr("ehr-main", issuer, encrypt_to, 0, key)
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_twelve_requests_with_one_signed_launch_one_gets_a_code(
+    live: Live, pool: ThreadPoolExecutor, signer: SigningEhr, number: int
+) -> None:
+    """REQ-74, LA-10: encrypted anew for each racer, so that only iss and jti tell that it is the same."""
+    signer.now = int(time.time())
+    record = {"client_id": "public", "fhir_server": live.ehr.fhir_server, "user": "Practitioner/dr", "patient": "A"}
+    content = signer.signed(signer.claims(record))
+    racers = [replace(live.public, verifier=new_verifier(), state=new_verifier()) for _ in range(RACERS)]
+    tokens = [signer.encrypted(content) for _ in racers]
+    jobs = [partial(racer.launched, token, SCOPE) for racer, token in zip(racers, tokens, strict=True)]
+    sent_back = [reply.location_parameters for reply in at_once(jobs, pool)]
+    assert Counter(answer["error"] for answer in sent_back if "code" not in answer) == {"invalid_request": RACERS - 1}
+    (winner,) = winners(racers, sent_back)
+    assert winner[0].redeem(winner[1]).json()["patient"] == "A"
 
 
 def winners(racers: list[SmartApp], answers: list[dict[str, str]]) -> list[tuple[SmartApp, str]]:

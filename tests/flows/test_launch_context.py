@@ -160,6 +160,16 @@ def test_a_task_opens_only_what_the_app_has_registered(world: World, url: str) -
     assert reply.json()["error_description"] == "launch_url: not registered for this app"
 
 
+def test_a_token_is_for_one_fhir_server_whatever_details_are_asked_for(world: World) -> None:
+    """Decision 12: the experimental member is in no answer, and a parameter of its name widens nothing."""
+    wanted = {"type": "smart_on_fhir", "locations": ["https://other.example/r4"], "scope": "user/*.cruds"}
+    details = json.dumps([wanted])
+    tokens = world.public.tokens(launch(world, patient="A"), SCOPE, authorization_details=details)
+    assert (tokens["scope"], without(tokens, ANSWER)) == (SCOPE, {"patient": "A"})
+    assert world.fhir_server.introspect(tokens["access_token"])["aud"] == world.ehr.fhir_server
+    assert world.other_fhir_server.introspect(tokens["access_token"]) == {"active": False}
+
+
 # --- the dialect of SMART 2.0
 
 

@@ -13,6 +13,7 @@ import redis
 from authz.errors import InvalidRequest
 from authz.launch.context import LaunchContext
 from authz.launch.launch import Launch, Origin, launch_id_of
+from authz.launch.own import OwnLaunches
 from authz.launch.resolve import Asked, EhrLaunch, resolve
 from authz.launch.store import RECORDS
 from authz.scopes import ScopeSet
@@ -225,7 +226,7 @@ def test_a_launch_from_redis_is_used_once_even_if_it_is_written_again(redis_worl
 def test_no_ehr_may_look_up_or_withdraw_it_over_http(redis_world: World, script: Script) -> None:
     """Nobody has proven to have made it; its EHR deletes the key."""
     launch = redis_world.services.launches.read(script.write(script.record()))
-    assert redis_world.services.launches.look_up(redis_world.ehr, launch.launch_id) is None
+    assert OwnLaunches(redis_world.services.launches).look_up(redis_world.ehr, launch.launch_id) is None
 
 
 def test_launches_made_over_http_lie_in_redis_too(redis_world: World, launch_redis: RedisServer) -> None:

@@ -11,6 +11,7 @@ import pytest
 from authz.errors import InvalidRequest
 from authz.launch.ehr_session import EhrSessions
 from authz.launch.model import EhrSessionRow
+from authz.launch.own import OwnLaunches
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -100,4 +101,4 @@ def test_a_session_that_ends_meanwhile_stops_the_launch(world: World) -> None:
     end(world)
     with world.services.db.write() as session:
         assert not world.services.launches.spend(session, launch, "0" * 32)
-    assert world.services.launches.look_up(world.ehr, launch.launch_id) is None
+    assert OwnLaunches(world.services.launches).look_up(world.ehr, launch.launch_id) is None

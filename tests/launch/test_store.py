@@ -17,6 +17,7 @@ from authz.errors import InsufficientScope, InvalidRequest, NotFound, Unavailabl
 from authz.launch.context import LaunchContext
 from authz.launch.launch import Launch, LaunchUnusable, Unusable, launch_id_of
 from authz.launch.model import SpentLaunchRow
+from authz.launch.own import OwnLaunches
 from authz.storage.redis import RedisBackend
 from authz.users.model import UserRow
 from tests.launch.conftest import APP, EHR_ORIGIN, FHIR, LAB, LAUNCH_URL, PEER
@@ -329,7 +330,7 @@ def test_the_first_request_claims_the_launch(world: World) -> None:
 def test_a_waiting_launch_is_shown_to_the_ehr_that_made_it(world: World) -> None:
     _, launch = world.create(session="s-1", need_patient_banner=False)
     world.clock.forward(10)
-    assert world.services.launches.look_up(world.ehr, launch.launch_id) == {
+    assert OwnLaunches(world.services.launches).look_up(world.ehr, launch.launch_id) == {
         "launch_id": launch.launch_id,
         "state": "waiting",
         "expires_in": 290,
@@ -340,30 +341,30 @@ def test_a_waiting_launch_is_shown_to_the_ehr_that_made_it(world: World) -> None
         "patient": "child-1",
         "need_patient_banner": False,
     }
-    assert world.services.launches.look_up(world.lab_ehr, launch.launch_id) is None
-    assert world.services.launches.look_up(world.ehr, "a" * 22) is None
+    assert OwnLaunches(world.services.launches).look_up(world.lab_ehr, launch.launch_id) is None
+    assert OwnLaunches(world.services.launches).look_up(world.ehr, "a" * 22) is None
 
 
 def test_a_used_launch_is_shown_as_used(world: World) -> None:
     _, launch = world.create()
     spend(world, launch)
-    assert world.services.launches.look_up(world.ehr, launch.launch_id) == {
+    assert OwnLaunches(world.services.launches).look_up(world.ehr, launch.launch_id) == {
         "launch_id": launch.launch_id,
         "state": "used",
         "client_id": APP,
         "at": int(world.clock().timestamp()),
     }
-    assert world.services.launches.look_up(world.lab_ehr, launch.launch_id) is None
+    assert OwnLaunches(world.services.launches).look_up(world.lab_ehr, launch.launch_id) is None
 
 
 def test_a_withdrawn_launch_does_not_work_any_more(world: World) -> None:
     """Security.md LA-13; also for whoever has begun with it already."""
     handle, launch = world.create()
     for _ in range(2):
-        world.services.launches.withdraw(world.ehr, launch.launch_id, PEER)
+        OwnLaunches(world.services.launches).withdraw(world.ehr, launch.launch_id, PEER)
     assert reason(world, handle) == ("WITHDRAWN", launch.launch_id)
     assert not spend(world, launch)
-    found = world.services.launches.look_up(world.ehr, launch.launch_id)
+    found = OwnLaunches(world.services.launches).look_up(world.ehr, launch.launch_id)
     assert found is not None
     assert found["state"] == "withdrawn"
     assert world.services.backend.get(f"launch:{launch.digest}", f"launch-id:{launch.launch_id}") == [None, None]
@@ -375,7 +376,7 @@ def test_an_ehr_withdraws_only_its_own(world: World) -> None:
     handle, launch = world.create()
     for ehr, launch_id in ((world.lab_ehr, launch.launch_id), (world.ehr, "a" * 22)):
         with pytest.raises(NotFound):
-            world.services.launches.withdraw(ehr, launch_id, PEER)
+            OwnLaunches(world.services.launches).withdraw(ehr, launch_id, PEER)
     assert world.services.launches.peek(handle) == launch
 
 
@@ -383,14 +384,14 @@ def test_a_used_launch_can_not_be_withdrawn(world: World) -> None:
     _, launch = world.create()
     spend(world, launch)
     with pytest.raises(InvalidRequest, match="the app has used this launch"):
-        world.services.launches.withdraw(world.ehr, launch.launch_id, PEER)
+        OwnLaunches(world.services.launches).withdraw(world.ehr, launch.launch_id, PEER)
 
 
 def test_an_operator_makes_a_launch_for_any_fhir_server(world: World) -> None:
     _, launch = world.services.launches.create(None, world.request(fhir_server=LAB, patient=None), Peer())
     assert (launch.fhir_server, launch.ehr) == ("lab", None)
     assert world.events("detail") == [({"ehr": None, "written_by": "operator"},)]
-    assert world.services.launches.look_up(world.lab_ehr, launch.launch_id) is None
+    assert OwnLaunches(world.services.launches).look_up(world.lab_ehr, launch.launch_id) is None
 
 
 def test_a_launch_too_rich_to_be_read_again_is_refused(world: World) -> None:
