@@ -118,8 +118,8 @@ def said_by(test: ast.FunctionDef, module: ast.Module) -> Iterator[str]:
 def keys_of(name: str, module: ast.Module) -> Iterator[str]:
     """The keys of a dict that the module assigns to this name."""
     for node in module.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         if any(isinstance(t, ast.Name) and t.id == name for t in targets) and isinstance(node.value, ast.Dict):
             yield from (str(key.value) for key in node.value.keys if isinstance(key, ast.Constant))

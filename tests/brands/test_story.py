@@ -100,10 +100,7 @@ def describe_hospital(admin: Admin) -> None:
 
 
 def test_a_hospitals_brands_are_published_by_every_rule(world: World, admin: Admin) -> None:
-    """UB-01..UB-10, FIELD discovery.user_access_brand_bundle, FIELD discovery.user_access_brand_identifier.
-
-    UB-03, UB-07, UB-10.
-    """
+    """UB-01..10, FIELD discovery.user_access_brand_bundle, FIELD discovery.user_access_brand_identifier."""
     describe_hospital(admin)
     assert admin("brand", "check") == {"publishable": True}
     told = admin("brand", "publish")
@@ -346,6 +343,29 @@ def test_a_fhir_server_needs_a_page_for_developers_to_be_published(world: World,
     admin("brand", "add", "solo", "--name", "Solo", "--website", "https://solo.example", "--endpoint", "main")
     assert admin.refused("brand", "publish").startswith("main: say by authz fhir-server update --developer-url")
     assert "https URL" in admin.refused("fhir-server", "update", "main", "--developer-url", "http://x.example")
+
+
+def test_only_what_belongs_to_the_installation_is_listed_and_being_listed_opens_nothing(
+    world: World, admin: Admin
+) -> None:
+    """UB-03, UB-10: endpoints come from the FHIR servers' records; apps are registered as before."""
+    describe_hospital(admin)
+    admin("brand", "update", "general", "--endpoint", "main", "--primary-for", "")
+    admin("brand", "remove", "kids")
+    admin("brand", "publish")
+    entries = get(world, BUNDLE).json()["entry"]
+    assert [one["resource"]["id"] for one in entries] == ["general", "main"]
+    stranger = world.public.authorize_url(scope="patient/*.rs", client_id="stranger")
+    assert world.browser().open(stranger).status == 400
+
+
+def test_a_brand_without_a_web_site_says_so(world: World, admin: Admin) -> None:
+    """UB-06, UB-08: telecom 1..1 with the reason in the place of its value."""
+    admin("brand", "add", "solo", "--name", "Solo", "--absent", "website=asked-declined", "--endpoint", "main")
+    admin("brand", "publish")
+    (organization, _) = (one["resource"] for one in get(world, BUNDLE).json()["entry"])
+    assert organization["telecom"] == [{"system": "url", "_value": absent("asked-declined")}]
+    assert "identifier" not in organization
 
 
 def test_brands_and_portals_are_listed_and_removed(world: World, admin: Admin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -10,6 +11,7 @@ import pytest
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from tests.actors import FORM, SmartApp, basic
+from tests.backend import register
 from tests.world import CONFIDENTIAL, FHIR, ISSUER, OTHER_FHIR, PUBLIC, SECRET
 
 if TYPE_CHECKING:
@@ -93,6 +95,21 @@ def test_a_credential_of_one_fhir_server_is_none_at_the_other(world: World) -> N
     headers = {**basic("rs-main", "rs-other-secret"), "Content-Type": FORM}
     body = urlencode({"token": token}).encode()
     assert world.transport.send("POST", f"{ISSUER}/introspect", headers, body).status == 401
+
+
+def test_a_token_that_stands_for_a_credential_is_good_at_its_own_hospital_only(world: World) -> None:
+    """REQ-69, decision 17, BKS-12: ``__introspect`` and ``__launch`` of the one, tried at the other."""
+    service = register(world, "bulk", fhir_servers=("main",))
+    opened = world.other_ehr.launch("public", "Practitioner/clerk", patient="R1")
+    theirs = at_other(world).tokens(str(opened["launch"]), SCOPE)["access_token"]
+    headers = {"Content-Type": FORM, "Authorization": f"Bearer {service.token('__introspect')}"}
+    body = urlencode({"token": theirs}).encode()
+    assert world.transport.send("POST", f"{ISSUER}/introspect", headers, body).json() == INACTIVE
+    record = {"client_id": "public", "fhir_server": OTHER_FHIR, "user": "Practitioner/clerk"}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {service.token('__launch')}"}
+    reply = world.transport.send("POST", f"{ISSUER}/launch", headers, json.dumps(record).encode())
+    assert (reply.status, reply.json()["error"]) == (403, "insufficient_scope")
+    assert service.ask(resource=OTHER_FHIR).json()["error"] == "invalid_target"
 
 
 def test_an_app_of_one_hospital_is_not_one_of_the_other(world: World) -> None:
