@@ -93,6 +93,8 @@ class FakeFhir(Outbound):
         self, url: str, *, headers: Mapping[str, str] | None = None, trusted: bool = False, limits: Limits | None = None
     ) -> Answer:
         assert trusted
+        if "Authorization" not in (headers or {}):
+            raise FetchFailed("no connection")  # its CapabilityStatement, say: this one answers searches only
         assert limits == LIMITS
         return self.answer("GET", url, headers or {}, urlsplit(url).query)
 
