@@ -51,16 +51,17 @@ class Live:
 
 
 @contextmanager
-def live_server(folder: Path, database_url: str = "", redis_url: str = "", trusted_proxies: str = "") -> Iterator[Live]:
-    """Run the server on an empty database, SQLite and the SQLite store if no URL is given."""
+def live_server(folder: Path, database_url: str = "", redis_url: str = "", **networks: str) -> Iterator[Live]:
+    """Run the server on an empty database, SQLite and the SQLite store if no URL is given.
+
+    ``networks``: trusted_proxies, outbound_networks.
+    """
     port = free_port()
-    changes = {"issuer": f"http://127.0.0.1:{port}"}
+    changes = {"issuer": f"http://127.0.0.1:{port}", **networks}
     if database_url:
         changes["database_url"] = database_url
     if redis_url:
         changes["redis_url"] = redis_url
-    if trusted_proxies:
-        changes["trusted_proxies"] = trusted_proxies
     settings = settings_in(folder, **changes)
     rotate_file(settings.keys_dir / "secrets.json", datetime.now(UTC))
     app = create_app(settings)
@@ -89,6 +90,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AUTHZ_SHORT_LIVED_PATH": str(settings.short_lived_path),
         "AUTHZ_KEYS_DIR": str(settings.keys_dir),
         "AUTHZ_TRUSTED_PROXIES": ",".join(map(str, settings.trusted_proxies)),
+        "AUTHZ_OUTBOUND_NETWORKS": ",".join(map(str, settings.outbound_networks)),
         "BIND": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "8",

@@ -128,6 +128,8 @@ class Logout:
         """Sign out whom the hint names, at once; anybody else is asked. Who is not signed in has signed out (§2)."""
         session = self.sessions.current(browser.session)
         if session is None or browser.session is None:
+            if request.client_id and request.sub and request.sid:
+                self.sign_out.end_at_app(request.client_id, request.sub, request.sid)
             return SignedOut(request.location)
         if (request.sub, request.sid) == (session.sign_in.sub, session.sid):
             self.sign_out.end(browser.session, session, "app", browser.peer)

@@ -86,8 +86,7 @@ class Revocation:
         if fhir_server is not None:
             where &= GrantRow.fhir_server == fhir_server
         if online_only:
-            offline = select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline")
-            where &= GrantRow.id.not_in(offline)
+            where &= without_offline_access()
         return self.revoke(where, reason, within=within, switches_off=False)
 
     def revoke(
@@ -175,6 +174,12 @@ class Revocation:
             )
         )
         return {row.digest: row.expires_at for row in rows}
+
+
+def without_offline_access() -> ColumnElement[bool]:
+    """Grants that end with the session they came from."""
+    offline = select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline")
+    return GrantRow.id.not_in(offline)
 
 
 def revoked_event(grant: GrantRow, reason: str, peer: Peer | None, token_id: str | None = None) -> Event:

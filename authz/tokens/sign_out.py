@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
 from authz.tokens.model import GrantRow
+from authz.tokens.revocation import without_offline_access
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -39,6 +40,14 @@ class SignOut:
 
         self.revocation.revoke_session(None, key, "signed_out", within=within)
         self.sessions.forget(handle)
+
+    def end_at_app(self, client_id: str, sub: str, sid: str) -> None:
+        """An app's user has signed out of it, in a session that is not this browser's: an EHR's, or one of before.
+
+        The session is not the app's to end; what the app itself was granted in it, without ``offline_access``, is.
+        """
+        of_app = (GrantRow.client_id == client_id) & (GrantRow.sub == sub) & (GrantRow.sid == sid)
+        self.revocation.revoke(of_app & without_offline_access(), "signed_out")
 
     def make_way(self, handle: str | None, sub: str, peer: Peer) -> None:
         """End the session of anybody else in the browser in which this person signs in."""

@@ -61,6 +61,8 @@ def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) ->
     words += ["--jwks-uri", "https://app.example/jwks", "--client-uri", "https://app.example/"]
     words += ["--logo-uri", "https://app.example/logo.png", "--policy-uri", "https://app.example/privacy"]
     words += ["--tos-uri", "https://app.example/terms", "--contact", "ops@app.example"]
+    words += ["--post-logout-redirect-uri", "https://app.example/bye", "--backchannel-logout-session-required"]
+    words += ["--backchannel-logout-uri", "https://app.example/signed-out"]
     words += ["--fhir-server", "main", "--skip-consent-in-ehr-launch", "--any-loopback-port"]
     words += ["--required-scope", "patient/Patient.rs", "--app-state-code", "https://app.example|prefs"]
     added = hospital("client", "add", *words)
@@ -82,6 +84,9 @@ def test_everything_about_a_client_can_be_said(hospital: Cli, tmp_path: Path) ->
         "policy_uri": "https://app.example/privacy",
         "tos_uri": "https://app.example/terms",
         "contacts": ["ops@app.example"],
+        "post_logout_redirect_uris": ["https://app.example/bye"],
+        "backchannel_logout_uri": "https://app.example/signed-out",
+        "backchannel_logout_session_required": True,
         "fhir_servers": ["main"],
         "skip_consent_in_ehr_launch": True,
         "any_loopback_port": True,

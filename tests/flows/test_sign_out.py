@@ -99,6 +99,25 @@ def test_offline_access_outlives_the_sign_out(world: World) -> None:
     assert world.public.refresh(offline.tokens["refresh_token"]).status == 200
 
 
+def test_an_app_of_an_ehr_launch_ends_its_own_access_and_nobody_elses(world: World, alice: Person) -> None:
+    """RP-Initiated Logout §2 without a session here (decision 14): the EHR's session goes on, with its other apps."""
+    apps = [world.public, world.confidential]
+    ids = ("public", "confidential")
+    launches = [world.ehr.launch(name, "Practitioner/dr", patient="A", session="shift")["launch"] for name in ids]
+    first, second = (
+        app.tokens(str(launch), "launch openid patient/*.rs online_access")
+        for app, launch in zip(apps, launches, strict=True)
+    )
+    stranger = world.browser()
+    query = urlencode({"id_token_hint": first["id_token"], "post_logout_redirect_uri": AFTER})
+    reply = stranger.open(f"{ISSUER}/logout?{query}")
+    assert (reply.status, reply.location) == (303, AFTER)
+    assert world.fhir_server.introspect(first["access_token"]) == {"active": False}
+    assert world.fhir_server.introspect(second["access_token"])["active"] is True
+    assert world.confidential.refresh(second["refresh_token"]).status == 200
+    assert (alice.is_signed_in, alice.app_has_access) == (True, True)
+
+
 def test_an_expired_hint_is_good_enough(alice: Person) -> None:
     """RP-Initiated Logout §2: an app may keep the id_token longer than it lives."""
     alice.world.clock.forward(hours=2)
@@ -219,7 +238,7 @@ def test_an_app_may_post_its_request(alice: Person) -> None:
 
 
 def test_the_answer_counts_once_and_in_the_session_that_was_asked(world: World, alice: Person) -> None:
-    """security.md LC-08, LC-26: the page's handle is its CSRF token."""
+    """security.md LC-26: the page's handle is its CSRF token."""
     page = alice.logout()
     handle = re.search(r'name="logout" value="([^"]+)"', page.text)
     assert handle
