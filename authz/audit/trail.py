@@ -34,12 +34,19 @@ class Trail:
         session.add(self.row(event))
 
     def refused(self, event: Event) -> None:
-        """Write a refusal or a page shown, which changes nothing else; if even that fails, the log says so."""
+        """Write a refusal, which changes nothing else; if even that fails, the log says so."""
+        self.alone(event, "a refusal could not be put on the audit trail: %s")
+
+    def shown(self, event: Event) -> None:
+        """Write that a page was shown, which changes nothing either; nobody waits for a page because that failed."""
+        self.alone(event, "a page shown could not be put on the audit trail: %s")
+
+    def alone(self, event: Event, if_it_fails: str) -> None:
         try:
             with self.db.write() as session:
                 session.add(self.row(event))
         except Unavailable:
-            log.exception("what happened could not be put on the audit trail: %s", event.event)
+            log.exception(if_it_fails, event.event)
 
     def row(self, event: Event) -> AuditEventRow:
         peer = event.peer

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
-from authz.authorize.flow import launch_id
 from authz.authorize.outcome import (
     Continue,
     Done,
@@ -101,8 +100,7 @@ class FrontChannel:
     def sign_in(self, handle: str, name: str, password: str, browser: BrowserFacts) -> Outcome:
         """Name and password; a wrong one shows the page again, somebody else than the launch's user goes no further."""
         pending = self.take(handle, browser)
-        opening = pending.launch.launch_id if pending.launch else launch_id(pending.parameters)
-        attempt = Attempt(name, password, browser.peer, browser.device, opening)
+        attempt = Attempt(name, password, browser.peer, browser.device, pending.launch_id)
         return self.guarded(pending, browser, lambda request: self.signed_in(request, pending, attempt, browser))
 
     def signed_in(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
 from authz.authorize.flow import launch_id
-from authz.authorize.outcome import Continue, Done, Frame, ShowConsent, ShowLogin, ShowPatients
+from authz.authorize.outcome import Continue, Done, Frame, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.errors import OAuthError, TemporarilyUnavailable, Unavailable
@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from authz.authorize.outcome import Outcome
     from authz.authorize.request import AuthorizationRequest
 
-PAGES: dict[type, str] = {ShowLogin: "sign_in", ShowPatients: "patient", ShowConsent: "consent"}
+PAGES: dict[type, str] = {
+    ShowLogin: "sign_in",
+    ShowPatients: "patient",
+    ShowEncounters: "encounter",
+    ShowConsent: "consent",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Guard:
         page = PAGES.get(type(outcome))
         if page is not None and not isinstance(outcome, Continue) and not getattr(outcome, "problem", None):
             opening = outcome.frame.launch_id or about.launch_id
-            self.trail.refused(replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening))
+            self.trail.shown(replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening))
         return outcome
 
     def audit(self, about: Event, reason: str, error: OAuthError, support_code: str | None) -> None:

@@ -12,6 +12,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event
+from authz.authorize.flow import launch_id
 from authz.authorize.picking import Choice, Picking
 from authz.launch.launch import Launch
 from authz.login.method import SignIn
@@ -40,12 +41,18 @@ class Pending:
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
     asked: str | None = None  # fingerprint of what the consent page asks: nothing else can be agreed to
 
+    @property
+    def launch_id(self) -> str:
+        """The name by which the audit trail knows this opening of the app."""
+        return launch_id(self.parameters) if self.launch is None else self.launch.launch_id
+
     def event(self, name: EventName, peer: Peer) -> Event:
         """What the audit trail is to say of a refusal: about whom, as far as that is known."""
         if self.launch is not None:
             return self.launch.event(name, peer)
         sub = self.sign_in.sub if self.sign_in else self.shown_to
-        return Event(name, sub=sub, patient=self.patient.id if self.patient else None, peer=peer)
+        patient = self.patient.id if self.patient else None
+        return Event(name, sub=sub, patient=patient, launch_id=self.launch_id, peer=peer)
 
 
 class Interactions:

@@ -69,7 +69,7 @@ class Picker:
         self, request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer
     ) -> tuple[PatientsPage, Picking]:
         """The page for whoever has to choose a patient, and what is to be kept of it."""
-        who = on_behalf(request, situation, peer)
+        who = on_behalf(request, pending, situation, peer)
         picking = pending.picking
         if not situation.is_staff:
             results = self.represented(who)
@@ -121,7 +121,7 @@ class Picker:
         patient = situation.context.patient
         assert patient is not None
         url = pending.picking.url
-        who = on_behalf(request, situation, peer)
+        who = on_behalf(request, pending, situation, peer)
         shown = pending.patient or Choice(patient, f"Patient {patient}")
         try:
             visits = self.searching.visits(who, patient, url)
@@ -134,9 +134,16 @@ class Picker:
         return page, Picking(url=url, next_url=results.next_url, offered=offered)
 
 
-def on_behalf(request: AuthorizationRequest, situation: Situation, peer: Peer) -> OnBehalf:
+def on_behalf(request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer) -> OnBehalf:
     assert situation.user is not None
-    return OnBehalf(situation.user.sub, situation.fhir_user, request.client.client_id, request.fhir_server, peer)
+    return OnBehalf(
+        situation.user.sub,
+        situation.fhir_user,
+        request.client.client_id,
+        request.fhir_server,
+        peer,
+        pending.launch_id,
+    )
 
 
 def with_doubles(records: Iterable[PatientRecord]) -> tuple[Choice, ...]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
 from authz.authorize.context import dialect, told
-from authz.authorize.flow import launch_id
 from authz.authorize.refusal import with_parameters
 from authz.errors import AccessDenied, InvalidRequest
 from authz.launch.resolve import UNUSABLE
@@ -70,7 +69,7 @@ class Responder:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
             new = new_grant(request, pending, situation, consent_id)
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
-            opening = new.launch_id or launch_id(pending.parameters)
+            opening = pending.launch_id
             for name in events(pending, situation, asked=asked):
                 made = event(name, new, grant_id, opening, peer)
                 if name is EventName.CONSENT_GRANTED:

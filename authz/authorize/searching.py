@@ -79,6 +79,7 @@ class Searching:
             fhir_server=who.server.name,
             patient=patient,
             scope=str(scope),
+            launch_id=who.launch_id,
             peer=who.peer,
         )
         try:

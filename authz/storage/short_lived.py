@@ -72,7 +72,10 @@ class Backend(Protocol):
         ...
 
     def facts(self) -> dict[str, str]:
-        """What the store's server says of itself, by Redis' names (``redis_version`` …); empty if there is none."""
+        """What the store's server says of itself, by Redis' names (``redis_version`` …); empty if there is none.
+
+        For the administrator only: it takes several round trips.
+        """
         ...
 
     def ping(self) -> None:

@@ -12,6 +12,7 @@ from authz.audit.support_code import read_support_code
 from authz.errors import NotFound
 from authz.support.explanations import of_refusal, of_scope
 from authz.tokens.model import GrantRow
+from authz.tokens.store import OWN_CLIENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,8 @@ class Wanted:
 
 
 def authorizations(session: Session, wanted: Wanted, limit: int) -> Sequence[GrantRow]:
-    """The newest grants first."""
-    statement = select(GrantRow)
+    """The newest grants of apps first; the searches of our own pages are none."""
+    statement = select(GrantRow).where(GrantRow.client_id != OWN_CLIENT_ID)
     for name in ("client_id", "sub", "fhir_server"):
         value = getattr(wanted, name)
         if value is not None:

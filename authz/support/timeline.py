@@ -16,7 +16,7 @@ from authz.launch.model import SpentLaunchRow
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy.orm import Session
 
@@ -31,17 +31,21 @@ WORDS = {
     EventName.LOGIN: "somebody signed in",
     EventName.LOGIN_FAILED: "a sign-in failed",
     EventName.RATE_LIMITED: "too many tries to sign in",
+    EventName.RECORDS_SEARCHED: "patients or visits were searched",
     EventName.PATIENT_CHOSEN: "a patient was chosen",
+    EventName.ENCOUNTER_CHOSEN: "a visit was chosen",
     EventName.CONSENT_GRANTED: "the person agreed",
     EventName.CONSENT_SKIPPED: "the hospital agreed for its staff",
     EventName.CONSENT_DENIED: "the person did not agree",
     EventName.CONSENT_WITHDRAWN: "the consent was withdrawn",
+    EventName.LEGACY_USED: "an older app was forgiven something",
     EventName.CODE_ISSUED: "the app got its code",
     EventName.CODE_REPLAYED: "the code came a second time",
     EventName.AUTHORIZE_REFUSED: "the request was refused",
     EventName.TOKEN_ISSUED: "the code was redeemed, a token issued",
     EventName.TOKEN_REFRESHED: "the token was refreshed",
     EventName.TOKEN_REFUSED: "a token request was refused",
+    EventName.FHIR_REFUSED: "a request to the FHIR server was refused",
     EventName.TOKEN_REVOKED: "an access token was revoked",
     EventName.REFRESH_REPLAYED: "a used refresh token came again",
     EventName.GRANT_REVOKED: "everything was revoked",
@@ -65,14 +69,19 @@ def tell(session: Session, asked: str) -> Story:
     """By a launch id, a grant id or a support code. Raises NotFound."""
     records = anchors(session, asked)
     launches = {row.launch_id for row in records if row.launch_id}
-    grants = {row.grant_id for row in records if row.grant_id}
+    grants = grants_of(records)
     for _ in range(2):  # from launch to grant and back
         grants |= set(session.scalars(select(GrantRow.id).where(GrantRow.launch_id.in_(launches))))
-        linked = or_(AuditEventRow.launch_id.in_(launches), AuditEventRow.grant_id.in_(grants))
+        tokens = select(AccessTokenRow.jti).where(AccessTokenRow.grant_id.in_(grants))
+        linked = or_(
+            AuditEventRow.launch_id.in_(launches),
+            AuditEventRow.grant_id.in_(grants),
+            AuditEventRow.token_id.in_(tokens),  # of requests that the proxy before a FHIR server asked about
+        )
         ordered = select(AuditEventRow).where(linked).order_by(AuditEventRow.at, AuditEventRow.id).limit(MOST)
         found = session.scalars(ordered).all()
         launches |= {row.launch_id for row in found if row.launch_id}
-        grants |= {row.grant_id for row in found if row.grant_id}
+        grants |= grants_of(found)
     everything = {row.id: row for row in (*found, *records)}
     spent = select(SpentLaunchRow.state).where(SpentLaunchRow.launch_id.in_(launches))
     return Story(
@@ -87,6 +96,11 @@ def tell(session: Session, asked: str) -> Story:
         ).all(),
         launch_state=session.scalars(spent).first(),
     )
+
+
+def grants_of(records: Iterable[AuditEventRow]) -> set[str]:
+    """What the app was granted; a search for a page has a grant of its own, which is over with it."""
+    return {row.grant_id for row in records if row.grant_id and row.event != EventName.RECORDS_SEARCHED}
 
 
 ORDER = {name.value: number for number, name in enumerate(WORDS)}  # of what was written in one transaction

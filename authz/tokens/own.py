@@ -35,6 +35,7 @@ class OnBehalf:
     client_id: str  # of the app that waits for the answer
     server: FhirServer
     peer: Peer
+    launch_id: str | None = None  # the opening of an app it is done for
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,3 +379,14 @@ def test_a_key_that_another_hand_wrote_without_a_lifetime_lives_for_ever(own_red
     """Decision 4: a launch must not; so that it can be refused, this is told apart from a key that is gone."""
     own_redis.command("SET", "authz:launch:00ff", "{}")
     assert RedisBackend.from_url(own_redis.url).expires_in("launch:00ff") == math.inf
+
+
+def test_what_redis_says_of_itself(own_redis: RedisServer) -> None:
+    """For ``authz doctor``; a managed Redis that keeps CONFIG to itself leaves ``save`` out."""
+    facts = backend_on(own_redis).facts()
+    assert facts["redis_version"][0].isdigit()
+    assert (facts["aof_enabled"], facts["save"]) == ("0", "")
+    assert int(facts["used_memory"]) > 0
+    own_redis.command("ACL", "SETUSER", "default", "-config")
+    told = backend_on(own_redis).facts()
+    assert told.keys() == facts.keys() - {"save"}

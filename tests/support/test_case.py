@@ -238,3 +238,16 @@ def test_values_in_a_scope_are_not_shown(scope: str, shown: str) -> None:
 
 def test_a_scope_is_not_shown_at_any_length() -> None:
     assert len(without_values("a" * 5000)) == 200
+
+
+@given(
+    st.sampled_from(["patient/Observation.rs", "system/Patient.cruds", "launch/patient", "nonsense"]),
+    st.lists(
+        st.tuples(st.sampled_from(["subject", "identifier", "name", "_id", "code"]), st.text("QXZ|,9/", min_size=1))
+    ),
+)
+def test_no_value_of_a_persons_gets_through(head: str, pairs: list[tuple[str, str]]) -> None:
+    """Whatever an app puts into constraints that may name somebody, the page shows their names only."""
+    shown = without_values("?".join([head, "&".join(f"{name}={value}" for name, value in pairs)]))
+    assert not set("QXZ|,9") & set(shown)
+    assert shown.startswith(head)

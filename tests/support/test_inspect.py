@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from authz.audit.event import Event, EventName
 from authz.audit.model import AuditEventRow
-from authz.tokens.model import GrantRow
+from authz.support.timeline import WORDS
+from authz.tokens.model import AccessTokenRow, GrantRow
+from authz.tokens.store import OWN_CLIENT_ID
 from tests.actors import new_verifier
 from tests.launch.signing import SigningEhr, ec_key, public
 from tests.world import FHIR
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.cli.conftest import Cli
+    from tests.transport import Reply
     from tests.world import World
 
 SCOPE = "launch openid patient/*.rs online_access system/Patient.rs"
@@ -26,7 +32,7 @@ def events(told: dict[str, Any]) -> list[str]:
 
 def grant_ids(world: World) -> list[str]:
     with world.services.db.read() as session:
-        return list(session.scalars(select(GrantRow.id)))
+        return list(session.scalars(select(GrantRow.id).where(GrantRow.client_id != OWN_CLIENT_ID)))
 
 
 def test_a_launch_is_told_from_the_ehr_to_the_end(world: World, authz: Cli) -> None:
@@ -102,6 +108,7 @@ def test_an_app_opened_by_itself_has_a_story_too(world: World, authz: Cli) -> No
     assert [name for name in events(told) if name != "authorize.page_shown"] == [
         "login.failed",
         "login",
+        "records.searched",
         "patient.chosen",
         "consent.granted",
         "code.issued",
@@ -164,6 +171,57 @@ def test_a_launch_that_the_ehr_signed_has_one_story(world: World, authz: Cli) ->
     ]
     (name,) = told["launch_ids"]
     assert authz("launch", "inspect", name)["steps"] == told["steps"]
+
+
+def test_a_clinicians_search_for_a_patient_is_in_the_story(world: World, authz: Cli) -> None:
+    """The search has a grant of its own, which is not the app's; what the FHIR server refused is there by its token."""
+    with world.services.db.write() as session:
+        world.services.fhir_servers.update(session, "main", {"staff_picker": True})
+    browser = world.browser()
+    page = browser.open(world.public.authorize_url(scope="launch/patient patient/Observation.rs"))
+    steps: list[Callable[[Reply], Reply]] = [
+        lambda page: browser.sign_in(page, "doctor", "doctor-password"),
+        lambda page: browser.submit(page, {"action": "search", "name": "bra el"}),
+        lambda page: browser.submit(page, press="child-1"),
+        lambda page: browser.submit(page, press="allow"),
+    ]
+    for step in steps:
+        world.clock.forward(seconds=1)
+        page = step(page)
+    world.clock.forward(seconds=1)
+    token = world.public.redeem(page.location_parameters["code"]).json()["access_token"]
+    jti = world.fhir_server.introspect(token)["jti"]
+    world.clock.forward(seconds=1)
+    refused = Event(EventName.FHIR_REFUSED, "refused", "insufficient_scope", token_id=jti, fhir_server="main")
+    world.services.trail.refused(refused)
+    told = authz("launch", "inspect", jti_grant(world, jti))
+    story = [(step["event"], step["reason"]) for step in told["steps"] if step["event"] != "authorize.page_shown"]
+    assert [name for name, _ in story] == [
+        "login",
+        "records.searched",
+        "patient.chosen",
+        "consent.granted",
+        "code.issued",
+        "token.issued",
+        "fhir.refused",
+    ]
+    assert [grant["client_id"] for grant in told["grants"]] == ["public"]
+    shown = [step["reason"] for step in told["steps"] if step["event"] == "authorize.page_shown"]
+    assert (shown[0], shown[-1]) == ("sign_in", "consent")
+    assert set(shown) == {"sign_in", "patient", "consent"}
+
+
+def jti_grant(world: World, jti: str) -> str:
+    with world.services.db.read() as session:
+        return session.scalars(select(AccessTokenRow.grant_id).where(AccessTokenRow.jti == jti)).one()
+
+
+def test_every_event_of_an_opening_has_words(world: World) -> None:
+    """What a launch, grant or token can lead to; the others are an administrator's, or nobody's in particular."""
+    apart = {name for name in EventName if name.value.endswith((".changed", ".created", ".started"))}
+    apart |= {EventName.AUDIT_READ, EventName.LOGOUT, EventName.EHR_SESSION_ENDED, EventName.CALLER_REFUSED}
+    apart |= {EventName.INTROSPECTION_REFUSED, EventName.FETCH_REFUSED}
+    assert set(EventName) - apart - {EventName.LAUNCH_CREATED} == WORDS.keys() - {EventName.LAUNCH_CREATED}
 
 
 def test_no_secret_and_no_patient_is_shown_unasked(world: World, authz: Cli) -> None:
@@ -258,7 +316,7 @@ def test_grants_are_found_by_app_and_person(world: World, authz: Cli) -> None:
     made = world.ehr.launch("confidential", "Practitioner/dr", patient="A")
     world.confidential.code(made["launch"], SCOPE)
     assert len(authz("authorization", "list")) == 2
-    (by_user,) = authz("authorization", "list", "--user", "alice")
+    (by_user,) = authz("authorization", "list", "--user", "alice")  # the search for the name of the patient is none
     assert (by_user["client_id"], by_user["trimmed"], by_user["revoked_at"]) == ("public", 0, None)
     assert authz("authorization", "list", "--user", by_user["sub"]) == [by_user]
     assert [one["client_id"] for one in authz("authorization", "list", "--client", "confidential")] == ["confidential"]
