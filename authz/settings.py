@@ -59,7 +59,7 @@ class Settings:
     """Name of the data holder as people read it on the sign-in and consent pages."""
 
     trusted_proxies: tuple[Network, ...] = ()
-    """Networks (CIDR) of proxies whose ``X-Forwarded-For`` tells the client's address (audit and limits only)."""
+    """Networks (CIDR) of proxies: only they may ask ``/forward-auth``, and their ``X-Forwarded-For`` is believed."""
 
     outbound_networks: tuple[Network, ...] = ()
     """Private networks (CIDR) where addresses that apps register (JWKS, logout) may lie; public ones always may."""

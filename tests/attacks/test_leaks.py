@@ -5,6 +5,7 @@ an app that was launched for the other, and nothing outside its scopes reaches t
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +25,7 @@ from hypothesis import strategies as st
 from authz.enforcement.fhir_request import FhirRequest
 from authz.scopes import RESOURCE_TYPES, ScopeSet
 from tests.enforcement.conftest import BASE, MINE, observation
-from tests.enforcement.generated import near_misses, requests
+from tests.enforcement.generated import PIECES, near_misses, requests
 from tests.enforcement.table import ROWS, identity, request
 from tests.fhir_proxy import DEPLOY, Recorder, command, enforcing_nginx, fill_in, sekmet
 from tests.live import live_server
@@ -356,3 +357,23 @@ def test_the_whole_example_is_a_configuration_that_nginx_takes(tmp_path: Path) -
     (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/nginx.pid;\n{example}")
     checked = subprocess.run([*command(tmp_path, tmp_path / "nginx.conf"), "-t"], capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
+
+
+@given(
+    st.lists(PIECES | st.sampled_from(["/r4/", "Patient/2", "Observation/o2", "Patient/1/"]), min_size=1, max_size=7)
+    .map("".join)
+    .map(lambda text: re.sub(r"[^!-~]", "", text))
+)
+@example("Patient/1/../2")
+@example("Patient/1/%2e%2e/2")
+@example("Patient//2")
+@example("Observation?patient=1&patient=2")
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_spelling_of_an_address_leads_around_the_decision(site: Site, rest: str) -> None:
+    """security.md 3.5: nginx, this server and the FHIR server get the same bytes; what reads in two ways is refused."""
+    site.recorder.taken()
+    reply = site.ask(FhirRequest("GET", f"/r4/{rest}"), "patient/*.rs")
+    passed = site.recorder.taken()
+    assert THEIRS.encode() not in reply.body
+    assert all(target == f"/fhir/{rest}" for _, target, *_ in passed)
+    assert reply.status < 500
