@@ -130,6 +130,10 @@ class AccessDenied(OAuthError):
     code, status = "access_denied", 403
 
 
+class NotAgreed(AccessDenied):
+    """The person was asked and said no."""
+
+
 class LoginRequired(OAuthError):
     code = "login_required"
 

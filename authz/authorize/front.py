@@ -21,7 +21,7 @@ from authz.authorize.pending import Pending
 from authz.authorize.refusal import PageRefusal
 from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
-from authz.errors import AccessDenied, OAuthError, TooManyRequests
+from authz.errors import NotAgreed, OAuthError, TooManyRequests
 from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
 from authz.login.by_password import Attempt
 from authz.storage.records import digest
@@ -181,9 +181,9 @@ class FrontChannel:
         pending = self.take(handle, browser)
 
         def cancelled(_request: AuthorizationRequest) -> Outcome:
-            raise AccessDenied("the user did not agree")
+            raise NotAgreed("the user did not agree")
 
-        return self.guarded(pending, browser, cancelled, EventName.CONSENT_DENIED)
+        return self.guarded(pending, browser, cancelled)
 
     def proceed(
         self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, handle: str | None = None
@@ -209,10 +209,9 @@ class FrontChannel:
         pending: Pending,
         browser: BrowserFacts,
         then: Callable[[AuthorizationRequest], Outcome],
-        event: EventName = EventName.AUTHORIZE_REFUSED,
     ) -> Outcome:
         pairs = list(pending.parameters.items())
-        about = pending.event(event, browser.peer)
+        about = pending.event(EventName.AUTHORIZE_REFUSED, browser.peer)
         return self.guard.run(pairs, about, then, is_ehr_launch=pending.launch is not None)
 
     def take(self, handle: str, browser: BrowserFacts) -> Pending:
@@ -232,5 +231,5 @@ class FrontChannel:
 def check_enough(asked: Offer, ticked: frozenset[str], situation: Situation) -> None:
     if not asked.is_enough(ticked):
         verdicts = situation.judgement.verdicts if situation.judgement else ()
-        refusal = AccessDenied("the user did not agree to what the app can not work without")
+        refusal = NotAgreed("the user did not agree to what the app can not work without")
         raise refusal.explained([verdict.as_dict() for verdict in verdicts])

@@ -10,7 +10,7 @@ from authz.authorize.flow import launch_id
 from authz.authorize.outcome import Continue, Done, Frame, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
-from authz.errors import OAuthError, TemporarilyUnavailable, Unavailable
+from authz.errors import NotAgreed, OAuthError, TemporarilyUnavailable, Unavailable
 from authz.launch.launch import LaunchUnusable
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Guard:
             raise
         except ErrorRedirect as redirect:
             about = replace(about, detail={"asked": dict(pairs).get("scope", "")})
+            if isinstance(redirect.error, NotAgreed):
+                about = replace(about, event=EventName.CONSENT_DENIED)
             self.audit(about, redirect.error.code, redirect.error, redirect.support_code)
             shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
             return Done(redirect.location(self.registries.issuer), shown)

@@ -10,7 +10,7 @@ from authz.authorize.refusal import PageRefusal
 from authz.authorize.steps import Facts
 from authz.authorize.whom import Context, find_context, question
 from authz.consent.decide import ConsentQuestion
-from authz.errors import AccessDenied, InvalidScope, LoginRequired, UnmetAuthenticationRequirements
+from authz.errors import AccessDenied, InvalidScope, LoginRequired, NotAgreed, UnmetAuthenticationRequirements
 from authz.launch.standing import STAFF, Standing, standing
 from authz.login.ehr import vouched
 from authz.policy.access import REFRESH, decide
@@ -191,7 +191,7 @@ def check_something_left(judgement: Judgement, pending: Pending, agreed: ScopeSe
     if agreed is not None and all(
         isinstance(scope, LaunchScope) or str(scope) in REFRESH for scope in judgement.granted
     ):
-        raise AccessDenied("the user agreed to none of the scopes").explained(verdicts)
+        raise NotAgreed("the user agreed to none of the scopes").explained(verdicts)
     if not judgement.granted:
         raise InvalidScope("none of the scopes can be granted").explained(verdicts)
     if pending.launch is not None and "launch" not in judgement.granted:

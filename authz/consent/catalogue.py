@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from authz.consent.categories import CATEGORIES
@@ -31,7 +31,10 @@ class Kind:
 
     def within(self, level: str) -> Scope:
         """Everything that may be done with such data at a level; an UnknownScope if ``type`` or ``search`` is wrong."""
-        return parse_scope(f"{level}/{self.type}.cruds" + (f"?{self.search}" if self.search else ""))
+        return understood(f"{level}/{self.type}.cruds" + (f"?{self.search}" if self.search else ""))
+
+
+understood = cache(parse_scope)  # the same few scopes, of tables and of a file, at every page
 
 
 class Catalogue:

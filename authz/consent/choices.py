@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from authz.scopes import ExtensionScope, NamedScope, Reason, ResourceScope, ScopeSet, distinct, fits
+from authz.scopes import LaunchScope, NamedScope, Reason, ResourceScope, ScopeSet, distinct, fits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -86,8 +86,9 @@ class Offer:
 
     @property
     def alone(self) -> tuple[Scope, ...]:
-        """Scopes that are all or nothing, each with its spelling as its box."""
-        return tuple(scope for scope in self.granted if isinstance(scope, ExtensionScope) or scope == OFFLINE)
+        """Scopes that are all or nothing, each with its spelling as its box; those of sign-in and launch have none."""
+        others = (scope for scope in self.granted if not isinstance(scope, ResourceScope))
+        return tuple(scope for scope in others if scope == OFFLINE or not isinstance(scope, LaunchScope | NamedScope))
 
     @property
     def boxes(self) -> tuple[str, ...]:
@@ -120,7 +121,12 @@ class Offer:
     def needed(self) -> frozenset[str]:
         """The boxes that can't be unticked without stopping the app from working."""
         everything = frozenset(self.boxes)
-        return frozenset(box for box in everything if not self.is_enough(everything - {box}))
+        near = (question for question in self.questions if self.is_about_required(question))
+        boxes = (*map(str, self.alone), *(box for question in near for box in question.boxes()))
+        return frozenset(box for box in boxes if not self.is_enough(everything - {box}))
+
+    def is_about_required(self, question: Question) -> bool:
+        return any(scope.narrow((question.about.data,)) for scope in self.required)
 
 
 def offer(judgement: Judgement, required: ScopeSet, catalogue: Catalogue, types: Collection[str]) -> Offer:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from authz.scopes.constraints import implies
+from authz.scopes.resource import ResourceScope
 from authz.scopes.scope_set import MAX_BYTES, MAX_SCOPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from authz.scopes.constraints import Query
-    from authz.scopes.resource import ResourceScope
     from authz.scopes.scope import Scope
     from authz.scopes.scope_set import ScopeSet
 
@@ -45,13 +45,21 @@ def _said_more_broadly(unit: ResourceScope, units: Sequence[ResourceScope]) -> f
     return frozenset[str]().union(*broader)
 
 
-def fits(scopes: ScopeSet, pieces: Sequence[Scope]) -> bool:
+def fits(scopes: ScopeSet, pieces: Sequence[ResourceScope]) -> bool:
     """Whether whatever of ``pieces`` a set is narrowed to, what is left can be said within the size of a ScopeSet."""
     count = size = 0
     for scope in scopes:
-        made = [max(len(str(left)), len(left.normal_form)) for piece in pieces for left in scope.narrow((piece,))]
-        count += max(1, len(made))
-        size += max(len(str(scope)) + 1, sum(made) + len(made))
+        left = [one for piece in _near(scope, pieces) for one in scope.narrow((piece,))]
+        count += max(1, len(left))
+        size += max(len(str(scope)) + 1, sum(max(len(str(one)), len(one.normal_form)) + 1 for one in left))
         if count > MAX_SCOPES or size > MAX_BYTES:
             return False
     return len(pieces) <= MAX_SCOPES and sum(len(str(piece)) + 1 for piece in pieces) <= MAX_BYTES
+
+
+def _near(scope: Scope, pieces: Sequence[ResourceScope]) -> Iterator[ResourceScope]:
+    """The pieces that a scope can have something in common with."""
+    if isinstance(scope, ResourceScope):
+        for piece in pieces:
+            if piece.level == scope.level and ("*" in (piece.type, scope.type) or piece.type == scope.type):
+                yield piece

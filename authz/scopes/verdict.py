@@ -110,6 +110,8 @@ def without_repetition(judgement: Judgement) -> Judgement:
     Of ``patient/Observation.rs`` and ``patient/Observation.rs?category=a`` within ``?category=b`` one scope remains,
     not a second one for what is in both categories. What has the constraints asked for stays, repeated or not (N12).
     """
+    if all(verdict.outcome != "narrowed" for verdict in judgement.verdicts):
+        return judgement
     asked = {scope.query for verdict in judgement.verdicts for scope in ScopeSet.parse(verdict.requested).resources}
     made = [scope for scope in judgement.granted.resources if scope.query not in asked]
     repeated = [scope for scope in made if _others(judgement.granted, scope).covers(scope)]

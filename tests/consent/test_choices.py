@@ -131,6 +131,11 @@ def test_what_belongs_to_the_launch_and_the_sign_in_has_no_box() -> None:
     assert str(made.agreed(())) == "launch launch/patient openid fhirUser online_access"
 
 
+def test_a_scope_of_a_kind_that_is_offered_later_is_not_granted_unseen() -> None:
+    """LC-10: only what belongs to the launch and the sign-in goes without a box."""
+    assert asked("openid messaging/ui patient/Patient.rs").boxes == ("patient/Patient.rs see", "messaging/ui")
+
+
 def test_what_is_no_box_changes_nothing() -> None:
     """LC-10: a forged value is ignored."""
     made = asked("openid patient/Observation.rs")

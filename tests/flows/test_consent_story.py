@@ -112,6 +112,7 @@ def test_changing_can_be_left_out_while_seeing_stays(world: World) -> None:
             "Add, change and delete visits and hospital stays of every patient you may see",
         ],
     )
+    assert browser.cookies == {}  # in the EHR's frame there are none
     assert tokens(world, reply)["scope"] == "launch patient/Observation.read patient/*.rs user/Encounter.rs"
 
 
@@ -143,6 +144,25 @@ def test_a_launch_without_data_and_sign_in_is_nothing(world: World, scope: str) 
     assert (told["error"], "code" in told) == ("access_denied", False)
 
 
+def denied(world: World) -> list[tuple[str | None, str]]:
+    """Reason and description of each no on the audit trail."""
+    with world.services.db.read() as session:
+        rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event == "consent.denied"))
+        return [(row.reason, row.detail["description"]) for row in rows]
+
+
+def test_a_no_is_on_the_trail_as_a_no(world: World) -> None:
+    """LC-18: by the button, or by unticking everything."""
+    browser = world.browser()
+    browser.submit(consent_page(world, browser, "patient/Condition.rs"), press="deny")
+    page = browser.open(world.public.authorize_url(scope="patient/Condition.rs"))
+    browser.submit(page, press="allow", untick=["See problems and diagnoses"])
+    assert denied(world) == [
+        ("access_denied", "the user did not agree"),
+        ("access_denied", "the user agreed to none of the scopes"),
+    ]
+
+
 def test_who_unticks_what_the_app_needs_refuses_the_app(world: World) -> None:
     """REQ-122: required and optional stand apart; without a required one there is no code."""
     require(world, "patient/Condition.rs")
@@ -153,7 +173,9 @@ def test_who_unticks_what_the_app_needs_refuses_the_app(world: World) -> None:
     assert OBSERVATIONS in asks
     told = browser.submit(page, press="allow", untick=["See problems and diagnoses"]).location_parameters
     assert told["error"] == "access_denied"
-    assert told["error_description"].startswith("the user did not agree to what the app can not work without")
+    description = "the user did not agree to what the app can not work without"
+    assert told["error_description"].startswith(description)
+    assert denied(world) == [("access_denied", description)]
     page = browser.open(world.public.authorize_url(scope=SCOPE))
     answer = tokens(world, browser.submit(page, press="allow", untick=[OBSERVATIONS]))
     assert answer["scope"] == "launch/patient openid patient/Condition.read offline_access"
