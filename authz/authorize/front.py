@@ -165,7 +165,9 @@ class FrontChannel:
             if situation.judgement is None or next_step(situation.facts) is not Step.CONSENT:
                 return self.proceed(request, pending, browser)
             asked = self.consenting.offer(request, situation)
-            if asked.fingerprint != pending.asked:  # the app or the user may do something else than when it was shown
+            if (
+                asked.fingerprint(situation.context.patient) != pending.asked
+            ):  # rights have changed since the page was shown
                 return self.proceed(request, pending, browser)
             if not asked.is_whole(ticked):
                 left = self.judge.look(request, pending, browser, asked.agreed(ticked))

@@ -49,5 +49,7 @@ class NextPage:
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
             return ShowEncounters(handle, shown, app_name, encounters)
         asked = self.consenting.offer(request, situation)
-        handle = self.interactions.show(pending, replace(kept, asked=asked.fingerprint), handle)
+        handle = self.interactions.show(
+            pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle
+        )
         return ShowConsent(handle, shown, self.consenting.page(request, situation, asked, pending.patient))

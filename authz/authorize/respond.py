@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from authz.launch.launch import Launch
     from authz.launch.store import Launches
     from authz.login.session import Sessions
+    from authz.scopes import ScopeSet
     from authz.storage.database import Database
     from authz.tokens.code import Codes
     from authz.users.recent import RecentPatients
@@ -104,7 +105,7 @@ def new_grant(
         fhir_server=server.name,
         scope=judgement.granted,
         sub=sign_in.sub,
-        context=told(request.client, context_of(launch, situation.context)),
+        context=told(request.client, context_of(launch, situation.context, judgement.granted)),
         fhir_user=server.absolute(situation.fhir_user) if situation.fhir_user else None,
         auth_time=sign_in.auth_time,
         amr=sign_in.amr,
@@ -120,10 +121,14 @@ def new_grant(
     )
 
 
-def context_of(launch: Launch | None, context: Context) -> dict[str, Any]:
-    """What the app learns beside its token: the launch's context as it was then, and what was chosen besides."""
+def context_of(launch: Launch | None, context: Context, granted: ScopeSet) -> dict[str, Any]:
+    """What the app learns beside its token: the launch's context as it was then, and what was chosen besides.
+
+    Who unticks everything that is about a patient does not tell the app who that is.
+    """
     given = launch.context.as_parameters() if launch is not None else {}
-    found = {"patient": context.patient, "encounter": context.encounter}
+    is_told = granted.is_for_patient or "launch/encounter" in granted
+    found = {"patient": context.patient, "encounter": context.encounter} if is_told else {}
     return {name: value for name, value in found.items() if value is not None} | given
 
 

@@ -95,10 +95,10 @@ class Offer:
         asked = (box for question in self.questions for box in question.boxes())
         return (*asked, *map(str, self.alone))
 
-    @property
-    def fingerprint(self) -> str:
-        """Another one if anything else is asked."""
-        return sha256("\n".join((str(self.granted), str(self.required), *self.boxes)).encode()).hexdigest()
+    def fingerprint(self, patient: str | None) -> str:
+        """Another one if anything else is asked, or of somebody else's data."""
+        asked = (patient or "", str(self.granted), str(self.required), *self.boxes)
+        return sha256("\n".join(asked).encode()).hexdigest()
 
     def is_whole(self, ticked: Collection[str]) -> bool:
         return all(box in ticked for box in self.boxes)

@@ -190,12 +190,13 @@ def test_without_room_to_say_the_finer_kinds_they_are_not_offered() -> None:
 def test_another_question_has_another_fingerprint() -> None:
     """LC-10: what is agreed to is what was shown."""
     base = asked("openid patient/Patient.rs")
-    assert base.fingerprint == asked("openid patient/Patient.rs").fingerprint
+    assert base.fingerprint("A") == asked("openid patient/Patient.rs").fingerprint("A")
     others = [
         asked("openid fhirUser patient/Patient.rs"),
         asked("openid patient/Patient.cruds"),
         asked("openid patient/Patient.rs", "patient/Patient.rs"),
     ]
+    assert base.fingerprint("A") not in {base.fingerprint("B"), base.fingerprint(None)}
     wider = Catalogue(kind for kind in BUILT_IN if kind.type == "Observation")
-    assert base.fingerprint not in {other.fingerprint for other in others}
-    assert asked(READ).fingerprint != asked(READ, catalogue=wider).fingerprint
+    assert base.fingerprint("A") not in {other.fingerprint("A") for other in others}
+    assert asked(READ).fingerprint("A") != asked(READ, catalogue=wider).fingerprint("A")

@@ -129,10 +129,16 @@ def test_offline_access_can_be_refused_and_then_access_ends(world: World) -> Non
 
 
 def test_only_the_sign_in_may_be_left(world: World) -> None:
+    """CTX-12, SCP-16: then the app learns whose record it is only if that was asked for by itself."""
     browser = world.browser()
     page = consent_page(world, browser, "launch/patient openid patient/Condition.rs")
     answer = tokens(world, browser.submit(page, press="allow", untick=["See problems and diagnoses"]))
-    assert answer["scope"] == "launch/patient openid"
+    assert (answer["scope"], answer["patient"]) == ("launch/patient openid", "A")
+    page = browser.open(world.public.authorize_url(scope="openid patient/Condition.rs"))
+    answer = tokens(world, browser.submit(page, press="allow", untick=["See problems and diagnoses"]))
+    assert answer["scope"] == "openid"
+    assert "patient" not in answer
+    assert "patient" not in world.fhir_server.introspect(answer["access_token"])
 
 
 @pytest.mark.parametrize("scope", ["launch/patient patient/Condition.rs", "patient/Condition.rs online_access"])
@@ -192,6 +198,19 @@ def test_a_page_that_would_ask_something_else_now_is_shown_again(world: World) -
     assert again.status == 200
     assert "See vaccinations" not in again.text
     assert tokens(world, browser.submit(again, press="allow"))["scope"] == "openid patient/Condition.rs"
+
+
+def test_a_page_about_somebody_else_now_is_shown_again(world: World) -> None:
+    """LC-10: who the user is has been put right while the page waited."""
+    browser = world.browser()
+    page = consent_page(world, browser, "launch/patient patient/Condition.rs")
+    alice = world.services.users.by_name("alice")
+    assert alice is not None
+    with world.services.db.write() as session:
+        world.services.users.link(session, alice.sub, "main", "Patient/B")
+    again = browser.submit(page, press="allow")
+    assert again.status == 200
+    assert tokens(world, browser.submit(again, press="allow"))["patient"] == "B"
 
 
 def test_what_was_unticked_is_on_the_audit_trail(world: World) -> None:
