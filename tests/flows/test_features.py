@@ -61,8 +61,8 @@ def test_without_offline_access_it_is_dropped_with_a_verdict(world: World) -> No
 
 def test_without_scopes_v1_the_verdict_says_how_to_write_them(world: World) -> None:
     switch_off(world, Feature.SCOPES_V1)
-    tokens = world.public.tokens(handle(world), "launch patient/*.read patient/Patient.rs?_id=a.*")
-    assert tokens["scope"] == "launch patient/Patient.rs?_id=a.*"
+    tokens = world.public.tokens(handle(world), "launch patient/*.read patient/Patient.rs?code=a.*")
+    assert tokens["scope"] == "launch patient/Patient.rs?code=a.*"
     words = "write it as SMART 2 does: .rs for .read, .cud for .write"
     assert verdict(world, "patient/*.read") == ("dropped", "unsupported", words)
 
