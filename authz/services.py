@@ -21,6 +21,7 @@ from authz.authorize.picker import Picker
 from authz.authorize.respond import Responder
 from authz.authorize.searching import Searching
 from authz.authorize.show import Consenting
+from authz.authorize.signing_in import SigningIn
 from authz.authorize.situation import Judge
 from authz.brands.registry import Brands
 from authz.clients.key_sets import KeySets
@@ -120,6 +121,7 @@ class Services:
     cases: Cases
     self_tests: SelfTests
     choosing: Choosing
+    signing_in: SigningIn
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -197,14 +199,12 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         consenting=consenting,
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
         launches=launches,
-        sessions=sessions,
-        by_password=ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now),
         judge=Judge(users, sessions, rights, consents, now),
         responder=Responder(db, launches, ehr_sessions, consents, codes, sessions, trail, recent, settings.issuer),
-        sign_out=sign_out,
         interactions=interactions,
         next_page=NextPage(interactions, Picker(users, recent, searching), consenting),
     )
+    by_password = ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now)
     return Services(
         settings=settings,
         db=db,
@@ -240,4 +240,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         cases=Cases(db, backend, (clients, fhir_servers), now),
         self_tests=SelfTests(backend),
         choosing=Choosing(authorization),
+        signing_in=SigningIn(authorization, sessions, by_password, sign_out),
     )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
-from authz.audit.support_code import new_support_code
 from authz.authorize.outcome import (
     Continue,
     Done,
@@ -15,15 +14,13 @@ from authz.authorize.outcome import (
     ShowEncounters,
     ShowLogin,
     ShowPatients,
-    ShowWrongUser,
 )
 from authz.authorize.pending import Pending
 from authz.authorize.refusal import PageRefusal
 from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
-from authz.errors import NotAgreed, OAuthError, TooManyRequests
+from authz.errors import NotAgreed, OAuthError
 from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
-from authz.login.by_password import Attempt
 from authz.storage.records import digest
 
 if TYPE_CHECKING:
@@ -39,13 +36,8 @@ if TYPE_CHECKING:
     from authz.authorize.situation import Judge, Situation
     from authz.consent.choices import Offer
     from authz.launch.store import Launches
-    from authz.login.by_password import ByPassword
-    from authz.login.session import Sessions
-    from authz.tokens.sign_out import SignOut
 
 OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
-WRONG = "The user name or the password is not right."
-TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +45,8 @@ class FrontChannel:
     consenting: Consenting
     guard: Guard
     launches: Launches
-    sessions: Sessions
-    by_password: ByPassword
     judge: Judge
     responder: Responder
-    sign_out: SignOut
     interactions: Interactions
     next_page: NextPage
 
@@ -96,65 +85,6 @@ class FrontChannel:
         if pending is None or pending.launch is not None:
             raise self.out_of_date(browser)
         return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser, handle))
-
-    def sign_in(self, handle: str, name: str, password: str, browser: BrowserFacts) -> Outcome:
-        """Name and password; a wrong one shows the page again, somebody else than the launch's user goes no further."""
-        pending = self.take(handle, browser)
-        attempt = Attempt(name, password, browser.peer, browser.device, pending.launch_id)
-        return self.guarded(pending, browser, lambda request: self.signed_in(request, pending, attempt, browser))
-
-    def signed_in(
-        self, request: AuthorizationRequest, pending: Pending, attempt: Attempt, browser: BrowserFacts
-    ) -> Outcome:
-        shown: dict[str, Any] = {
-            "frame": frame(request, pending),
-            "app_name": request.client.client_name,
-            "username": attempt.name,
-        }
-        try:
-            sign_in = self.by_password.enter(attempt)
-        except TooManyRequests as error:
-            return ShowLogin(
-                self.interactions.keep(pending),
-                problem=TOO_MANY,
-                status=error.status,
-                retry_after=error.retry_after,
-                **shown,
-            )
-        if sign_in is None:
-            return ShowLogin(self.interactions.keep(pending), problem=WRONG, status=401, **shown)
-        if pending.launch is not None:
-            if sign_in.sub != pending.launch.user_sub:
-                return self.wrong_user(request, pending, sign_in.sub, browser)
-            return self.proceed(request, replace(pending, sign_in=sign_in), browser)
-        self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
-        cookie, _session = self.sessions.begin(sign_in, browser.session)
-        handle = self.interactions.keep(replace(pending, sign_in=sign_in))
-        return Continue(handle, cookie, self.by_password.throttle.device_mark(attempt.name))
-
-    def wrong_user(
-        self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts
-    ) -> ShowWrongUser:
-        assert pending.launch is not None
-        users = self.judge.users
-        signed_in, expected = users.by_sub(sub), users.by_sub(pending.launch.user_sub)
-        event = pending.launch.event(EventName.LAUNCH_REFUSED, browser.peer)
-        code = new_support_code()
-        refusal = replace(event, outcome="refused", reason="other_user", sub=sub, support_code=code)
-        self.guard.trail.refused(refusal)
-        return ShowWrongUser(
-            self.interactions.keep(pending),
-            frame(request, pending),
-            request.client.client_name,
-            signed_in_as=signed_in.display_name if signed_in else "",
-            expected=expected.display_name if expected else "",
-            support_code=code,
-        )
-
-    def again(self, handle: str, browser: BrowserFacts) -> Outcome:
-        """From "not you?" back to the sign-in."""
-        pending = self.take(handle, browser)
-        return self.guarded(pending, browser, lambda request: self.proceed(request, pending, browser))
 
     def decide(self, handle: str, ticked: frozenset[str], browser: BrowserFacts) -> Outcome:
         """The person agreed to what was left ticked; it can only be less than what was shown (LC-10)."""

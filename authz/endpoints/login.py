@@ -20,11 +20,11 @@ bp = Blueprint("login", __name__)
 def sign_in() -> ResponseReturnValue:
     """Sign in, go back to the sign-in after "not you?", or cancel."""
     sent = form(http_request())
-    front, handle = services().authorization, sent.get("interaction", "")
+    signing_in, handle = services().signing_in, sent.get("interaction", "")
     match sent.get("action"):
         case "cancel":
-            return show(front.cancel(handle, browser()))
+            return show(services().authorization.cancel(handle, browser()))
         case "again":
-            return show(front.again(handle, browser()))
+            return show(signing_in.again(handle, browser()))
         case _:
-            return show(front.sign_in(handle, sent.get("username", ""), sent.get("password", ""), browser()))
+            return show(signing_in.sign_in(handle, sent.get("username", ""), sent.get("password", ""), browser()))

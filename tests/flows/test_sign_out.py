@@ -289,10 +289,10 @@ def test_a_code_of_before_the_sign_out_buys_nothing(world: World, alice: Person)
 def test_a_cookie_of_before_is_nobody_even_with_the_store_of_before(world: World, alice: Person) -> None:
     """LO-05, decision 3: that the session ended is a row."""
     cookie = alice.browser.cookies["authz_session"]
-    record = world.services.authorization.sessions.records.peek(cookie)
+    record = world.services.signing_in.sessions.records.peek(cookie)
     assert record is not None
     alice.logout(id_token_hint=alice.tokens["id_token"])
-    world.services.authorization.sessions.records.replace(cookie, record, 3600)
+    world.services.signing_in.sessions.records.replace(cookie, record, 3600)
     alice.browser.cookies["authz_session"] = cookie
     assert not alice.is_signed_in
 

@@ -1,0 +1,69 @@
+"""What must hold before anybody goes on: the right person, something left to grant, and when consent is not asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from authz.authorize.refusal import PageRefusal
+from authz.errors import InvalidScope, LoginRequired, NotAgreed, UnmetAuthenticationRequirements
+from authz.launch.standing import STAFF
+from authz.policy.access import REFRESH
+from authz.scopes import LaunchScope
+
+if TYPE_CHECKING:
+    from authz.authorize.pending import Pending
+    from authz.authorize.request import AuthorizationRequest
+    from authz.login.method import SignIn
+    from authz.login.session import BrowserSession
+    from authz.scopes import Judgement, ScopeSet
+
+
+class SomebodyElse(PageRefusal):
+    """The browser's session is over, or another person's than the one the page was for."""
+
+    status = 403
+
+
+def check_session(pending: Pending, session: BrowserSession | None) -> None:
+    """Whoever has got somewhere in an interaction must still be the one signed in here (security.md LC-09)."""
+    who = pending.sign_in.sub if pending.sign_in else pending.shown_to
+    if who is not None and (session is None or session.sign_in.sub != who):
+        raise SomebodyElse("You have signed out, or somebody else has signed in, since this page was shown.")
+
+
+def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
+    """Whether this is who the app wants, signed in the way it wants (OIDC Core §5.5.1)."""
+    if request.wanted_sub is not None and request.wanted_sub != sign_in.sub:
+        raise LoginRequired("somebody else is signed in than the app asked for")
+    if request.essential_acr is not None and sign_in.acr not in request.essential_acr:
+        raise UnmetAuthenticationRequirements("the user did not sign in the way the app demands")
+
+
+def check_something_left(judgement: Judgement, pending: Pending, agreed: ScopeSet | None) -> None:
+    """SCP-17: no code for nothing; and an EHR launch's context is only for an app that may be launched."""
+    verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
+    if agreed is not None and all(
+        isinstance(scope, LaunchScope) or str(scope) in REFRESH for scope in judgement.granted
+    ):
+        raise NotAgreed("the user agreed to none of the scopes").explained(verdicts)
+    if not judgement.granted:
+        raise InvalidScope("none of the scopes can be granted").explained(verdicts)
+    if pending.launch is not None and "launch" not in judgement.granted:
+        raise InvalidScope("the app is not registered for scope launch").explained(verdicts)
+
+
+def ehr_vouches(request: AuthorizationRequest, pending: Pending) -> bool:
+    return pending.launch is not None and request.fhir_server.vouched_representatives
+
+
+def must_ask(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:
+    """Whether what was agreed to before does not count: in a launch from a portal nobody has shown to be there."""
+    is_staff = (fhir_user or "").partition("/")[0] in STAFF
+    return "consent" in request.prompt or (pending.launch is not None and not is_staff)
+
+
+def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:
+    """A vetted app in the hands of staff, opened by the EHR: the hospital decided for them; a patient is asked."""
+    is_staff = (fhir_user or "").partition("/")[0] in STAFF
+    vetted = pending.launch is not None and request.client.skip_consent_in_ehr_launch
+    return vetted and is_staff and "consent" not in request.prompt

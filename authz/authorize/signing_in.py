@@ -1,0 +1,92 @@
+"""The sign-in page within an interaction: name and password, the launch's user or somebody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from authz.audit.event import EventName
+from authz.audit.support_code import new_support_code
+from authz.authorize.outcome import Continue, ShowLogin, ShowWrongUser
+from authz.authorize.show import frame
+from authz.errors import TooManyRequests
+from authz.login.by_password import Attempt
+
+if TYPE_CHECKING:
+    from authz.authorize.front import FrontChannel
+    from authz.authorize.outcome import BrowserFacts, Outcome
+    from authz.authorize.pending import Pending
+    from authz.authorize.request import AuthorizationRequest
+    from authz.login.by_password import ByPassword
+    from authz.login.session import Sessions
+    from authz.tokens.sign_out import SignOut
+
+WRONG = "The user name or the password is not right."
+TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
+
+
+@dataclass(frozen=True, slots=True)
+class SigningIn:
+    front: FrontChannel
+    sessions: Sessions
+    by_password: ByPassword
+    sign_out: SignOut
+
+    def sign_in(self, handle: str, name: str, password: str, browser: BrowserFacts) -> Outcome:
+        """Name and password; a wrong one shows the page again, somebody else than the launch's user goes no further."""
+        pending = self.front.take(handle, browser)
+        attempt = Attempt(name, password, browser.peer, browser.device, pending.launch_id)
+        return self.front.guarded(pending, browser, lambda request: self.signed_in(request, pending, attempt, browser))
+
+    def signed_in(
+        self, request: AuthorizationRequest, pending: Pending, attempt: Attempt, browser: BrowserFacts
+    ) -> Outcome:
+        shown: dict[str, Any] = {
+            "frame": frame(request, pending),
+            "app_name": request.client.client_name,
+            "username": attempt.name,
+        }
+        try:
+            sign_in = self.by_password.enter(attempt)
+        except TooManyRequests as error:
+            return ShowLogin(
+                self.front.interactions.keep(pending),
+                problem=TOO_MANY,
+                status=error.status,
+                retry_after=error.retry_after,
+                **shown,
+            )
+        if sign_in is None:
+            return ShowLogin(self.front.interactions.keep(pending), problem=WRONG, status=401, **shown)
+        if pending.launch is not None:
+            if sign_in.sub != pending.launch.user_sub:
+                return self.wrong_user(request, pending, sign_in.sub, browser)
+            return self.front.proceed(request, replace(pending, sign_in=sign_in), browser)
+        self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
+        cookie, _session = self.sessions.begin(sign_in, browser.session)
+        handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))
+        return Continue(handle, cookie, self.by_password.throttle.device_mark(attempt.name))
+
+    def wrong_user(
+        self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts
+    ) -> ShowWrongUser:
+        assert pending.launch is not None
+        users = self.front.judge.users
+        signed_in, expected = users.by_sub(sub), users.by_sub(pending.launch.user_sub)
+        event = pending.launch.event(EventName.LAUNCH_REFUSED, browser.peer)
+        code = new_support_code()
+        refusal = replace(event, outcome="refused", reason="other_user", sub=sub, support_code=code)
+        self.front.guard.trail.refused(refusal)
+        return ShowWrongUser(
+            self.front.interactions.keep(pending),
+            frame(request, pending),
+            request.client.client_name,
+            signed_in_as=signed_in.display_name if signed_in else "",
+            expected=expected.display_name if expected else "",
+            support_code=code,
+        )
+
+    def again(self, handle: str, browser: BrowserFacts) -> Outcome:
+        """From "not you?" back to the sign-in."""
+        pending = self.front.take(handle, browser)
+        return self.front.guarded(pending, browser, lambda request: self.front.proceed(request, pending, browser))
