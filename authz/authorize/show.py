@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authz.authorize.outcome import Frame
@@ -44,7 +44,8 @@ class Consenting:
             patient_details=chosen.details if chosen is not None else (),
         )
         fhir_base = request.fhir_server.base_url
-        return self.describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
+        describer = replace(self.describer, organization=request.fhir_server.branding.organization)
+        return describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
 
 
 def frame(request: AuthorizationRequest, pending: Pending) -> Frame:

@@ -57,10 +57,15 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Describer:
-    """Words of one installation."""
+    """Words of one installation, or of one FHIR server that has a name of its own."""
 
     settings: Settings
     catalogue: Catalogue
+    organization: str = ""  # empty: that of the settings
+
+    @property
+    def holder(self) -> str:
+        return self.organization or self.settings.organization
 
     def page(self, client: Client, redirect_uri: str, fhir_base: str, subject: Subject, offer: Offer) -> ConsentPage:
         needed = offer.needed()
@@ -70,7 +75,7 @@ class Describer:
             app_name=client.client_name,
             app_host=urlsplit(redirect_uri).netloc or urlsplit(redirect_uri).scheme,
             links=links(client.about),
-            organization=self.settings.organization,
+            organization=self.holder,
             fhir_base=fhir_base,
             user_name=subject.user_name,
             patient=subject.patient,
@@ -92,7 +97,7 @@ class Describer:
                 yield finer
         for scope in offer.alone:
             if scope != OFFLINE:
-                kind = self.catalogue.of_scope(str(scope), self.settings.organization)
+                kind = self.catalogue.of_scope(str(scope), self.holder)
                 yield Row(str(scope), words.capital(kind.title), kind.short, meaning(kind))
         if OFFLINE in offer.alone:
             yield self.offline()

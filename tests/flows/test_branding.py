@@ -47,7 +47,8 @@ def test_a_page_names_the_organisation_of_its_fhir_server(world: World) -> None:
     browser = world.browser()
     page = browser.open(world.public.authorize_url(scope="patient/*.rs"))
     page = browser.sign_in(page, "alice", "alice-password")
-    assert "St. Mary &lt;East&gt;" in page.text
+    assert "asks for this, not St. Mary &lt;East&gt;" in page.text
+    assert "Test Hospital" not in page.text
 
 
 def test_its_colour_is_an_inline_style_that_the_policy_allows(world: World) -> None:
