@@ -14,8 +14,6 @@ from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.url import Undecidable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from authz.enforcement.fhir_request import Access, FhirRequest, Server
     from authz.enforcement.records import Records
 
@@ -51,14 +49,11 @@ def is_open(found: tuple[Access, ...]) -> bool:
 def decide(token: Token, request: FhirRequest, server: Server, records: Records) -> Decision:
     """Allow or refuse a whole request. Raises Unavailable if the FHIR server had to be asked and did not answer."""
     found, why = understood(request, server)
-    return Decision(why) if why else decide_all(token, found, records, server.bases)
-
-
-def decide_all(token: Token, found: Iterable[Access], records: Records, bases: tuple[str, ...]) -> Decision:
-    """The same for what a request was understood to do."""
+    if not found:
+        return Decision(why or "the request does nothing")
     sparing = Sparing(records)
     for access in found:
-        decision = judge(token, access, sparing, bases)
+        decision = judge(token, access, sparing, server.bases)
         if not decision.is_allowed:
             return decision
     return ALLOWED

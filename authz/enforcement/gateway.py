@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from authz.audit.event import Event, EventName
-from authz.enforcement.decide import Decision, decide_all, is_open, understood
+from authz.enforcement.decide import decide, is_open, understood
 from authz.enforcement.fhir_request import Server
 from authz.enforcement.recent import Recent
 from authz.enforcement.token import LEVELS, Token
@@ -69,16 +69,13 @@ class Gateway:
         Raises NoToken, InvalidToken, Refused, or Unavailable where the answer can't be known now.
         """
         known = known_of(server)
-        found, why = understood(request, known)
+        found, _ = understood(request, known)
         if is_open(found):
             return {}
         if token is None:
             raise NoToken("an access token is needed")
         members = self.live(token, server)
-        decision = Decision(why)
-        if found:
-            records = self.upstream.records(server)
-            decision = decide_all(self.token(members, server, found), found, records, known.bases)
+        decision = decide(self.token(members, server, found), request, known, self.upstream.records(server))
         if decision.is_allowed:
             return members
         self.audit(members, server, decision.why, peer)

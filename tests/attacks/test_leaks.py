@@ -72,6 +72,8 @@ RECORDS = [
     subject("Encounter", "e2", "2", **ENCOUNTER),
     subject("Condition", "c1", "1", **CONDITION),
     subject("Condition", "c2", "2", **CONDITION, asserter={"reference": "Patient/1"}),
+    subject("Basic", "b1", "1", code={"text": "x"}),
+    subject("Basic", "b2", "2", code={"text": "x"}),
     {
         "resourceType": "Provenance",
         "id": "p1",
@@ -248,6 +250,18 @@ def test_generated_requests_bring_nothing_of_the_other_patient_and_stay_within_t
     event("passed" if passed else "refused")
     if passed and asked.method not in {"GET", "HEAD"}:
         site.fill()
+
+
+def test_a_parameter_that_this_fhir_server_ignores_is_not_relied_on(site: Site) -> None:
+    """It has no ``patient`` for Basic, and answers as if it had not been asked for one: with everybody's."""
+    inside = urllib3.request("GET", f"{site.inside}/Basic?patient=1", retries=False)
+    assert THEIRS.encode() in inside.data
+    refused = site.ask(request("GET", "/Basic?patient=1"), "patient/*.rs")
+    assert (refused.status, "does not say that it can search Basic by patient" in refused.why) == (403, True)
+    allowed = site.ask(request("GET", "/Basic?subject=Patient/1"), "patient/*.rs")
+    assert (allowed.status, OURS.encode() in allowed.body, THEIRS.encode() in allowed.body) == (200, True, False)
+    assert site.ask(request("GET", "/Basic/b1"), "patient/*.rs").status == 200
+    assert site.ask(request("GET", "/Basic/b2"), "patient/*.rs").status == 403
 
 
 def test_a_user_scope_of_staff_does_see_the_other_patient(site: Site) -> None:
