@@ -148,5 +148,21 @@ def test_of_twelve_requests_with_one_signed_launch_one_gets_a_code(
     assert winner[0].redeem(winner[1]).json()["patient"] == "A"
 
 
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_six_refreshes_and_six_revocations_nothing_is_alive_afterwards(
+    live: Live, pool: ThreadPoolExecutor, number: int
+) -> None:
+    """RV-07: whoever was first, once a revocation has answered 200 no token of the family is active, ever."""
+    first = live.public.tokens(launch(live), SCOPE)
+    jobs = [partial(live.public.refresh, first["refresh_token"]), partial(live.public.revoke, first["refresh_token"])]
+    replies = at_once(jobs * (RACERS // 2), pool)
+    assert {reply.status for reply in replies[1::2]} == {200}
+    pairs = successes(replies[::2])
+    assert refusals(replies[::2]) == Counter({(400, "invalid_grant"): RACERS // 2 - len(pairs)})
+    assert not any(is_active(live, pair["access_token"]) for pair in [first, *pairs])
+    for pair in pairs:
+        assert live.public.refresh(pair["refresh_token"]).json()["error"] == "invalid_grant"
+
+
 def winners(racers: list[SmartApp], answers: list[dict[str, str]]) -> list[tuple[SmartApp, str]]:
     return [(racer, answer["code"]) for racer, answer in zip(racers, answers, strict=True) if "code" in answer]
