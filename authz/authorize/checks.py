@@ -53,7 +53,9 @@ def check_something_left(judgement: Judgement, pending: Pending, agreed: ScopeSe
 
 
 def ehr_vouches(request: AuthorizationRequest, pending: Pending) -> bool:
-    return pending.launch is not None and request.fhir_server.vouched_representatives
+    """Only for the patient that the EHR named itself."""
+    named = pending.launch is not None and pending.launch.context.patient is not None
+    return named and request.fhir_server.vouched_representatives
 
 
 def must_ask(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:

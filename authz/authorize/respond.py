@@ -114,6 +114,7 @@ def new_grant(
         sid=sid,
         session_digest=session_digest,
         has_ehr_session=launch is not None and launch.session is not None,
+        is_vouched=situation.is_vouched,
         launch_id=launch.launch_id if launch else None,
         consent_id=consent_id,
         verdicts=tuple(verdict.as_dict() for verdict in judgement.verdicts),

@@ -47,6 +47,7 @@ class Situation:
     consent: ConsentQuestion | None = None
     remembered_consent: str | None = None
     skips_consent: bool = False
+    is_vouched: bool = False  # the user represents the patient by the EHR's word alone
 
     @property
     def is_staff(self) -> bool:
@@ -107,6 +108,7 @@ class Judge:
             consent=consent,
             remembered_consent=remembered,
             skips_consent=skips,
+            is_vouched=is_vouched,
         )
 
     def signed_in(

@@ -59,7 +59,6 @@ class RefreshToken(Grant):
         if grant.sub is None:
             return wanted
         patient, has_launch = grant.context.get("patient"), grant.launch_id is not None
-        ehr_may_vouch = has_launch and "offline_access" not in granted
         held = Held(
             client=client,
             fhir_server=grant.fhir_server,
@@ -69,7 +68,7 @@ class RefreshToken(Grant):
             has_launch=has_launch,
             scope=wanted,
             context_types=context_types(grant.context),
-            ehr_may_vouch=ehr_may_vouch,
+            is_vouched=grant.is_vouched,
             is_offline="offline_access" in granted,
         )
         return self.services.policy.still_allows(held)

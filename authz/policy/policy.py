@@ -30,7 +30,7 @@ class Held:
     scope: ScopeSet
     encounter: str | None = None  # logical id
     context_types: frozenset[str] = frozenset()  # resource types of its fhirContext
-    ehr_may_vouch: bool = False  # the grant ends with a session that an EHR watches over
+    is_vouched: bool = False  # when it was granted, the user represented the patient by the EHR's word alone
     is_offline: bool = False  # outlasts the session
 
 
@@ -50,7 +50,7 @@ class Policy:
         if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):
             raise InvalidGrant("this FHIR server no longer offers what was granted")
         if held.patient is not None:
-            vouches = held.ehr_may_vouch and server.vouched_representatives
+            vouches = held.is_vouched and server.vouched_representatives
             asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)
             if not self.rights.allows(asked):
                 raise InvalidGrant("the user may no longer share the records of this patient")

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -29,6 +29,7 @@ class GrantRow(Base):
     sid: Mapped[str | None] = mapped_column(String(64))  # id_token's sid
     session_digest: Mapped[str | None] = mapped_column(String(64))  # EHR session or browser session it came from
     has_ehr_session: Mapped[bool]  # the EHR named its session, so it can end it (decision 10)
+    is_vouched: Mapped[bool] = mapped_column(server_default=false())  # by the EHR's word alone a representative
     launch_id: Mapped[str | None] = mapped_column(String(64), index=True)
     consent_id: Mapped[str | None] = mapped_column(String(32), index=True)
     verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # one for each requested scope

@@ -45,6 +45,7 @@ class NewGrant:
     sid: str | None = None
     session_digest: str | None = None
     has_ehr_session: bool = False
+    is_vouched: bool = False  # the user represents the patient by the EHR's word alone
     launch_id: str | None = None
     consent_id: str | None = None
     verdicts: tuple[dict[str, Any], ...] = ()
@@ -66,6 +67,7 @@ class NewGrant:
             sid=self.sid,
             session_digest=self.session_digest,
             has_ehr_session=self.has_ehr_session,
+            is_vouched=self.is_vouched,
             launch_id=self.launch_id,
             consent_id=self.consent_id,
             verdicts=list(self.verdicts),

@@ -165,12 +165,13 @@ def test_no_word_of_an_ehr_makes_a_patient_another_patient(portal: World) -> Non
     assert refused(portal, "Patient/A", patient="B")[1]["error_description"] == NOT_THEIRS
 
 
-def test_an_ehrs_word_does_not_outlast_what_was_known_and_ended(portal: World) -> None:
-    """REF-13: an offline grant of a known representative is not carried on by a launch of long ago."""
+@pytest.mark.parametrize("kind", ["offline_access", "online_access"])
+def test_an_ehrs_word_does_not_carry_on_what_was_known_and_ended(portal: World, kind: str) -> None:
+    """REF-13: a grant to a known representative ends with what is known, whatever an EHR said at its launch."""
     vouching(portal, on=True)
-    handle = str(portal.ehr.launch("public", "parent", patient="child-1")["launch"])
-    tokens = tokens_of(portal, portal.public.launched(handle, "launch patient/*.rs offline_access"))
-    assert tokens["scope"] == "launch patient/*.rs offline_access"
+    handle = str(portal.ehr.launch("public", "parent", patient="child-1", session="s")["launch"])
+    tokens = tokens_of(portal, portal.public.launched(handle, f"launch patient/*.rs {kind}"))
+    assert tokens["scope"] == f"launch patient/*.rs {kind}"
     represented(portal, "parent", "child-1", represents=False)
     narrowed = portal.public.refresh(tokens["refresh_token"], scope="launch patient/*.rs")
     assert narrowed.json()["error"] == "invalid_grant"
