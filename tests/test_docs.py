@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs.citations import Citations, Rules
-from docs.generate import DOCS, pages
+from docs.generate import DOCS, cited, pages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +60,12 @@ def helper():
 def test_a_page_is_what_the_code_says(name: str) -> None:
     """`make docs` writes them; a change of a setting, a command, the launch record or a test shows in its page."""
     assert (DOCS / name).read_text() == pages()[name]
+
+
+def test_every_rule_has_a_test_that_cites_it_or_a_reason_why_not() -> None:
+    """And no test cites what is no rule, or what could not be tested."""
+    found = cited()
+    assert (found.open, found.unknown, found.excused) == ([], [], [])
 
 
 def test_the_documentation_says_who_is_responsible_for_what() -> None:

@@ -98,7 +98,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 @given(cases())
 def test_a_grant_lies_within_the_request_the_registration_the_rights_and_the_consent(case: Case) -> None:
-    """PROC-07, AZ-50, LC-10, REQ-122: granted ⊆ requested ∩ registered ∩ user's rights ∩ consented."""
+    """PROC-07, AZ-50, LC-10, REQ-122: granted ⊆ requested ∩ registered ∩ user's rights ∩ consented; REQ-47."""
     granted = case.decided.granted
     assert case.question.requested.covers(granted)
     assert case.question.client.scope.covers(granted)
