@@ -47,9 +47,7 @@ metadata_options = options(
     click.option("--fhir-server", "fhir_servers", multiple=True, help="Where it may be used; default: everywhere."),
     click.option("--skip-consent-in-ehr-launch/--no-skip-consent-in-ehr-launch", default=None, help="A vetted app."),
     click.option("--required-scope", help="What of the scope the app can not work without; who unticks it refuses."),
-    click.option(
-        "--app-state-code", "app_state_codes", multiple=True, help="system|code of state it may keep; repeatable."
-    ),
+    click.option("--app-state-code", "app_state_codes", multiple=True, help="system|code of state it may keep."),
     click.option("--any-loopback-port/--no-any-loopback-port", default=None, help="For native apps (RFC 8252)."),
 )
 
