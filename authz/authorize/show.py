@@ -26,8 +26,9 @@ class Consenting:
 
     def offer(self, request: AuthorizationRequest, situation: Situation) -> Offer:
         assert situation.judgement is not None
-        types = request.fhir_server.resource_types
-        return offer(situation.judgement, request.client.required_scope, self.describer.catalogue, types)
+        server = request.fhir_server
+        catalogue = self.describer.catalogue.limited_by(server.constraints)
+        return offer(situation.judgement, request.client.required_scope, catalogue, server.resource_types)
 
     def page(
         self, request: AuthorizationRequest, situation: Situation, asked: Offer, chosen: Choice | None

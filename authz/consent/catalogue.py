@@ -12,7 +12,7 @@ from authz.consent.words import OWN, OWN_LONG, UNKNOWN_LONG, UNKNOWN_SHORT, spel
 from authz.scopes import ResourceScope, parse_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from authz.scopes import Scope
 
@@ -33,6 +33,11 @@ class Kind:
         """Everything that may be done with such data at a level; an UnknownScope if ``type`` or ``search`` is wrong."""
         return understood(f"{level}/{self.type}.cruds" + (f"?{self.search}" if self.search else ""))
 
+    def parameters(self) -> set[str]:
+        """The search parameters that find it."""
+        data = self.within("patient")
+        return {name for name, _ in data.query} if isinstance(data, ResourceScope) else set()
+
 
 understood = cache(parse_scope)  # the same few scopes, of tables and of a file, at every page
 
@@ -45,6 +50,10 @@ class Catalogue:
         found = ((kind, kind.within("patient")) for kind in self.kinds if kind.type)
         self.by_data = {(kind.type, data.query): kind for kind, data in found if isinstance(data, ResourceScope)}
         self.by_scope = {kind.scope: kind for kind in self.kinds if kind.scope}
+
+    def limited_by(self, parameters: Collection[str]) -> Catalogue:
+        """Without the kinds that are found by other search parameters: where they aren't enforced, nothing is left."""
+        return Catalogue(kind for kind in self.kinds if not kind.search or kind.parameters() <= set(parameters))
 
     def of_type(self, resource_type: str) -> Kind:
         """A type without words of its own is spelled apart."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from authz.scopes import Judgement
     from authz.scopes.scope import Scope
 
+UNTICKED = "the user unticked it"
 REFRESH = frozenset({"offline_access", "online_access"})
 CHOSEN_HERE = (LaunchScope("patient"), LaunchScope("encounter"))
 OWN_MEMBERS = frozenset({None, "patient", "encounter"})  # launch scopes not answered by fhirContext (SCP-20, SCP-21)
@@ -52,7 +53,8 @@ class AccessQuestion:
 
 def decide(question: AccessQuestion) -> Judgement:
     """Requested, within the server, the registration, the user's rights, the context and the person's choice."""
-    return keep_one_refresh_scope(without_repetition(judge(question.requested, limits(question))))
+    unticked = None if question.agreed is None else Limit(Reason.UNTICKED, question.agreed, UNTICKED)
+    return keep_one_refresh_scope(without_repetition(judge(question.requested, limits(question)), unticked))
 
 
 def limits(question: AccessQuestion) -> list[Limit]:
@@ -71,7 +73,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),
         Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
-        *([] if question.agreed is None else [Limit(Reason.UNTICKED, question.agreed, "the user unticked it")]),
+        *([] if question.agreed is None else [Limit(Reason.UNTICKED, question.agreed, UNTICKED)]),
         only_constraints_on(question.fhir_server.constraints),
     ]
 

@@ -187,6 +187,12 @@ def test_without_room_to_say_the_finer_kinds_they_are_not_offered() -> None:
     assert len(asked(READ).boxes) == 4
 
 
+def test_kinds_that_the_fhir_server_can_not_tell_apart_are_not_offered() -> None:
+    """PROC-06: a scope with such a constraint would not be granted, so nothing would be left of the choice."""
+    assert asked(READ, catalogue=FEW.limited_by({"status"})).boxes == (f"{READ} see",)
+    assert asked(READ, catalogue=FEW.limited_by({"category"})).boxes == asked(READ).boxes
+
+
 def test_another_question_has_another_fingerprint() -> None:
     """LC-10: what is agreed to is what was shown."""
     base = asked("openid patient/Patient.rs")

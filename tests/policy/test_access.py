@@ -148,6 +148,15 @@ def test_nothing_is_said_twice_in_further_constraints() -> None:
     }
 
 
+def test_what_the_rights_narrowed_and_the_person_unticked_was_unticked() -> None:
+    """Digest Q-11: also where nothing remains because another category says it."""
+    asked = replace(ALONE, agreed=ScopeSet.parse("patient/Condition.s?category=a"))
+    assert verdicts(asked, "patient/Condition.s?category=a patient/Condition.cs?category=b") == {
+        "patient/Condition.s?category=a": ("patient/Condition.s?category=a", None),
+        "patient/Condition.cs?category=b": ("", Reason.UNTICKED),
+    }
+
+
 def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
     """N19, REF-01, REQ-79."""
     client = replace(CLIENT, grant_types=frozenset({"authorization_code"}))
