@@ -308,7 +308,7 @@ def test_what_the_person_unticked_is_called_so(world: World, authz: Cli) -> None
     )
     told = authz("authorization", "show", reply.location_parameters["error_uri"].rpartition("/")[2])
     assert {one["reason"] for one in told["verdicts"]} == {"unticked"}
-    assert (told["event"], told["reason"]) == ("authorize.refused", "access_denied")
+    assert (told["event"], told["reason"]) == ("consent.denied", "access_denied")
 
 
 def test_grants_are_found_by_app_and_person(world: World, authz: Cli) -> None:
