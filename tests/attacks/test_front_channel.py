@@ -293,12 +293,13 @@ def test_a_right_taken_away_meanwhile_is_gone(world: World) -> None:
 
 
 def test_the_trail_tells_who_chose_whom_and_agreed(world: World) -> None:
-    """security.md 4.1: sign-in, choice, consent and code, each once; nothing that was typed."""
+    """security.md 4.1: sign-in, search with a token of our own, choice, consent and code, each once."""
     browser, page = consent_page(world, name="parent")
     browser.submit(browser.submit(page, press="child-2"), press="allow")
     told = [event for event in events(world) if not event.startswith(("client", "user", "fhir", "key", "ehr"))]
     told = [event for event in told if event != "authorize.page_shown"]
-    assert sorted(told) == ["code.issued", "consent.granted", "login", "patient.chosen"]
+    searched = ["grant.revoked", "records.searched", "token.issued"]
+    assert sorted(told) == sorted(["code.issued", "consent.granted", "login", "patient.chosen", *searched])
     with world.services.db.read() as session:
         rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event == "patient.chosen")).all()
     assert [(row.patient, row.client_id, row.outcome) for row in rows] == [("child-2", "public", "success")]
