@@ -64,7 +64,7 @@ settings = options(
         "--constraint",
         "constraints",
         multiple=True,
-        help="A further search parameter by which scopes may be limited, because the FHIR server itself enforces it.",
+        help="A further search parameter by which scopes may be limited; /forward-auth lets them read, never write.",
     ),
     click.option(
         "--patient-search",

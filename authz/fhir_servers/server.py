@@ -25,7 +25,7 @@ FHIR_VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5"}
 PARAMETER = re.compile(r"[a-z][a-z0-9-]*|_(?:tag|security|profile|source|language)")  # none that shapes a result
 CLIENT_ID_RULE = "a client id is 1 to 64 letters, digits and . _ ~ -"
 CLINICIAN, PATIENT = "patient/*.cruds user/*.cruds", "patient/*.rs"
-CONSTRAINTS = frozenset(  # by these a scope may be limited: what enforcement can decide about
+CONSTRAINTS = frozenset(  # by these a scope may be limited: what enforcement decides about, of a write too
     {
         *("category", "class", "clinical-status", "code", "identifier", "intent", "status", "type"),
         *("vaccine-code", "verification-status"),
