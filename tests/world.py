@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from authz.app import create_app
@@ -19,8 +24,6 @@ from tests.actors import Browser, Ehr, FhirServer, SmartApp
 from tests.transport import InProcess
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flask import Flask
 
     from authz.outbound import Outbound
@@ -154,11 +157,32 @@ def actors(transport: Transport) -> dict[str, Ehr | FhirServer | SmartApp]:
     }
 
 
+@cache
+def template() -> Path:
+    """A populated installation on disk, made once for each process: a world on SQLite begins as a copy of it."""
+    folder = Path(mkdtemp(prefix="authz-world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    settings = settings_in(folder)
+    rotate_file(settings.keys_dir / "secrets.json", Clock()())
+    app = create_app(settings)
+    populate(app)
+    made: Services = app.extensions["authz"]
+    made.backend.close()
+    settings.short_lived_path.unlink(missing_ok=True)
+    return folder
+
+
 def build(settings: Settings, outbound: Outbound | None = None) -> World:
     """A populated server in this process, with a clock of its own; ``outbound`` stands in for the world outside."""
     clock = Clock()
-    rotate_file(settings.keys_dir / "secrets.json", clock())
+    folder = settings.keys_dir.parent
+    is_copy = settings.database_url == f"sqlite:///{folder / 'authz.sqlite3'}"
+    if is_copy:
+        shutil.copytree(template(), folder, dirs_exist_ok=True)
+    else:
+        rotate_file(settings.keys_dir / "secrets.json", clock())
     app = create_app(settings, now=clock, outbound=outbound)
-    populate(app)
+    if not is_copy:
+        populate(app)
     transport = InProcess(app, settings.issuer)
     return World(app, app.extensions["authz"], clock, transport, **actors(transport))  # type: ignore[arg-type]  # each name has its actor
