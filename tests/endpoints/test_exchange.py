@@ -102,6 +102,7 @@ def test_a_request_is_a_plain_value() -> None:
         },
         body=b"abc",
         peer=Peer("192.0.2.7", "x" * 256, "0123456789"),
+        remote="192.0.2.7",
     )
 
 

@@ -24,7 +24,7 @@ ALWAYS = {
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-CACHED = re.compile(r"/jwks|/\.well-known/.*|/fhir-servers/.*|/static/.*")
+CACHED = re.compile(r"/jwks|/launch/jwks|/\.well-known/.*|/fhir-servers/.*|/static/.*")
 
 
 def addresses(app: Flask) -> list[tuple[str, str]]:
