@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import Ehr
 
 bp = Blueprint("launch", __name__)
-LAUNCH_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+LAUNCH_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def create(request: HttpRequest) -> HttpAnswer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from authz.launch.request import LaunchRequest
 
 WHICH_LAUNCH_URL = "launch_url: which one? This app has several or none"
-ID_LENGTH = 22  # 132 bits
+ID_LENGTH = 32  # 128 bits
 EARLIEST = timedelta(seconds=300)  # before its end a record can have been written
 
 
@@ -166,5 +165,5 @@ def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, o
 
 
 def launch_id_of(digest: str) -> str:
-    """A name for a launch by which nobody can use it."""
-    return urlsafe_b64encode(sha256(f"launch-id:{digest}".encode()).digest()).decode()[:ID_LENGTH]
+    """A name for a launch by which nobody can use it; it never looks like an option to a command line."""
+    return sha256(f"launch-id:{digest}".encode()).hexdigest()[:ID_LENGTH]

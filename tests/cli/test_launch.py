@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+from authz.launch.launch import launch_id_of
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cli
@@ -56,3 +59,8 @@ def test_the_trail_says_that_an_operator_made_it(clinic: Cli) -> None:
 )
 def test_what_can_not_be_is_refused_as_an_ehr_would_be(clinic: Cli, words: tuple[str, ...], problem: str) -> None:
     assert clinic.refused(*CREATE, *words) == {"error": "invalid_request", "error_description": problem}
+
+
+def test_no_launchs_name_looks_like_an_option() -> None:
+    """``authz launch inspect <launch_id>`` must read each of them as what it is."""
+    assert all(re.fullmatch(r"[0-9a-f]{32}", launch_id_of(str(number))) for number in range(500))
