@@ -163,8 +163,9 @@ def template() -> Path:
     folder = Path(mkdtemp(prefix="authz-world-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     settings = settings_in(folder)
-    rotate_file(settings.keys_dir / "secrets.json", Clock()())
-    app = create_app(settings)
+    clock = Clock()  # to the second, as a world's: nothing in the copy may be later than the world begins
+    rotate_file(settings.keys_dir / "secrets.json", clock())
+    app = create_app(settings, now=clock)
     populate(app)
     made: Services = app.extensions["authz"]
     made.backend.close()

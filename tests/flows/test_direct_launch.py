@@ -34,6 +34,9 @@ UNUSABLE = "the launch is unknown, expired or already used, or it was made for a
 FAR = 4_102_444_800
 
 
+THE_APP_WAS_TOLD = ("authorize.refused", "refused", "invalid_request")
+
+
 @dataclass(frozen=True)
 class Hospital:
     live: Live
@@ -104,7 +107,7 @@ def test_it_works_once(hospital: Hospital) -> None:
     handle = hospital.write()
     hospital.live.public.tokens(handle, SCOPE)
     assert refusal(hospital.live.public.launched(handle, SCOPE)) == ("invalid_request", UNUSABLE)
-    assert hospital.trail(handle)[-1] == ("launch.refused", "refused", "launch_used")
+    assert hospital.trail(handle)[-2:] == [("launch.refused", "refused", "launch_used"), THE_APP_WAS_TOLD]
 
 
 @pytest.mark.parametrize(
@@ -125,17 +128,17 @@ def test_a_malformed_long_lived_or_foreign_record_is_refused_and_audited(
     """Decision 4: the app hears nothing but ``invalid_request``, the hospital reads why."""
     handle = hospital.write(**changes)
     assert refusal(hospital.live.public.launched(handle, SCOPE)) == ("invalid_request", UNUSABLE)
-    assert hospital.trail(handle) == [("launch.refused", "refused", reason)]
+    assert hospital.trail(handle) == [("launch.refused", "refused", reason), THE_APP_WAS_TOLD]
 
 
 def test_a_record_that_is_no_json_is_refused_and_audited(hospital: Hospital) -> None:
     handle = hospital.put(secrets.token_urlsafe(32), "{not json")
     assert refusal(hospital.live.public.launched(handle, SCOPE)) == ("invalid_request", UNUSABLE)
-    assert hospital.trail(handle) == [("launch.refused", "refused", "launch_malformed")]
+    assert hospital.trail(handle) == [("launch.refused", "refused", "launch_malformed"), THE_APP_WAS_TOLD]
 
 
 def test_a_key_that_lives_longer_than_300_seconds_is_refused_and_audited(hospital: Hospital) -> None:
     record = {"client_id": "public", "fhir_server": FHIR, "user": "Practitioner/dr", "exp": int(time.time()) + 300}
     handle = hospital.put(secrets.token_urlsafe(32), json.dumps(record), seconds=86_400)
     assert refusal(hospital.live.public.launched(handle, SCOPE)) == ("invalid_request", UNUSABLE)
-    assert hospital.trail(handle) == [("launch.refused", "refused", "launch_long_lived")]
+    assert hospital.trail(handle) == [("launch.refused", "refused", "launch_long_lived"), THE_APP_WAS_TOLD]
