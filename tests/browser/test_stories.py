@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_demo import chart, picture
+from tests.browser.test_demo import chart
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
@@ -51,7 +51,6 @@ def test_a_parent_opens_an_app_from_the_portal_and_is_always_asked(
         frame = page.frame_locator("#app-frame")
         allow = frame.locator("button[value=allow]")
         allow.wait_for()
-        picture(page, "portal")
         expect(frame.locator("input[name=password]")).to_have_count(0)
         allow.click()
         frame.locator("svg.plot").wait_for()
