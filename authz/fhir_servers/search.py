@@ -143,7 +143,7 @@ def check_status(answer: Answer) -> None:
         raise SearchFailed(Why.REFUSED, f"status {answer.status}")
     if answer.status == 429 or answer.status >= 500:  # noqa: PLR2004  RFC 6585 §4, RFC 9110 §15.6
         raise SearchFailed(Why.UNAVAILABLE, f"status {answer.status}")
-    if answer.status != 200:  # noqa: PLR2004
+    if answer.status != 200:  # noqa: PLR2004  RFC 9110 §15.3.1
         raise SearchFailed(Why.UNUSABLE, f"status {answer.status}")
 
 
