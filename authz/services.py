@@ -54,6 +54,7 @@ from authz.login.throttle import Throttle
 from authz.outbound import Outbound
 from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
+from authz.registration import parts as registration
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
 from authz.support.case import Cases
@@ -122,6 +123,7 @@ class Services:
     self_tests: SelfTests
     choosing: Choosing
     signing_in: SigningIn
+    registration: registration.Registration
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -241,4 +243,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         self_tests=SelfTests(backend),
         choosing=Choosing(authorization),
         signing_in=SigningIn(authorization, sessions, by_password, sign_out),
+        registration=registration.build(settings, now),
     )

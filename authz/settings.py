@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "AUTHZ_"
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 NOT_SETTINGS = frozenset({"AUTHZ_CONFIG"})
+MAY_BE_ZERO = frozenset({"refresh_grace_seconds", "registration_hold_seconds"})
 
 
 class ConfigurationError(AuthzError):
@@ -105,6 +106,9 @@ class Settings:
 
     consent_kinds: str = ""
     """TOML file that adds, renames or removes kinds of data on the consent page; empty = the built-in ones."""
+
+    registration_hold_seconds: int = 172800
+    """How long a patient-facing app that registered itself waits for its approval (48 hours); 0 = not at all."""
 
     jwks_max_age_seconds: int = 300
     """``Cache-Control: max-age`` of the key set; a next key is published at least this long before it signs."""
@@ -223,8 +227,10 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     problems += [
         f"{f.name}: must be greater than zero"
         for f in fields(settings)
-        if f.name.endswith("_seconds") and f.name != "refresh_grace_seconds" and getattr(settings, f.name) <= 0
+        if f.name.endswith("_seconds") and f.name not in MAY_BE_ZERO and getattr(settings, f.name) <= 0
     ]
+    if settings.registration_hold_seconds < 0:
+        problems.append("registration_hold_seconds: must not be less than zero")
     if not 0 <= settings.refresh_grace_seconds <= 10:  # noqa: PLR2004  decision: at most ten seconds
         problems.append("refresh_grace_seconds: 0 to 10")
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:

@@ -10,6 +10,7 @@ import authz.fhir_servers.model
 import authz.keyring.model
 import authz.launch.model
 import authz.login.model
+import authz.registration.model
 import authz.tokens.model
 import authz.users.model  # noqa: F401  a model that is not imported is not in the metadata
 from authz.storage.database import Base

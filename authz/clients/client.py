@@ -8,6 +8,7 @@ from authz.scopes import ScopeSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from authz.clients.legacy import Legacy
     from authz.clients.model import ClientRow
@@ -40,6 +41,8 @@ class Client:
     legacy: frozenset[str] = frozenset()  # what is forgiven to it, see clients.legacy
     post_logout_redirect_uris: tuple[str, ...] = ()
     required_scope: ScopeSet = field(default_factory=ScopeSet)  # without this much of what it may get it does not work
+    user_types: frozenset[str] = frozenset()  # FHIR resource types of who may use it; empty: anybody
+    is_approved: bool = True  # else for test accounts only
 
     @property
     def is_public(self) -> bool:
@@ -56,8 +59,13 @@ class Client:
     def may_use(self, fhir_server: str) -> bool:
         return not self.fhir_servers or fhir_server in self.fhir_servers
 
+    def is_for(self, fhir_user: str | None) -> bool:
+        """Whether a person who is this resource, such as ``Patient/A``, may use the app."""
+        return not self.user_types or (fhir_user or "").partition("/")[0] in self.user_types
 
-def from_row(row: ClientRow) -> Client:
+
+def from_row(row: ClientRow, now: datetime) -> Client:
+    """``now`` decides whether it is approved, so that no thread has to be alive for that."""
     return Client(
         client_id=row.client_id,
         client_name=row.client_name,
@@ -79,6 +87,8 @@ def from_row(row: ClientRow) -> Client:
         legacy=frozenset(row.legacy),
         post_logout_redirect_uris=tuple(row.logout.get("post_logout_redirect_uris", ())),
         required_scope=ScopeSet.parse(row.required_scope),
+        user_types=frozenset(row.user_types),
+        is_approved=row.approved or (row.approves_at is not None and row.approves_at <= now),
     )
 
 
@@ -99,6 +109,7 @@ def members(row: ClientRow) -> dict[str, Any]:
         "launch_uris": row.launch_uris,
         "allowed_origins": row.allowed_origins,
         "scope": row.scope,
+        "fhir_user_types": row.user_types,
         "jwks": row.jwks,
         "jwks_uri": row.jwks_uri,
         **row.about,

@@ -48,6 +48,7 @@ class ClientMetadata:
     scope: str = ""
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
+    user_types: tuple[str, ...] = ()  # ``fhir_user_types``: whom the app is for; empty: anybody
     about: dict[str, Any] = field(default_factory=dict)
     logout: dict[str, Any] = field(default_factory=dict)  # the members of LOGOUT that were given
 

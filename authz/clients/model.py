@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, String, Text
+from sqlalchemy import JSON, Boolean, ForeignKey, String, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -34,6 +34,9 @@ class ClientRow(Base):
     app_state_codes: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # system|code, SMART APS-08
     any_loopback_port: Mapped[bool] = mapped_column(Boolean)  # RFC 8252 §7.3, native apps only
     legacy: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")  # switch -> since, by, reason
+    user_types: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # who may use it; empty = anybody
+    approved: Mapped[bool] = mapped_column(Boolean, server_default=true())  # for people, not only test accounts
+    approves_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # from then on approved, unless decided before
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)

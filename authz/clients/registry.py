@@ -41,6 +41,8 @@ class HospitalDecisions:
     any_loopback_port: bool = False  # RFC 8252 §7.3, native apps only
     app_state_codes: tuple[str, ...] = ()  # system|code: the kinds of state it may keep (SMART APS-08)
     required_scope: str = ""  # a person who unticks some of it refuses the app
+    approved: bool = True  # for everybody; else for test accounts only, where an app was registered from outside
+    approves_at: datetime | None = None  # from then on approved, unless somebody decides before
 
 
 class Clients:
@@ -57,11 +59,12 @@ class Clients:
             return None
         with self.db.read() as session:
             row = session.get(ClientRow, client_id)
-            return None if row is None else from_row(row)
+            return None if row is None else from_row(row, self.now())
 
     def all(self) -> list[Client]:
         with self.db.read() as session:
-            return [from_row(row) for row in session.scalars(select(ClientRow).order_by(ClientRow.client_id))]
+            rows = session.scalars(select(ClientRow).order_by(ClientRow.client_id))
+            return [from_row(row, self.now()) for row in rows]
 
     def verify_secret(self, client_id: str, secret: str) -> bool:
         """Whether this is a secret of this client; the same work for an unknown client."""
@@ -91,6 +94,7 @@ class Clients:
             **({"app_state_codes": row.app_state_codes} if row.app_state_codes else {}),
             **({"legacy": legacy.members(row)} if row.legacy else {}),
             "required_scope": row.required_scope,
+            **({} if row.approved else {"approved": from_row(row, self.now()).is_approved}),
             "enabled": row.enabled,
         }
 
@@ -121,7 +125,7 @@ class Clients:
         if not insert_once(session, ClientRow, **values):
             raise AlreadyExists(f"{client_id}: there is a client of this id")
         self.write_origins(session, row)
-        return from_row(row), secret
+        return from_row(row, self.now()), secret
 
     def update(self, session: Session, client_id: str, changes: dict[str, Any], decisions: dict[str, Any]) -> Client:
         """Change members of the metadata and fields of HospitalDecisions; the whole is checked as at registration.
@@ -141,12 +145,12 @@ class Clients:
         if not metadata.has_secret:
             row.secrets = []
         self.write_origins(session, row)
-        return from_row(row)
+        return from_row(row, self.now())
 
     def set_enabled(self, session: Session, client_id: str, *, enabled: bool) -> Client:
         row = self.row(session, client_id)
         row.enabled, row.updated_at = enabled, self.now()
-        return from_row(row)
+        return from_row(row, self.now())
 
     def remove(self, session: Session, client_id: str) -> None:
         self.row(session, client_id)
@@ -155,7 +159,7 @@ class Clients:
     def rotate_secret(self, session: Session, client_id: str, overlap: timedelta) -> str:
         """A new secret; the old ones work for ``overlap`` more. Raises NotFound; InvalidValue for a public client."""
         row = self.row(session, client_id)
-        if not from_row(row).has_secret:
+        if not from_row(row, self.now()).has_secret:
             raise InvalidValue(f"{client_id}: a public client has no secret, nor has one that signs with a key")
         secret = new_secret()
         row.secrets = self.stored.rotate(secret, row.secrets, self.now(), overlap)

@@ -11,7 +11,7 @@ from marshmallow import fields as mm
 from authz.clients.client import BY_KEY, NO_AUTHENTICATION
 from authz.clients.redirect_uri import LAUNCH_PARAMETERS, LOGOUT_PARAMETERS, RESPONSE_PARAMETERS, problems
 from authz.errors import InvalidScope
-from authz.fhir_servers.url import origin_problems
+from authz.fhir_servers.url import FHIR_USER_TYPES, origin_problems
 from authz.keyring.public_keys import jwks_problems
 from authz.scopes import ScopeSet, UnknownScope
 
@@ -67,10 +67,10 @@ def check_distinct(values: list[str]) -> None:
         raise ValidationError("must not hold the same value twice")
 
 
-def texts(*checks: Any) -> mm.List[str]:
+def texts(*checks: Any, **options: Any) -> mm.List[str]:
     """An array of strings, each checked."""
     item = mm.String(validate=[validate.Length(max=2048), *checks])
-    return mm.List(item, validate=[validate.Length(max=MAX_ITEMS), check_distinct])
+    return mm.List(item, validate=[validate.Length(max=MAX_ITEMS), check_distinct], **options)
 
 
 class MetadataSchema(Schema):
@@ -85,6 +85,7 @@ class MetadataSchema(Schema):
     launch_uris = texts(check_launch_uri)
     allowed_origins = texts(check_origin)
     scope = mm.String(load_default="", validate=check_scope)
+    fhir_user_types = texts(validate.OneOf(sorted(FHIR_USER_TYPES), error="one of {choices}"), attribute="user_types")
     jwks = mm.Raw(allow_none=True, validate=check_jwks)
     jwks_uri = mm.String(allow_none=True, validate=check_web_address)
     client_uri = mm.String(validate=check_web_address)

@@ -36,6 +36,8 @@ class FhirServerRow(Base):
     developer_url: Mapped[str] = mapped_column(String(2048), server_default="")  # where developers get help
     without: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # features that are switched off
     constraints: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # see FhirServer
+    is_sandbox: Mapped[bool] = mapped_column(Boolean, server_default=false())  # holds invented people only
+    sandbox_patients: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # ids of invented people
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -51,6 +51,8 @@ class NewFhirServer:
     developer_url: str = ""
     without: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()  # besides those that enforcement decides about
+    is_sandbox: bool = False
+    sandbox_patients: tuple[str, ...] = ()
     introspection_client_id: str = ""  # empty: we make one
 
 
@@ -99,6 +101,7 @@ class FhirServers:
             "without": list(new.without),
             "associated_endpoints": list(new.associated_endpoints),
             "constraints": list(new.constraints),
+            "sandbox_patients": list(new.sandbox_patients),
             "introspection_client_id": new.introspection_client_id or f"r_{random.token_hex(8)}",
             "introspection_secrets": [self.stored.keep(secret, self.now())],
             "enabled": True,

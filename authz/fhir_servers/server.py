@@ -65,6 +65,8 @@ class FhirServer:
     developer_url: str = ""  # where developers of apps get help
     without: frozenset[str] = frozenset()  # features that are switched off
     constraints: frozenset[str] = CONSTRAINTS  # search parameters by which it limits access, or what is before it
+    is_sandbox: bool = False  # everybody in it is invented: apps that are not approved may be used
+    sandbox_patients: frozenset[str] = frozenset()  # logical ids of invented people, for such apps
     enabled: bool = True
 
     @cached_property
@@ -129,6 +131,8 @@ def from_row(row: FhirServerRow) -> FhirServer:
         developer_url=row.developer_url,
         without=frozenset(row.without),
         constraints=CONSTRAINTS | set(row.constraints),
+        is_sandbox=row.is_sandbox,
+        sandbox_patients=frozenset(row.sandbox_patients),
         enabled=row.enabled,
     )
 

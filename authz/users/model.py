@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 
-from sqlalchemy import Boolean, ForeignKey, String, UniqueConstraint
+from sqlalchemy import Boolean, ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -18,6 +18,7 @@ class UserRow(Base):
     display_name: Mapped[str] = mapped_column(String(255))
     password_hash: Mapped[str | None] = mapped_column(String(255))
     enabled: Mapped[bool] = mapped_column(Boolean)
+    is_sandbox: Mapped[bool] = mapped_column(Boolean, server_default=false())  # a test account: nobody real
     sessions_valid_from: Mapped[datetime] = mapped_column(UtcDateTime)  # sign-ins before this count no more
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

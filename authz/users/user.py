@@ -25,6 +25,7 @@ class User:
     enabled: bool
     sessions_valid_from: datetime  # sign-ins before this count no more
     has_password: bool
+    is_sandbox: bool = False  # a test account: nobody real, and may use apps that are not approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def from_row(row: UserRow) -> User:
         enabled=row.enabled,
         sessions_valid_from=row.sessions_valid_from,
         has_password=row.password_hash is not None,
+        is_sandbox=row.is_sandbox,
     )
 
 

@@ -1,0 +1,127 @@
+"""What happens to an app that registers: which lane, by whose word, usable by whom and from when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from authz.errors import OAuthError
+from authz.registration.lanes import Lane, in_lane, lane_of
+from authz.registration.model import RegistrationRow, Source, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.clients.metadata import ClientMetadata
+    from authz.registration.initial_tokens import InitialTokens
+
+
+class UnapprovedSoftwareStatement(OAuthError):
+    """RFC 7591 §3.2.2: its issuer is not trusted here."""
+
+    code = "unapproved_software_statement"
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What came with a registration, unverified."""
+
+    initial_access_token: str | None = None
+    software_statement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Introduced:
+    """Who speaks for the app: nobody, the holder of an initial access token, the issuer of a software statement."""
+
+    initial_access_token: str | None = None  # not looked at yet: that is done in the transaction that uses it
+    software_statement: str | None = None  # verified, and as it came
+    members: dict[str, Any] = field(default_factory=dict)  # what the statement says: they go over the body's
+    issuer: str = ""  # of the statement
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a new client stands; ``metadata`` is what is registered, whatever was asked."""
+
+    metadata: ClientMetadata
+    lane: Lane
+    state: State
+    source: Source
+    source_id: str
+    approved: bool  # for HospitalDecisions, as the next
+    approves_at: datetime | None
+    fhir_server: str | None  # the only one where it may be used; None: the token leaves it open
+    software_statement: str | None = None
+    software_id: str | None = None
+
+    def row(self, client_id: str, token_digest: str, now: datetime) -> RegistrationRow:
+        return RegistrationRow(
+            client_id=client_id,
+            lane=self.lane.value,
+            state=self.state.value,
+            token_digest=token_digest,
+            source=self.source.value,
+            source_id=self.source_id,
+            fhir_server=self.fhir_server,
+            decided_at=now if self.approved else None,
+            reason="",
+            software_statement=self.software_statement,
+            software_id=self.software_id,
+            created_at=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    tokens: InitialTokens
+    now: Callable[[], datetime]
+    hold_seconds: int
+
+    def introduce(self, presented: Presented) -> Introduced:
+        """Find out whose word comes with a registration; asks others for keys, so never within a transaction.
+
+        Raises InvalidSoftwareStatement and UnapprovedSoftwareStatement (RG-18).
+        """
+        if presented.software_statement is not None:
+            raise UnapprovedSoftwareStatement("no issuer of software statements is trusted here")
+        return Introduced(presented.initial_access_token)
+
+    def place(
+        self, session: Session, metadata: ClientMetadata, introduced: Introduced, fhir_server: str | None
+    ) -> Placement:
+        """Decide about metadata that was loaded with ``introduced.members`` over the body, in the transaction.
+
+        ``fhir_server`` is whose registration endpoint it came to. Whether that takes an app that nobody introduces
+        (``source`` is OPEN) is for the caller. Raises InvalidToken and InvalidClientMetadata.
+        """
+        lane = lane_of(metadata)
+        metadata = in_lane(metadata, lane)
+        source, source_id, approves = Source.OPEN, "", False
+        if introduced.initial_access_token is not None:
+            token = self.tokens.spend(session, introduced.initial_access_token, lane, fhir_server)
+            source, source_id, approves = Source.INITIAL_ACCESS_TOKEN, token.id, token.approves
+            fhir_server = fhir_server or token.fhir_server
+        state, approves_at = self.start(lane, approves=approves)
+        return Placement(
+            metadata=metadata,
+            lane=lane,
+            state=state,
+            source=source,
+            source_id=source_id,
+            approved=approves,
+            approves_at=approves_at,
+            fhir_server=fhir_server,
+        )
+
+    def start(self, lane: Lane, *, approves: bool) -> tuple[State, datetime | None]:
+        """Where an approval begins, and when it comes by itself if nobody decides before."""
+        if approves:
+            return State.APPROVED, None
+        if lane is Lane.PATIENT:
+            return State.SANDBOX, self.now() + timedelta(seconds=self.hold_seconds)
+        return (State.REQUESTED if lane is Lane.BACKEND else State.SANDBOX), None

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from authz.registration.model import RegistrationEventRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+VENDOR, SERVER = "vendor", "server"
+MAX_ACTOR = 255
+
+
+def administrator(name: str) -> str:
+    """Who decided, as the history has it."""
+    return f"administrator:{name}"[:MAX_ACTOR]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happened to a registration, as vendor and reviewer read it; written in the transaction that does it."""
+
+    now: Callable[[], datetime]
+
+    def note(
+        self, session: Session, client_id: str, actor: str, what: str, note: str = "", **changes: tuple[Any, Any]
+    ) -> None:
+        """``changes`` are members of the metadata with what they were and what they became."""
+        session.add(
+            RegistrationEventRow(
+                client_id=client_id,
+                at=self.now(),
+                actor=actor,
+                what=what,
+                note=note,
+                changes={name: list(pair) for name, pair in changes.items()},
+            )
+        )
+        session.flush()
+
+    def of(self, session: Session, client_id: str) -> Sequence[RegistrationEventRow]:
+        found = select(RegistrationEventRow).where(RegistrationEventRow.client_id == client_id)
+        return session.scalars(found.order_by(RegistrationEventRow.id)).all()
