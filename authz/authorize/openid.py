@@ -28,7 +28,7 @@ def check_prompt(draft: Draft) -> None:
         raise InvalidRequest("max_age must be a number of seconds")
     draft.found |= {
         "prompt": prompt,
-        "max_age": None if max_age is None else int(max_age),
+        "max_age": draft.client.default_max_age if max_age is None else int(max_age),
         "nonce": draft.get("nonce"),
         "login_hint": draft.get("login_hint"),
     }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NO_AUTHENTICATION = "none"  # RFC 7591 §2: the method of a public client
 BY_KEY = "private_key_jwt"
+CONTEXT_AS_STRINGS = "fhirContext-as-strings"  # see clients.legacy
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Client:
     required_scope: ScopeSet = field(default_factory=ScopeSet)  # without this much of what it may get it does not work
     user_types: frozenset[str] = frozenset()  # FHIR resource types of who may use it; empty: anybody
     is_approved: bool = True  # else for test accounts only
+    preferences: dict[str, Any] = field(default_factory=dict)  # see clients.preferences
 
     @property
     def is_public(self) -> bool:
@@ -52,6 +54,16 @@ class Client:
     @property
     def has_secret(self) -> bool:
         return self.token_endpoint_auth_method not in (NO_AUTHENTICATION, BY_KEY)
+
+    @property
+    def default_max_age(self) -> int | None:
+        """How old a sign-in may be where a request does not say, in seconds (OpenID Connect Registration §2)."""
+        return self.preferences.get("default_max_age")
+
+    @property
+    def signs_with(self) -> str | None:
+        """The one algorithm of its assertions; None: any that is offered."""
+        return self.preferences.get("token_endpoint_auth_signing_alg")
 
     def is_allowed(self, switch: Legacy) -> bool:
         return switch in self.legacy
@@ -84,12 +96,18 @@ def from_row(row: ClientRow, now: datetime) -> Client:
         any_loopback_port=row.any_loopback_port,
         enabled=row.enabled,
         app_state_codes=frozenset(row.app_state_codes),
-        legacy=frozenset(row.legacy),
+        legacy=frozenset(row.legacy) | dialect(row.preferences),
         post_logout_redirect_uris=tuple(row.logout.get("post_logout_redirect_uris", ())),
         required_scope=ScopeSet.parse(row.required_scope),
         user_types=frozenset(row.user_types),
         is_approved=row.approved or (row.approves_at is not None and row.approves_at <= now),
+        preferences=row.preferences,
     )
+
+
+def dialect(preferences: dict[str, Any]) -> frozenset[str]:
+    """An app may say itself that it reads ``fhirContext`` as SMART 2.0 wrote it: all it can lose is detail."""
+    return frozenset({CONTEXT_AS_STRINGS} if preferences.get("fhir_context_dialect") == "2.0" else ())
 
 
 def origins(registered: Iterable[str], redirect_uris: Iterable[str]) -> frozenset[str]:
@@ -104,7 +122,7 @@ def members(row: ClientRow) -> dict[str, Any]:
         "token_endpoint_auth_method": row.token_endpoint_auth_method,
         "application_type": row.application_type,
         "grant_types": row.grant_types,
-        "response_types": ["code"],
+        "response_types": ["code"] if "authorization_code" in row.grant_types else [],
         "redirect_uris": row.redirect_uris,
         "launch_uris": row.launch_uris,
         "allowed_origins": row.allowed_origins,
@@ -114,5 +132,6 @@ def members(row: ClientRow) -> dict[str, Any]:
         "jwks_uri": row.jwks_uri,
         **row.about,
         **row.logout,
+        **row.preferences,
     }
     return {name: value for name, value in named.items() if value not in (None, [], "")}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from authz.clients.client import NO_AUTHENTICATION
+from authz.clients.client import CONTEXT_AS_STRINGS, NO_AUTHENTICATION
 from authz.errors import InvalidValue, NotFound
 from authz.scopes import ScopeSet, parse_scope
 
@@ -26,7 +26,7 @@ class Legacy(StrEnum):
     MISSING_STATE = "allow-missing-state"  # only with PKCE, which then ties the code to who asked (AMB-06)
     PROFILE = "profile-as-fhirUser"  # SMART 1.0 (SCP-32): the scope and the id_token's claim
     LOWER_CASE = "fhiruser-as-fhirUser"
-    CONTEXT_STRINGS = "fhirContext-as-strings"  # SMART 2.0 (VER-10, AMB-27)
+    CONTEXT_STRINGS = CONTEXT_AS_STRINGS  # SMART 2.0 (VER-10, AMB-27)
 
 
 MEANINGS = {

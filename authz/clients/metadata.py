@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import EXCLUDE, ValidationError
+from marshmallow import EXCLUDE, Schema, ValidationError
 
+from authz.clients import language
 from authz.clients.client import BY_KEY, NO_AUTHENTICATION
+from authz.clients.preferences import PREFERENCES
 from authz.clients.schema import AUTH_METHODS, GRANT_TYPES, MetadataSchema
 from authz.errors import OAuthError
 
@@ -22,6 +24,7 @@ __all__ = ["AUTH_METHODS", "GRANT_TYPES", "ClientMetadata"]
 
 LOGOUT = ("post_logout_redirect_uris", "backchannel_logout_uri", "backchannel_logout_session_required")
 ABOUT = ("client_uri", "logo_uri", "policy_uri", "tos_uri")
+ABOUT_THE_SOFTWARE = ("contacts", "software_id", "software_version")
 
 
 class InvalidClientMetadata(OAuthError):
@@ -51,6 +54,7 @@ class ClientMetadata:
     user_types: tuple[str, ...] = ()  # ``fhir_user_types``: whom the app is for; empty: anybody
     about: dict[str, Any] = field(default_factory=dict)
     logout: dict[str, Any] = field(default_factory=dict)  # the members of LOGOUT that were given
+    preferences: dict[str, Any] = field(default_factory=dict)  # those of PREFERENCES
 
     @property
     def is_public(self) -> bool:
@@ -66,18 +70,19 @@ class ClientMetadata:
 
         Raises InvalidRedirectURI or InvalidClientMetadata, which name everything that is wrong.
         """
+        translations = language.translated(members)
         try:
-            loaded = MetadataSchema(unknown=EXCLUDE).load(members)
+            loaded = schema(translations).load(members)
         except ValidationError as error:
             raise refusal(error) from error
-        about = {name: value for name in (*ABOUT, "contacts") if (value := loaded.pop(name, None))}
-        logout = {name: value for name in LOGOUT if (value := loaded.pop(name, None))}
-        del loaded["response_types"]
-        listed: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in loaded.items()
-        }
-        metadata = cls(about=about, logout=logout, **listed)
-        together = metadata.contradictions()
+        responses = loaded.pop("response_types", None)
+        metadata = cls(
+            about=taken(loaded, (*ABOUT, *ABOUT_THE_SOFTWARE, *translations)),
+            logout=taken(loaded, LOGOUT),
+            preferences=taken(loaded, PREFERENCES),
+            **{name: tupled(loaded[name]) for name in cls.__slots__ if name in loaded},
+        )
+        together = metadata.contradictions() + response_problems(metadata.grant_types, responses)
         if together:
             raise InvalidClientMetadata("; ".join(together))
         return metadata
@@ -100,7 +105,37 @@ class ClientMetadata:
             found.append(f"{BY_KEY} needs the client's public keys: jwks_uri, or jwks")
         if "client_credentials" in self.grant_types and not by_key:
             found.append(f"grant_types: client_credentials needs {BY_KEY} (SMART backend services)")
+        if "token_endpoint_auth_signing_alg" in self.preferences and not by_key:
+            found.append(f"token_endpoint_auth_signing_alg: of no use without {BY_KEY}")
         return found
+
+
+def schema(translations: list[str]) -> Schema:
+    """The rules for the members there are; a member that is not known is left out."""
+    problems = language.problems(translations)
+    if problems:
+        raise ValidationError(problems)
+    if not translations:
+        return MetadataSchema(unknown=EXCLUDE)
+    made: Schema = MetadataSchema.from_dict(language.fields(translations))(unknown=EXCLUDE)
+    return made
+
+
+def taken(loaded: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Take what was said of these out of the rest; what is empty was not said."""
+    found = {name: loaded.pop(name) for name in names if name in loaded}
+    return {name: value for name, value in found.items() if value not in (None, "", [])}
+
+
+def tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def response_problems(grant_types: tuple[str, ...], response_types: list[str] | None) -> list[str]:
+    """``code`` and nothing else, where people are asked (RFC 7591 §2.1); left out, it follows from the grant types."""
+    if "authorization_code" in grant_types and response_types == []:
+        return ["response_types: the grant type authorization_code needs code"]
+    return []
 
 
 def refusal(error: ValidationError) -> OAuthError:

@@ -28,6 +28,7 @@ class ClientRow(Base):
     jwks_uri: Mapped[str | None] = mapped_column(String(2048))
     about: Mapped[dict[str, Any]] = mapped_column(JSON)  # client_uri, logo_uri, policy_uri, tos_uri, contacts
     logout: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")  # see clients.metadata.LOGOUT
+    preferences: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")  # see clients.preferences
     fhir_servers: Mapped[list[str]] = mapped_column(JSON)  # names; empty = every FHIR server
     skip_consent_in_ehr_launch: Mapped[bool] = mapped_column(Boolean)  # vetted provider app
     required_scope: Mapped[str] = mapped_column(Text)  # without it the app does not work; within scope

@@ -61,6 +61,8 @@ class ClientAuthentication:
         known = self.known(read.client_id, sent)
         if known.client.token_endpoint_auth_method != BY_KEY:
             raise assertion.BadAssertion("the client is not registered for private_key_jwt")
+        if known.client.signs_with not in {None, read.header.get("alg")}:
+            raise assertion.BadAssertion("the client is registered for another algorithm")
         settings = self.services.settings
         audiences = {settings.issuer, settings.url("/token"), called}
         proved = assertion.claimed(read, known.client.jwks_uri, audiences, self.services.now())

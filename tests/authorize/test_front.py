@@ -80,6 +80,18 @@ def test_with_prompt_none_nobody_sees_a_page(world: World) -> None:
     assert "code" in ask(world, browser, prompt="none", max_age="100").location_parameters
 
 
+def test_an_app_may_say_once_for_all_how_old_a_sign_in_may_be(world: World) -> None:
+    """OpenID Connect Registration §2 ``default_max_age``, ``require_auth_time``; a request that says it says better."""
+    with world.services.db.write() as session:
+        preferences = {"default_max_age": 99, "require_auth_time": True}
+        world.services.clients.update(session, "public", preferences, {})
+    browser = signed_in(world)
+    world.clock.forward(seconds=100)
+    assert told(ask(world, browser, prompt="none")) == "login_required"
+    reply = ask(world, browser, prompt="none", max_age="100")
+    assert claims(world, reply)["auth_time"] == int(world.clock().timestamp()) - 100
+
+
 def test_with_prompt_none_a_patient_can_not_be_chosen(world: World) -> None:
     """oauth.md 23.1; ERR-07."""
     browser = world.browser()

@@ -59,6 +59,52 @@ def test_everything_said_is_kept() -> None:
     )
 
 
+def test_what_people_read_may_be_said_in_several_languages() -> None:
+    """RFC 7591 §2.2: each under its own name; a tag may be long, and is any of BCP 47."""
+    translations = {
+        "client_name#fr": "Courbe de croissance",
+        "client_name#zh-Hant-TW": "生長曲線",
+        "client_uri#pt-BR": "https://app.example/pt",
+        "logo_uri#de-CH-1996": "https://app.example/ch.png",
+        "policy_uri#x-legal": "https://app.example/policy",
+        "tos_uri#es-419": "https://app.example/tos",
+    }
+    loaded = ClientMetadata.load({**GOOD, **translations, "scope#fr": "x", "client_secret#fr": "x"})
+    assert loaded.about == translations
+    assert loaded.client_name == "Growth chart"
+
+
+def test_what_an_app_wants_of_the_answers_is_kept() -> None:
+    """OpenID Connect Registration §2, REG-10: what is offered, and what asks for nothing."""
+    wanted = {
+        "id_token_signed_response_alg": "RS256",
+        "subject_type": "public",
+        "sector_identifier_uri": "https://app.example/sector",
+        "default_max_age": 0,
+        "require_auth_time": False,
+        "default_acr_values": ["urn:x"],
+        "initiate_login_uri": "https://app.example/login",
+        "fhir_context_dialect": "2.0",
+    }
+    asks_for_nothing = {"request_uris": [], "dpop_bound_access_tokens": False, "userinfo_signed_response_alg": None}
+    assert ClientMetadata.load({**GOOD, **wanted, **asks_for_nothing}) == ClientMetadata(
+        client_name="Growth chart", redirect_uris=("https://app.example/cb",), preferences=wanted
+    )
+
+
+def test_the_one_launch_url_is_a_launch_uri() -> None:
+    """SMART REG-01: by the name that many use for it."""
+    url = "https://app.example/launch"
+    assert ClientMetadata.load({**GOOD, "launch_url": url}).launch_uris == (url,)
+    assert ClientMetadata.load({**GOOD, "launch_url": url, "launch_uris": [url]}).launch_uris == (url,)
+
+
+def test_null_is_not_said() -> None:
+    """RFC 7592 §2.2: in an update it means that the member is to be forgotten."""
+    said = {**GOOD, "scope": None, "contacts": None, "jwks": None, "grant_types": None, "client_name#fr": None}
+    assert ClientMetadata.load(said) == ClientMetadata.load(GOOD)
+
+
 def test_members_that_are_not_a_clients_to_say_are_left_out() -> None:
     """RFC 7591 §2 (unknown members are ignored); security.md RG-07: no mass assignment; REQ-24."""
     more = {"client_id": "mine", "enabled": True, "skip_consent_in_ehr_launch": True, "fhir_servers": [], "trusted": 1}
@@ -171,6 +217,45 @@ def test_one_kid_may_name_keys_of_two_types() -> None:
         {"allowed_origins": ["*"]},
         {"allowed_origins": ["https://app.example/"]},
         {"contacts": ["a\x1b[0m"]},
+        {"client_name": "Growth\u00a0chart"},
+        {"client_name": "Growth  chart"},
+        {"client_name": "Growth chart "},
+        {"client_name": "\u3164"},
+        {"client_name": "Growth chart\u2800"},
+        {"client_name#fr": ""},
+        {"client_name#fr": "a\u200bb"},
+        {"client_name#": "x"},
+        {"client_name#french_": "x"},
+        {"client_name#fr#x": "x"},
+        {"client_name#fr": "x", "client_name#FR": "y"},
+        {f"client_name#x-{'a-' * 40}b": "x"},
+        {f"client_name#{letter}{other}": "x" for letter in "abcdefghijk" for other in "abcdefghij"},
+        {"logo_uri#fr": "javascript:alert(1)"},
+        {"software_id": 5},
+        {"launch_url": ["https://app.example/launch"]},
+        {"launch_url": "https://app.example/a", "launch_uris": ["https://app.example/b"]},
+        {"response_types": []},
+        {"response_types": ["code", "code"]},
+        {"id_token_signed_response_alg": "none"},
+        {"id_token_signed_response_alg": "ES384"},
+        {"id_token_encrypted_response_alg": "RSA-OAEP"},
+        {"userinfo_signed_response_alg": "RS256"},
+        {"userinfo_encrypted_response_enc": "A128GCM"},
+        {"request_object_signing_alg": "none"},
+        {"request_uris": ["https://app.example/request"]},
+        {"require_pushed_authorization_requests": True},
+        {"dpop_bound_access_tokens": True},
+        {"subject_type": "pairwise"},
+        {"sector_identifier_uri": "http://127.0.0.1/sector"},
+        {"initiate_login_uri": "http://app.example/login"},
+        {"default_max_age": -1},
+        {"default_max_age": "5"},
+        {"default_max_age": 10**9},
+        {"default_max_age": True},
+        {"require_auth_time": "yes"},
+        {"token_endpoint_auth_signing_alg": "ES384"},
+        {"token_endpoint_auth_signing_alg": "RS256", "token_endpoint_auth_method": "private_key_jwt"},
+        {"fhir_context_dialect": "1.0"},
     ],
 )
 def test_a_client_with_a_bad_member_is_refused(members: dict[str, Any]) -> None:
@@ -187,6 +272,17 @@ def test_everything_wrong_is_said_at_once() -> None:
         "error_description": "application_type: Must be one of: web, native.; "
         "client_name: Length must be between 1 and 255. must be visible characters",
     }
+
+
+def test_what_is_not_offered_is_refused_with_what_is() -> None:
+    """OpenID Connect Registration §3.3; oauth.md Part 25: never taken silently for something else."""
+    asked = {"id_token_encrypted_response_alg": "RSA-OAEP", "subject_type": "pairwise"}
+    with pytest.raises(InvalidClientMetadata) as refused:
+        ClientMetadata.load({**GOOD, **asked})
+    assert refused.value.description == (
+        "id_token_encrypted_response_alg: id_tokens are signed with RS256 and never encrypted;"
+        " subject_type: pairwise is not offered; public is"
+    )
 
 
 def test_a_misspelt_scope_is_refused_with_a_hint() -> None:

@@ -96,3 +96,12 @@ def test_a_code_of_the_app_is_nothing_without_the_key(shared: World, app: KeyApp
     reply = shared.transport.send("POST", f"{ISSUER}/token", {"Content-Type": FORM}, urlencode(form).encode())
     assert (reply.status, reply.json()["error"]) == (401, "invalid_client")
     assert app.redeem(code).status == 200
+
+
+def test_an_app_that_signs_with_one_algorithm_is_held_to_it(shared: World, app: KeyApp) -> None:
+    """OpenID Connect Registration §2 ``token_endpoint_auth_signing_alg``: a good key of its own does not help."""
+    for algorithm, status in (("RS384", 401), ("ES384", 200)):
+        with shared.services.db.write() as session:
+            registered = {"token_endpoint_auth_signing_alg": algorithm}
+            shared.services.clients.update(session, "keyed", registered, {})
+        assert app.revoke("nothing").status == status

@@ -238,3 +238,12 @@ def test_launch_type_is_granted_in_the_old_dialect_too(world: World) -> None:
     with world.services.db.read() as session:
         row = session.scalars(select(GrantRow)).one()
     assert {one["requested"]: one["reason"] for one in row.verdicts}["launch/task"] == "no_such_context"
+
+
+def test_an_app_may_say_itself_that_it_reads_smart_2_0(world: World) -> None:
+    """VER-10, REG-10: at registration, for all that it can lose is detail; each use is on the trail all the same."""
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "public", {"fhir_context_dialect": "2.0"}, {})
+    tokens = world.public.tokens(launch(world, patient="A", fhirContext=ITEMS), SCOPE)
+    assert without(tokens, ANSWER) == {"patient": "A", "fhirContext": ["ImagingStudy/123", "ImagingStudy/124"]}
+    assert uses(world) == ["fhirContext-as-strings"]
