@@ -49,6 +49,7 @@ from authz.launch.signed import SignedLaunches
 from authz.launch.store import Launches
 from authz.login.by_password import ByPassword
 from authz.login.password import Passwords
+from authz.login.second_factor import SecondFactor
 from authz.login.session import Sessions
 from authz.login.throttle import Throttle
 from authz.outbound import Outbound
@@ -104,6 +105,7 @@ class Services:
     clients: Clients
     users: Users
     passwords: Passwords
+    second_factor: SecondFactor
     ehr_sessions: EhrSessions
     launches: Launches
     codes: Codes
@@ -206,7 +208,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         interactions=interactions,
         next_page=NextPage(interactions, Picker(users, recent, searching), consenting),
     )
-    by_password = ByPassword(passwords, Throttle(backend, secrets, now), secrets, db, trail, now)
+    second_factor = SecondFactor(db, Box(secrets, "second factor"), settings.organization, now)
+    by_password = ByPassword(passwords, second_factor, Throttle(backend, secrets, now), secrets, db, trail, now)
     return Services(
         settings=settings,
         db=db,
@@ -224,6 +227,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         clients=clients,
         users=users,
         passwords=passwords,
+        second_factor=second_factor,
         ehr_sessions=ehr_sessions,
         launches=launches,
         codes=codes,

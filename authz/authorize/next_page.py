@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.authorize.outcome import ShowConsent, ShowEncounters, ShowLogin, ShowPatients
+from authz.authorize.outcome import ShowCode, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
 from authz.authorize.show import frame
 from authz.authorize.steps import Step
 
@@ -39,6 +39,8 @@ class NextPage:
         shown, app_name = frame(request, pending), request.client.client_name
         if step is Step.LOGIN:
             handle = self.interactions.show(pending, kept, handle)
+            if pending.half is not None:
+                return ShowCode(handle, shown, app_name)
             return ShowLogin(handle, shown, app_name, request.login_hint or "")
         if step is Step.SELECT_PATIENT:
             patients, picking = self.picker.patients(request, pending, situation, peer)

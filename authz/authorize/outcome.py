@@ -48,6 +48,19 @@ class ShowLogin:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowCode:
+    """The password was right; a code of the authenticator app, or a recovery code, is asked for."""
+
+    handle: str
+    frame: Frame
+    app_name: str
+    problem: str | None = None
+    new_binding: str | None = None
+    status: int = 200
+    retry_after: int | None = None  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class ShowWrongUser:
     """Somebody else than the launch's user signed in; the form leads back to the sign-in."""
 
@@ -104,4 +117,4 @@ class Done:
     frame: Frame
 
 
-Outcome = ShowLogin | ShowWrongUser | ShowPatients | ShowEncounters | ShowConsent | Continue | Done
+Outcome = ShowLogin | ShowCode | ShowWrongUser | ShowPatients | ShowEncounters | ShowConsent | Continue | Done

@@ -15,7 +15,7 @@ from authz.audit.event import Event
 from authz.authorize.flow import launch_id
 from authz.authorize.picking import Choice, Picking
 from authz.launch.launch import Launch
-from authz.login.method import SignIn
+from authz.login.method import HalfSignIn, SignIn
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Pending:
     launch: Launch | None = None  # of an EHR launch
     binding: str | None = None  # digest of the browser's cookie; None in an EHR launch
     sign_in: SignIn | None = None  # made within this interaction
+    half: HalfSignIn | None = None  # the password was right, the code is still to come
     patient: Choice | None = None  # chosen in this interaction
     encounter: str | None = None
     without_encounter: bool = False  # the person goes on without
@@ -99,12 +100,13 @@ def of_browser(pending: Pending | None, binding: str | None) -> Pending | None:
 
 
 def encode(pending: Pending) -> bytes:
-    sign_in = pending.sign_in
+    sign_in, half = pending.sign_in, pending.half
     members: dict[str, Any] = {
         "parameters": pending.parameters,
         "launch": pending.launch.as_dict() if pending.launch else None,
         "binding": pending.binding,
         "sign_in": asdict(sign_in) | {"auth_time": sign_in.auth_time.timestamp()} if sign_in else None,
+        "half": [half.sub, half.name, half.at.timestamp()] if half else None,
         "patient": asdict(pending.patient) if pending.patient else None,
         "encounter": pending.encounter,
         "without_encounter": pending.without_encounter,
@@ -121,11 +123,13 @@ def decode(stored: bytes) -> Pending:
     if sign_in is not None:
         auth_time = datetime.fromtimestamp(sign_in["auth_time"], UTC)
         sign_in = SignIn(sign_in["sub"], auth_time, tuple(sign_in["amr"]), sign_in["acr"])
+    half = members.get("half")
     return Pending(
         parameters=members["parameters"],
         launch=Launch.from_dict(launch) if launch is not None else None,
         binding=members["binding"],
         sign_in=sign_in,
+        half=HalfSignIn(half[0], half[1], datetime.fromtimestamp(half[2], UTC)) if half else None,
         patient=Choice.from_dict(members["patient"]) if members["patient"] is not None else None,
         encounter=members["encounter"],
         without_encounter=members["without_encounter"],

@@ -1,4 +1,4 @@
-"""The sign-in page within an interaction: name and password, the launch's user or somebody else."""
+"""The sign-in within an interaction: name and password, a code, the launch's user or somebody else."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import EventName
 from authz.audit.support_code import new_support_code
-from authz.authorize.outcome import Continue, ShowLogin, ShowWrongUser
+from authz.authorize.outcome import Continue, ShowCode, ShowLogin, ShowWrongUser
 from authz.authorize.show import frame
 from authz.errors import TooManyRequests
-from authz.login.by_password import Attempt
+from authz.login.by_password import Attempt, CodeAttempt
+from authz.login.method import HalfSignIn
 
 if TYPE_CHECKING:
     from authz.authorize.front import FrontChannel
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.login.by_password import ByPassword
+    from authz.login.method import SignIn
     from authz.login.session import Sessions
     from authz.tokens.sign_out import SignOut
 
 WRONG = "The user name or the password is not right."
+WRONG_CODE = "The code is not right, or it was used before. Wait for the next one."
+TOO_LATE = "That took too long. Sign in again."
 TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
 
 
@@ -58,6 +62,34 @@ class SigningIn:
             )
         if sign_in is None:
             return ShowLogin(self.front.interactions.keep(pending), problem=WRONG, status=401, **shown)
+        if isinstance(sign_in, HalfSignIn):
+            return self.front.go_on(request, replace(pending, half=sign_in), browser)
+        return self.entered(request, pending, sign_in, attempt.name, browser)
+
+    def finish(self, handle: str, code: str, browser: BrowserFacts) -> Outcome:
+        """The code after the password."""
+        pending = self.front.take(handle, browser)
+        return self.front.guarded(pending, browser, lambda request: self.finished(request, pending, code, browser))
+
+    def finished(self, request: AuthorizationRequest, pending: Pending, code: str, browser: BrowserFacts) -> Outcome:
+        half, shown, app_name = pending.half, frame(request, pending), request.client.client_name
+        if half is None or not self.by_password.is_current(half):
+            handle = self.front.interactions.keep(replace(pending, half=None))
+            return ShowLogin(handle, shown, app_name, half.name if half else "", TOO_LATE, status=401)
+        try:
+            attempt = CodeAttempt(half, code, browser.peer, browser.device, pending.launch_id)
+            sign_in = self.by_password.finish(attempt)
+        except TooManyRequests as error:
+            handle = self.front.interactions.keep(pending)
+            return ShowCode(handle, shown, app_name, TOO_MANY, status=error.status, retry_after=error.retry_after)
+        if sign_in is None:
+            return ShowCode(self.front.interactions.keep(pending), shown, app_name, WRONG_CODE, status=401)
+        return self.entered(request, replace(pending, half=None), sign_in, half.name, browser)
+
+    def entered(
+        self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, name: str, browser: BrowserFacts
+    ) -> Outcome:
+        """Signed in: on with the launch if it is its user, else with a session of this browser."""
         if pending.launch is not None:
             if sign_in.sub != pending.launch.user_sub:
                 return self.wrong_user(request, pending, sign_in.sub, browser)
@@ -65,7 +97,7 @@ class SigningIn:
         self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
         cookie, _session = self.sessions.begin(sign_in, browser.session)
         handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))
-        return Continue(handle, cookie, self.by_password.throttle.device_mark(attempt.name))
+        return Continue(handle, cookie, self.by_password.throttle.device_mark(name))
 
     def wrong_user(
         self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts
@@ -88,5 +120,5 @@ class SigningIn:
 
     def again(self, handle: str, browser: BrowserFacts) -> Outcome:
         """From "not you?" back to the sign-in."""
-        pending = self.front.take(handle, browser)
+        pending = replace(self.front.take(handle, browser), half=None)
         return self.front.guarded(pending, browser, lambda request: self.front.proceed(request, pending, browser))

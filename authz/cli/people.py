@@ -54,5 +54,7 @@ def as_record(made: Services, sub: str) -> dict[str, Any]:
             for item in made.users.representations(sub, name)
         ],
         "has_password": found.has_password,
+        "has_second_factor": made.second_factor.is_on(sub),
+        "role": found.role,
         "enabled": found.enabled,
     }

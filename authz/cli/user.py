@@ -9,7 +9,9 @@ from authz.cli.context import first_line, record, services, the_fhir_server
 from authz.cli.output import json_option, show, show_list
 from authz.cli.people import as_record, fhir_server_option, reference_at, the_user
 from authz.cli.representation import represent, stop_representing
+from authz.cli.user_totp import totp
 from authz.consent.withdraw import withdraw_all
+from authz.users.user import ADMINISTRATOR
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
 COLUMNS = ("sub", "name", "display_name", "fhirUser", "enabled")
 
 password_option = click.option("--password-stdin", is_flag=True, help="Read the password from stdin.")
+
+role_option = click.option(
+    "--role",
+    type=click.Choice([ADMINISTRATOR, "none"]),
+    help="An administrator decides about apps at /admin, with a second factor (authz user totp).",
+)
 
 
 @click.group()
@@ -29,9 +37,12 @@ def user() -> None:
 @click.option("--display-name", default="", help="As apps and people read it; default: the name.")
 @click.option("--fhir-user", default="", help="Which FHIR resource this person is, such as Practitioner/prac-1.")
 @fhir_server_option
+@role_option
 @password_option
 @json_option
-def add(name: str, display_name: str, fhir_user: str, fhir_server: str | None, *, password_stdin: bool) -> None:
+def add(
+    name: str, display_name: str, fhir_user: str, fhir_server: str | None, role: str | None, *, password_stdin: bool
+) -> None:
     """Add a person; without a password they come by a launch only."""
     password = first_line() if password_stdin else None
     with services() as made:
@@ -40,6 +51,8 @@ def add(name: str, display_name: str, fhir_user: str, fhir_server: str | None, *
             added = made.users.add(session, name, display_name)
             if server is not None:
                 made.users.link(session, added.sub, server.name, reference_at(server, fhir_user))
+            if role is not None:
+                made.users.set_role(session, added.sub, as_role(role))
             if password is not None:
                 made.passwords.set_password(session, added.sub, password)
             record(made, session, EventName.USER_CREATED, "added", sub=added.sub)
@@ -70,17 +83,20 @@ def show_(name: str) -> None:
     "--fhir-user", default="", help="Which FHIR resource this person is; what they granted as another is revoked."
 )
 @fhir_server_option
+@role_option
 @json_option
-def update(name: str, display_name: str | None, fhir_user: str, fhir_server: str | None) -> None:
+def update(name: str, display_name: str | None, fhir_user: str, fhir_server: str | None, role: str | None) -> None:
     """Change what is given."""
     with services() as made:
         sub = the_user(made, name).sub
         server = the_fhir_server(made, fhir_server) if fhir_user else None
-        changed = {"display_name": display_name, "fhir_user": fhir_user or None}
+        changed = {"display_name": display_name, "fhir_user": fhir_user or None, "role": role}
 
         def change(session: Session) -> None:
             if display_name is not None:
                 made.users.rename(session, sub, display_name)
+            if role is not None:
+                made.users.set_role(session, sub, as_role(role))
             if server is not None:
                 made.users.link(session, sub, server.name, reference_at(server, fhir_user))
             detail = {"changed": [member for member, value in changed.items() if value is not None]}
@@ -158,5 +174,10 @@ def set_password(name: str, *, password_stdin: bool) -> None:
         show(as_record(made, sub) | {"revoked_grants": revoked})
 
 
+def as_role(word: str) -> str | None:
+    return None if word == "none" else word
+
+
 user.add_command(represent)
 user.add_command(stop_representing)
+user.add_command(totp)

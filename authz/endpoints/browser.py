@@ -8,6 +8,7 @@ from authz.authorize.outcome import (
     BrowserFacts,
     Continue,
     Done,
+    ShowCode,
     ShowConsent,
     ShowEncounters,
     ShowLogin,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from authz.authorize.outcome import Frame, Outcome
 
 TEMPLATES: dict[type[Outcome], str] = {
+    ShowLogin: "login.html",
+    ShowCode: "login_code.html",
     ShowPatients: "select_patient.html",
     ShowEncounters: "select_encounter.html",
     ShowConsent: "consent.html",
@@ -50,8 +53,8 @@ def show(outcome: Outcome) -> Response:
             return response
         case ShowWrongUser():
             return framed("wrong_user.html", outcome, outcome.frame, status=403)
-        case ShowLogin():
-            response = framed("login.html", outcome, outcome.frame, status=outcome.status)
+        case ShowLogin() | ShowCode():
+            response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame, status=outcome.status)
             response.headers.update(retry_after(outcome))
         case ShowPatients() | ShowEncounters() | ShowConsent():
             response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame)
@@ -84,7 +87,7 @@ def look(frame: Frame) -> dict[str, Any]:
     }
 
 
-def retry_after(shown: ShowLogin) -> dict[str, str]:
+def retry_after(shown: ShowLogin | ShowCode) -> dict[str, str]:
     return {} if shown.retry_after is None else {"Retry-After": str(shown.retry_after)}
 
 

@@ -1,4 +1,4 @@
-"""``POST /login``: name and password of the sign-in page."""
+"""``POST /login``: name and password of the sign-in page, and the code where one is asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ bp = Blueprint("login", __name__)
 
 @bp.post("/login")
 def sign_in() -> ResponseReturnValue:
-    """Sign in, go back to the sign-in after "not you?", or cancel."""
+    """Sign in, in one step or two, go back to the sign-in after "not you?", or cancel."""
     sent = form(http_request())
     signing_in, handle = services().signing_in, sent.get("interaction", "")
     match sent.get("action"):
@@ -26,5 +26,7 @@ def sign_in() -> ResponseReturnValue:
             return show(services().authorization.cancel(handle, browser()))
         case "again":
             return show(signing_in.again(handle, browser()))
+        case "code":
+            return show(signing_in.finish(handle, sent.get("code", ""), browser()))
         case _:
             return show(signing_in.sign_in(handle, sent.get("username", ""), sent.get("password", ""), browser()))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 PASSWORD = "pwd"  # noqa: S105  a name of RFC 8176, not a password
+ONE_TIME_CODE = "otp"
 EHR = "ehr"  # ours: the EHR vouches for its user (decision 19)
 
 
@@ -20,3 +21,12 @@ class SignIn:
     auth_time: datetime  # of the proof itself, not of this request (OpenID Connect Core §2)
     amr: tuple[str, ...]  # RFC 8176
     acr: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HalfSignIn:
+    """Somebody whose password was right, and who has still to give a code; it opens nothing."""
+
+    sub: str
+    name: str  # as they typed it
+    at: datetime

@@ -1,16 +1,11 @@
-"""How often one may try a password (security.md LC-02, LC-03, RL-02, RL-05, RL-06)."""
+"""How often one may try a password or a code (security.md LC-02, LC-03, RL-02, RL-05, RL-06)."""
 
 from __future__ import annotations
 
 import secrets as random
-import threading
-from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 from typing import TYPE_CHECKING
 
-from authz.errors import TooManyRequests
-from authz.storage.records import digest
-from authz.storage.short_lived import StoreUnavailable
+from authz.storage.limiter import Limit, Limiter, network
 from authz.users.user import login_name
 
 if TYPE_CHECKING:
@@ -21,36 +16,29 @@ if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
 
 KNOWN_DEVICE = "known device"  # purpose of the key
-MOST_LOCAL_COUNTERS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """At most ``tries`` within ``seconds`` after the first."""
-
-    name: str
-    tries: int
-    seconds: int
-
+TOO_MANY = "too many attempts to sign in; wait a few minutes and try again"
 
 # A hospital is often one address, so that one is generous; a success counts too, for a counter must not be resettable.
 ACCOUNT = Limit("account", 10, 600)
 DEVICE = Limit("device", 10, 600)
 ADDRESS = Limit("address", 100, 600)
 EVERYBODY = Limit("everybody", 600, 60)
+# Three of a million codes are good at any time: who knows the password has one chance in 7 000 a day.
+CODES = Limit("codes", 5, 600)
+CODES_A_DAY = Limit("codes a day", 50, 86_400)
+RECOVERY_CODES = Limit("recovery codes", 10, 600)
 
 
 class Throttle:
-    """Counts tries to sign in, whatever comes of them, for all processes together.
+    """Counts tries to sign in.
 
     A browser that has signed in to the account before is counted by itself, so that somebody who uses up an account's
-    tries does not lock its owner out. While the store is away each process counts for itself: never without a limit.
+    tries does not lock its owner out; and recovery codes, which nobody can guess, are counted apart from the others.
     """
 
     def __init__(self, backend: Backend, secrets: Secrets, now: Callable[[], datetime]) -> None:
-        self.backend = backend
+        self.limiter = Limiter(backend, now)
         self.secrets = secrets
-        self.local = LocalCounters(now)
 
     def admit(self, name: str, address: str | None, device: str | None) -> None:
         """Count a try and raise TooManyRequests if it is one too many.
@@ -64,14 +52,14 @@ class Throttle:
         self.check(EVERYBODY, "")
         self.check(ACCOUNT, account(name))
 
+    def admit_code(self, name: str, device: str | None, *, is_recovery: bool) -> None:
+        """Count a code after the right password. Raises TooManyRequests."""
+        whose = device if device is not None and self.knows(device, name) else account(name)
+        for limit in (RECOVERY_CODES,) if is_recovery else (CODES, CODES_A_DAY):
+            self.check(limit, whose)
+
     def check(self, limit: Limit, whose: str) -> None:
-        key = f"throttle:{limit.name}:{digest(whose)}"
-        try:
-            count = self.backend.count(key, limit.seconds)
-        except StoreUnavailable:
-            count = self.local.count(key, limit.seconds)
-        if count > limit.tries:
-            raise TooManyRequests("too many attempts to sign in; wait a few minutes and try again", limit.seconds)
+        self.limiter.check(limit, whose, TOO_MANY)
 
     def device_mark(self, name: str) -> str:
         """What a browser keeps to be known for this account again; it signs nobody in."""
@@ -83,37 +71,6 @@ class Throttle:
         return self.secrets.matches(KNOWN_DEVICE, f"{nonce} {account(name)}", mac)
 
 
-class LocalCounters:
-    """The counters of this process alone; when there are too many the oldest windows are forgotten."""
-
-    def __init__(self, now: Callable[[], datetime]) -> None:
-        self.now = now
-        self.lock = threading.Lock()
-        self.counts: dict[str, tuple[int, float]] = {}
-
-    def count(self, key: str, window_seconds: int) -> int:
-        moment = self.now().timestamp()
-        with self.lock:
-            count, end = self.counts.pop(key, (0, 0.0))
-            if end <= moment:
-                count, end = 0, moment + window_seconds
-                self.forget_oldest()
-            self.counts[key] = (count + 1, end)
-            return count + 1
-
-    def forget_oldest(self) -> None:
-        while len(self.counts) >= MOST_LOCAL_COUNTERS:
-            del self.counts[next(iter(self.counts))]
-
-
 def account(name: str) -> str:
     """One counter for all spellings of a login name, also for one that nobody can have."""
     return login_name(name) or name
-
-
-def network(address: str | None) -> str:
-    """Who is counted as one: an IPv4 address, or the /64 that one IPv6 user has for themselves."""
-    if address is None:
-        return "unknown"
-    parsed = ip_address(address)
-    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else address

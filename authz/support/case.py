@@ -12,7 +12,7 @@ from authz.audit.event import EventName
 from authz.audit.model import AuditEventRow
 from authz.audit.support_code import GOOD_FOR, read_support_code
 from authz.errors import TooManyRequests, printable
-from authz.login.throttle import network
+from authz.storage.limiter import network
 from authz.storage.records import digest
 from authz.support.explanations import Explanation, of_refusal, of_scope
 

@@ -21,6 +21,7 @@ class UserRow(Base):
     is_sandbox: Mapped[bool] = mapped_column(Boolean, server_default=false())  # a test account: nobody real
     sessions_valid_from: Mapped[datetime] = mapped_column(UtcDateTime)  # sign-ins before this count no more
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    role: Mapped[str | None] = mapped_column(String(32))  # at this server itself: "administrator"
 
 
 class FhirIdentityRow(Base):

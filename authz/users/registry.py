@@ -109,6 +109,11 @@ class Users:
         row.display_name = display_name(display)
         return from_row(row)
 
+    def set_role(self, session: Session, sub: str, role: str | None) -> User:
+        row = self.row(session, sub)
+        row.role = role
+        return from_row(row)
+
     def link(self, session: Session, sub: str, fhir_server: str, reference: str) -> None:
         """Say which resource the person is at a FHIR server. Raises AlreadyExists if somebody else is that."""
         mine = (FhirIdentityRow.sub == sub) & (FhirIdentityRow.fhir_server == fhir_server)

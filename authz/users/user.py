@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from authz.users.model import UserRow
 
 MAX_NAME = 255
+ADMINISTRATOR = "administrator"  # may decide about apps on this server's own pages
 INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
 
@@ -26,6 +27,11 @@ class User:
     sessions_valid_from: datetime  # sign-ins before this count no more
     has_password: bool
     is_sandbox: bool = False  # a test account: nobody real, and may use apps that are not approved
+    role: str | None = None  # at this server itself
+
+    @property
+    def is_administrator(self) -> bool:
+        return self.role == ADMINISTRATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ def from_row(row: UserRow) -> User:
         sessions_valid_from=row.sessions_valid_from,
         has_password=row.password_hash is not None,
         is_sandbox=row.is_sandbox,
+        role=row.role,
     )
 
 

@@ -26,6 +26,8 @@ def test_a_person_is_added_with_what_they_are_at_the_fhir_server(hospital: Cli) 
         "fhir_users": {"main": URL},
         "represents": [],
         "has_password": True,
+        "has_second_factor": False,
+        "role": None,
         "enabled": True,
     }
     assert hospital("user", "show", "CLINICIAN") == added == hospital("user", "show", added["sub"])
@@ -92,3 +94,40 @@ def test_a_bad_person_is_refused_and_not_kept(hospital: Cli) -> None:
     assert taken["error"] == "already_exists"
     for command in ("show", "update", "disable", "enable", "remove"):
         assert hospital.refused("user", command, "unknown")["error"] == "not_found"
+
+
+def test_an_administrator_is_made_and_unmade(hospital: Cli) -> None:
+    """Issue 4: the role is for people with a second factor, which is another command."""
+    added = hospital("user", "add", "ada", "--role", "administrator", "--password-stdin", stdin="a good password\n")
+    assert (added["role"], added["has_second_factor"]) == ("administrator", False)
+    assert hospital("user", "update", "ada", "--display-name", "Ada")["role"] == "administrator"
+    assert hospital("user", "update", "ada", "--role", "none")["role"] is None
+    assert hospital("user", "update", "ada", "--role", "administrator")["role"] == "administrator"
+    assert hospital.refused("user", "add", "bob", "--role", "king")["error"] == "invalid_command"
+    last = hospital("audit", "search", "--event", "user.changed")[-1]
+    assert (last["sub"], last["reason"], last["detail"]["changed"]) == (added["sub"], "updated", ["role"])
+
+
+def test_a_second_factor_is_shown_once_and_removed(hospital: Cli) -> None:
+    """RFC 6238; what is shown is nowhere else, not on the audit trail either."""
+    person = clinician(hospital)
+    shown = hospital("user", "totp", "clinician")
+    assert set(shown) == {"sub", "name", "otpauth_uri", "recovery_codes"}
+    assert shown["otpauth_uri"].startswith("otpauth://totp/")
+    assert len(shown["recovery_codes"]) == 10
+    assert hospital("user", "show", "clinician") == {**person, "has_second_factor": True}
+    removed = {"sub": person["sub"], "name": "clinician", "removed": True}
+    assert hospital("user", "totp", "clinician", "--remove") == removed
+    assert hospital("user", "totp", "clinician", "--remove") == {**removed, "removed": False}
+    assert hospital("user", "show", "clinician") == person
+    changes = [event["reason"] for event in hospital("audit", "search", "--event", "user.changed")]
+    assert changes == ["second_factor_set", "second_factor_removed"]
+    assert shown["recovery_codes"][0] not in str(hospital("audit", "search"))
+
+
+def test_whoever_has_no_password_gets_no_second_factor(hospital: Cli) -> None:
+    hospital("user", "add", "launched")
+    assert hospital.refused("user", "totp", "launched") == {
+        "error": "invalid_value",
+        "error_description": "launched: has no password, so no second factor is asked for",
+    }

@@ -10,11 +10,13 @@ from sqlalchemy import select
 from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
 from authz.errors import AccessDenied, TooManyRequests
+from authz.keyring.box import Box
 from authz.launch.context import LaunchContext
 from authz.launch.launch import Launch
 from authz.login.by_password import Attempt, ByPassword
 from authz.login.ehr import vouched
 from authz.login.method import SignIn
+from authz.login.second_factor import SecondFactor
 from authz.login.throttle import ACCOUNT, Throttle
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ def by_password(made: Registries, backend: Backend) -> ByPassword:
         user = made.users.add(session, "alice")
         made.passwords.set_password(session, user.sub, "correct horse")
     throttle = Throttle(backend, made.secrets, made.clock)
-    return ByPassword(made.passwords, throttle, made.secrets, made.db, made.trail, made.clock)
+    second_factor = SecondFactor(made.db, Box(made.secrets, "second factor"), "Test Hospital", made.clock)
+    return ByPassword(made.passwords, second_factor, throttle, made.secrets, made.db, made.trail, made.clock)
 
 
 def trail(made: Registries) -> list[AuditEventRow]:

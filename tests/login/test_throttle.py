@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authz.errors import TooManyRequests
-from authz.login import throttle as module
-from authz.login.throttle import ACCOUNT, ADDRESS, DEVICE, EVERYBODY, LocalCounters, Throttle, network
+from authz.login.throttle import ACCOUNT, ADDRESS, CODES, CODES_A_DAY, DEVICE, EVERYBODY, RECOVERY_CODES, Throttle
 from authz.storage.short_lived import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -89,12 +88,6 @@ def test_all_addresses_together_have_a_limit(throttle: Throttle) -> None:
     throttle.admit("alice", HERE, mark)
 
 
-def test_one_ipv6_subscriber_is_one_address() -> None:
-    assert network("2001:db8::1") == network("2001:db8::ffff:1")
-    assert network("2001:db8::1") != network("2001:db8:0:1::1")
-    assert network(None) == "unknown"
-
-
 def test_without_the_store_each_process_counts_for_itself(
     made: Registries, throttle: Throttle, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,10 +104,34 @@ def test_without_the_store_each_process_counts_for_itself(
     throttle.admit("alice", HERE, None)
 
 
-def test_the_counters_of_a_process_do_not_grow_without_end(made: Registries, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_LOCAL_COUNTERS", 3)
-    counters = LocalCounters(made.clock)
-    for key in "abcd":
-        assert counters.count(key, 60) == 1
-    assert list(counters.counts) == ["b", "c", "d"]
-    assert counters.count("d", 60) == 2
+def use_up_codes(throttle: Throttle, device: str | None = None) -> None:
+    for _ in range(CODES.tries):
+        throttle.admit_code("alice", device, is_recovery=False)
+    with pytest.raises(TooManyRequests):
+        throttle.admit_code("alice", device, is_recovery=False)
+
+
+def test_few_codes_may_be_tried_after_the_password(made: Registries, throttle: Throttle) -> None:
+    """security.md RL-02: three of a million codes are good at any time, so that a day allows fifty tries in all."""
+    tried = CODES.tries
+    use_up_codes(throttle)
+    while tried < CODES_A_DAY.tries:
+        made.clock.move(seconds=CODES.seconds + 1)
+        use_up_codes(throttle)
+        tried += CODES.tries
+    made.clock.move(seconds=CODES.seconds + 1)
+    with pytest.raises(TooManyRequests):
+        throttle.admit_code("alice", None, is_recovery=False)
+    made.clock.move(seconds=CODES_A_DAY.seconds)
+    throttle.admit_code("alice", None, is_recovery=False)
+
+
+def test_whoever_uses_up_the_codes_locks_nobody_out(throttle: Throttle) -> None:
+    """security.md RL-06: a browser that signed in before, and a recovery code, still work."""
+    use_up_codes(throttle)
+    throttle.admit_code("ALICE", throttle.device_mark("alice"), is_recovery=False)
+    for _ in range(RECOVERY_CODES.tries):
+        throttle.admit_code("alice", None, is_recovery=True)
+    with pytest.raises(TooManyRequests):
+        throttle.admit_code("alice", None, is_recovery=True)
+    use_up_codes(throttle, throttle.device_mark("alice"))

@@ -1,0 +1,90 @@
+"""How often something may be tried (security.md RL-02, RL-03, RL-05, decision 27)."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from authz.errors import TooManyRequests
+from authz.storage.records import digest
+from authz.storage.short_lived import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from authz.storage.short_lived import Backend
+
+MOST_LOCAL_COUNTERS = 10_000
+NEIGHBOURHOOD = {4: 24, 6: 48}  # bits: what one subscriber can usually move about in
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``tries`` within ``seconds`` after the first."""
+
+    name: str
+    tries: int
+    seconds: int
+
+
+class Limiter:
+    """Counts tries, whatever comes of them, for all processes together.
+
+    While the store is away each process counts for itself: never without a limit.
+    """
+
+    def __init__(self, backend: Backend, now: Callable[[], datetime]) -> None:
+        self.backend = backend
+        self.local = LocalCounters(now)
+
+    def check(self, limit: Limit, whose: str, words: str) -> None:
+        """Count a try and raise TooManyRequests, with these words, if it is one too many."""
+        key = f"throttle:{limit.name}:{digest(whose)}"
+        try:
+            count = self.backend.count(key, limit.seconds)
+        except StoreUnavailable:
+            count = self.local.count(key, limit.seconds)
+        if count > limit.tries:
+            raise TooManyRequests(words, limit.seconds)
+
+
+class LocalCounters:
+    """The counters of this process alone; when there are too many the oldest windows are forgotten."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.lock = threading.Lock()
+        self.counts: dict[str, tuple[int, float]] = {}
+
+    def count(self, key: str, window_seconds: int) -> int:
+        moment = self.now().timestamp()
+        with self.lock:
+            count, end = self.counts.pop(key, (0, 0.0))
+            if end <= moment:
+                count, end = 0, moment + window_seconds
+                self.forget_oldest()
+            self.counts[key] = (count + 1, end)
+            return count + 1
+
+    def forget_oldest(self) -> None:
+        while len(self.counts) >= MOST_LOCAL_COUNTERS:
+            del self.counts[next(iter(self.counts))]
+
+
+def network(address: str | None) -> str:
+    """Who is counted as one: an IPv4 address, or the /64 that one IPv6 user has for themselves."""
+    if address is None:
+        return "unknown"
+    parsed = ip_address(address)
+    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else address
+
+
+def neighbourhood(address: str | None) -> str:
+    """The /24 or /48 around an address: one who rents a few addresses is counted as one as well."""
+    if address is None:
+        return "unknown"
+    parsed = ip_address(address)
+    return str(ip_network((parsed, NEIGHBOURHOOD[parsed.version]), strict=False))
