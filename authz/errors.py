@@ -79,9 +79,10 @@ class TooManyRequests(InvalidRequest):
     code = "temporarily_unavailable"
     status = 429
 
-    def __init__(self, description: str, retry_after: int) -> None:
+    def __init__(self, description: str, retry_after: int, *, is_first: bool = True) -> None:
         super().__init__(description)
         self.retry_after = retry_after
+        self.is_first = is_first  # False: the same was refused before within the window
 
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after)}

@@ -247,5 +247,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         self_tests=SelfTests(backend),
         choosing=Choosing(authorization),
         signing_in=SigningIn(authorization, sessions, by_password, sign_out),
-        registration=registration.build(settings, now),
+        registration=registration.build(settings, backend, trail, now),
     )

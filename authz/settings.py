@@ -110,6 +110,12 @@ class Settings:
     registration_hold_seconds: int = 172800
     """How long a patient-facing app that registered itself waits for its approval (48 hours); 0 = not at all."""
 
+    registrations_per_hour: int = 30
+    """Registrations that one address may send in an hour; its network (/24, /48) may send four times as many."""
+
+    unapproved_apps: int = 1000
+    """Most apps that registered themselves at one FHIR server, without anybody's word, and are not approved."""
+
     jwks_max_age_seconds: int = 300
     """``Cache-Control: max-age`` of the key set; a next key is published at least this long before it signs."""
 
@@ -228,6 +234,11 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         f"{f.name}: must be greater than zero"
         for f in fields(settings)
         if f.name.endswith("_seconds") and f.name not in MAY_BE_ZERO and getattr(settings, f.name) <= 0
+    ]
+    problems += [
+        f"{name}: must be greater than zero"
+        for name in ("registrations_per_hour", "unapproved_apps")
+        if getattr(settings, name) <= 0
     ]
     if settings.registration_hold_seconds < 0:
         problems.append("registration_hold_seconds: must not be less than zero")

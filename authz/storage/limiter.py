@@ -48,7 +48,7 @@ class Limiter:
         except StoreUnavailable:
             count = self.local.count(key, limit.seconds)
         if count > limit.tries:
-            raise TooManyRequests(words, limit.seconds)
+            raise TooManyRequests(words, limit.seconds, is_first=count == limit.tries + 1)
 
 
 class LocalCounters:
