@@ -32,6 +32,7 @@ from authz.endpoints import (
     support,
     token,
     userinfo,
+    web_messaging,
 )
 from authz.endpoints.cors import Cors
 from authz.endpoints.current import http_request, services
@@ -68,6 +69,7 @@ PARTS = (
     support,
     token,
     userinfo,
+    web_messaging,
 )
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0

@@ -19,8 +19,9 @@ QUIET = (
     "werkzeug",
 )  # their lower levels print tokens, rows and URLs
 NAMES = (
-    "access_token|assertion|authorization|client_assertion|client_secret|code|code_verifier|cookie|id_token_hint"
-    "|id_token|interaction|launch|login_hint|password|refresh_token|secret|state|token|username"
+    "access_token|assertion|authorization|client_assertion|client_secret|code|code_verifier|cookie|ehr_session|handle"
+    "|id_token_hint|id_token|interaction|launch|login_hint|messagingHandle|password|refresh_token|secret"
+    "|smart_web_messaging_handle|state|token|username"
 )
 SECRETS = (
     (re.compile(r"\b(bearer|basic)\s+[^\s,;\"']+", re.IGNORECASE), r"\1 [redacted]"),

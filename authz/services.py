@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,8 @@ from authz.fhir_servers.registry import Ehrs, FhirServers
 from authz.fhir_servers.search import FhirSearch
 from authz.fhir_servers.style import Styles
 from authz.grants.base import GrantServices
-from authz.grants.caller import Callers
+from authz.grants.caller import HANDLE_SCOPE, INTROSPECT_SCOPE, Callers
+from authz.grants.registered import EhrCredentials, FhirServerCredentials
 from authz.grants.server import TokenServer
 from authz.keyring.box import Box
 from authz.keyring.launch_keys import LaunchKeys
@@ -43,8 +43,9 @@ from authz.keyring.secrets import Secrets
 from authz.keyring.signing import Keyring
 from authz.launch.admission import Admission
 from authz.launch.direct import DirectWrites
-from authz.launch.directory import Directory
+from authz.launch.directory import LAUNCH_SCOPE, Directory
 from authz.launch.ehr_session import EhrSessions
+from authz.launch.own import OwnLaunches
 from authz.launch.signed import SignedLaunches
 from authz.launch.store import Launches
 from authz.login.by_password import ByPassword
@@ -61,11 +62,15 @@ from authz.storage.sqlite import SQLiteBackend
 from authz.support.case import Cases
 from authz.support.self_test import SelfTests
 from authz.tokens.code import Codes
+from authz.tokens.handle_check import HandleCheck
+from authz.tokens.handle_revocation import HandleRevocation
+from authz.tokens.handles import Handles
 from authz.tokens.hot import HotAnswers
 from authz.tokens.id_token import IdTokens
 from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
+from authz.tokens.launched import Launched
 from authz.tokens.logout_notices import LogoutNotices
 from authz.tokens.own import OwnTokens
 from authz.tokens.refresh import RefreshTokens
@@ -114,6 +119,11 @@ class Services:
     introspection: Introspection
     last_seen: LastSeen
     callers: Callers
+    handle_callers: Callers
+    ehr_callers: Callers
+    handle_check: HandleCheck
+    handle_revocation: HandleRevocation
+    launched: Launched
     gateway: Gateway
     token_server: TokenServer
     discovery: Discovery
@@ -173,7 +183,10 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     revocation = Revocation(db, now, hot, trail)
     last_seen = LastSeen(backend, now)
     refresh_tokens = RefreshTokens(settings, now, ehr_sessions)
-    introspection = Introspection(db, AccessTokens(now), refresh_tokens, hot, last_seen, ScanAlarm(trail))
+    alarm = ScanAlarm(trail)
+    introspection = Introspection(db, AccessTokens(now), refresh_tokens, hot, last_seen, alarm)
+    box = Box(secrets, "messaging handle")
+    handles = Handles(settings, now, box, hot, trail)
     grants = GrantServices(
         settings=settings,
         db=db,
@@ -183,13 +196,15 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         fhir_servers=fhir_servers,
         codes=codes,
         refresh_tokens=refresh_tokens,
-        issuer=Issuer(settings, now, IdTokens(settings, keyring), trail),
+        handles=handles,
+        issuer=Issuer(settings, now, IdTokens(settings, keyring), handles, trail),
         hot=hot,
         revocation=revocation,
         trail=trail,
         policy=Policy(users, fhir_servers, rights),
     )
     token_server = TokenServer(grants)
+    by_ehr = EhrCredentials(ehrs, settings, db, now)
     passwords = Passwords(users, db, now)
     sessions = Sessions(db, backend, users, now, settings.session_seconds)
     notices = LogoutNotices(db, now, settings.issuer, keyring, outbound, trail)
@@ -204,7 +219,9 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
         launches=launches,
         judge=Judge(users, sessions, rights, consents, now),
-        responder=Responder(db, launches, ehr_sessions, consents, codes, sessions, trail, recent, settings.issuer),
+        responder=Responder(
+            db, launches, ehr_sessions, consents, codes, handles, sessions, trail, recent, settings.issuer
+        ),
         interactions=interactions,
         next_page=NextPage(interactions, Picker(users, recent, searching), consenting),
     )
@@ -235,7 +252,14 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         revocation=revocation,
         introspection=introspection,
         last_seen=last_seen,
-        callers=Callers(fhir_servers, introspection, partial(token_server.authenticate, path="/introspect")),
+        callers=Callers(
+            INTROSPECT_SCOPE, FhirServerCredentials(fhir_servers), introspection, token_server.authenticate
+        ),
+        handle_callers=Callers(HANDLE_SCOPE, by_ehr, introspection, token_server.authenticate),
+        ehr_callers=Callers(LAUNCH_SCOPE, by_ehr, introspection, token_server.authenticate),
+        handle_check=HandleCheck(db, now, settings.issuer, box, hot, alarm),
+        handle_revocation=HandleRevocation(db, now, revocation, trail),
+        launched=Launched(OwnLaunches(launches), handles),
         gateway=Gateway(introspection, fhir_servers, Upstream(outbound), UserReach(users, clients, rights), trail),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),

@@ -98,6 +98,9 @@ class Settings:
     offline_total_seconds: int = 31536000
     """Longest life of an ``offline_access`` authorization (365 days)."""
 
+    web_messaging_handle_max_seconds: int = 43200
+    """Longest life of a SMART Web Messaging handle; it ends with the session and the grant before (12 h)."""
+
     refresh_grace_seconds: int = 10
     """How long a refresh token that was just used may be repeated once, for an answer that got lost."""
 

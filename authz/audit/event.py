@@ -34,6 +34,8 @@ class EventName(StrEnum):
     TOKEN_REVOKED = "token.revoked"
     REFRESH_REPLAYED = "refresh.replayed"
     GRANT_REVOKED = "grant.revoked"
+    HANDLE_ISSUED = "handle.issued"  # for SMART Web Messaging
+    HANDLE_REVOKED = "handle.revoked"  # by the EHR; else it goes with its grant
     INTROSPECTION_REFUSED = "introspection.refused"
     FHIR_REFUSED = "fhir.refused"  # a request to a FHIR server, by the enforcement in front of it
     CALLER_REFUSED = "caller.refused"

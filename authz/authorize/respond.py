@@ -13,6 +13,7 @@ from authz.errors import AccessDenied, InvalidRequest
 from authz.launch.resolve import UNUSABLE
 from authz.scopes import Reason
 from authz.storage.records import digest
+from authz.tokens.handles import Window
 from authz.tokens.store import NewGrant
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.situation import Situation
     from authz.authorize.whom import Context
+    from authz.clients.registry import Client
     from authz.consent.decide import Consents
     from authz.launch.ehr_session import EhrSessions
     from authz.launch.launch import Launch
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from authz.scopes import ScopeSet
     from authz.storage.database import Database
     from authz.tokens.code import Codes
+    from authz.tokens.handles import Handles
     from authz.users.recent import RecentPatients
 
 SID_LENGTH = 32
@@ -44,6 +47,7 @@ class Responder:
     ehr_sessions: EhrSessions
     consents: Consents
     codes: Codes
+    handles: Handles
     sessions: Sessions
     trail: Trail
     recent: RecentPatients
@@ -70,6 +74,8 @@ class Responder:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
             new = new_grant(request, pending, situation, consent_id)
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
+            if new.scope.messaging and pending.launch is not None:
+                self.handles.prepare(session, grant_id, new, window_of(pending.launch, request.client))
             opening = pending.launch_id
             for name in events(pending, situation, asked=asked):
                 made = event(name, new, grant_id, opening, peer)
@@ -120,6 +126,11 @@ def new_grant(
         verdicts=tuple(verdict.as_dict() for verdict in judgement.verdicts),
         legacy=tuple(sorted(request.legacy | dialect(request.client, launch))),
     )
+
+
+def window_of(launch: Launch, client: Client) -> Window:
+    assert launch.web_messaging_origin is not None  # else the policy grants no messaging scope
+    return Window(launch.web_messaging_origin, client.web_messaging_origins, launch.session)
 
 
 def context_of(launch: Launch | None, context: Context, granted: ScopeSet) -> dict[str, Any]:

@@ -97,4 +97,5 @@ def question(
         has_launch=pending.launch is not None,
         context_types=context_types(told(request.client, launched)),
         agreed=agreed,
+        web_messaging_origin=pending.launch.web_messaging_origin if pending.launch else None,
     )

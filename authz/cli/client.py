@@ -31,6 +31,7 @@ metadata_options = options(
     click.option("--redirect-uri", "redirect_uris", multiple=True, help="Complete and constant; repeatable."),
     click.option("--launch-uri", "launch_uris", multiple=True, help="Where an EHR may start the app; repeatable."),
     click.option("--origin", "allowed_origins", multiple=True, help="Of its pages; default: of the redirect URIs."),
+    click.option("--web-messaging-origin", "smart_web_messaging_origins", multiple=True, help="Of pages in an EHR."),
     click.option("--scope", help="The most the app may ask for, separated by spaces."),
     click.option("--grant-type", "grant_types", multiple=True, type=click.Choice(GRANT_TYPES), help="Repeatable."),
     click.option("--jwks", type=click.File(), help="A file with the app's public keys."),

@@ -45,6 +45,7 @@ class Client:
     user_types: frozenset[str] = frozenset()  # FHIR resource types of who may use it; empty: anybody
     is_approved: bool = True  # else for test accounts only
     preferences: dict[str, Any] = field(default_factory=dict)  # see clients.preferences
+    web_messaging_origins: tuple[str, ...] = ()  # as registered, or else those of redirect_uris and launch_uris
 
     @property
     def is_public(self) -> bool:
@@ -102,6 +103,7 @@ def from_row(row: ClientRow, now: datetime) -> Client:
         user_types=frozenset(row.user_types),
         is_approved=row.approved or (row.approves_at is not None and row.approves_at <= now),
         preferences=row.preferences,
+        web_messaging_origins=messaging_origins(row),
     )
 
 
@@ -115,6 +117,12 @@ def origins(registered: Iterable[str], redirect_uris: Iterable[str]) -> frozense
     return frozenset(registered) or frozenset(found for uri in redirect_uris if (found := origin(uri)))
 
 
+def messaging_origins(row: ClientRow) -> tuple[str, ...]:
+    """Where the pages lie that may send messages to an EHR's window (SMART Web Messaging "Security Considerations")."""
+    opened = (origin(uri) for uri in (*row.redirect_uris, *row.launch_uris))
+    return tuple(row.smart_web_messaging_origins) or tuple(dict.fromkeys(filter(None, opened)))
+
+
 def members(row: ClientRow) -> dict[str, Any]:
     """The client's metadata by the names of RFC 7591 §2; null and empty members are left out."""
     named = {
@@ -126,6 +134,7 @@ def members(row: ClientRow) -> dict[str, Any]:
         "redirect_uris": row.redirect_uris,
         "launch_uris": row.launch_uris,
         "allowed_origins": row.allowed_origins,
+        "smart_web_messaging_origins": row.smart_web_messaging_origins,
         "scope": row.scope,
         "fhir_user_types": row.user_types,
         "jwks": row.jwks,

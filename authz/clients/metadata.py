@@ -48,6 +48,7 @@ class ClientMetadata:
     redirect_uris: tuple[str, ...] = ()
     launch_uris: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    smart_web_messaging_origins: tuple[str, ...] = ()
     scope: str = ""
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None

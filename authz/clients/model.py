@@ -23,6 +23,7 @@ class ClientRow(Base):
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
     launch_uris: Mapped[list[str]] = mapped_column(JSON)  # SMART REG-01
     allowed_origins: Mapped[list[str]] = mapped_column(JSON)  # CORS-03; empty = origins of redirect_uris
+    smart_web_messaging_origins: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # empty: see Client
     scope: Mapped[str] = mapped_column(Text)
     jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     jwks_uri: Mapped[str | None] = mapped_column(String(2048))

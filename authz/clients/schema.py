@@ -41,6 +41,7 @@ class MetadataSchema(PreferencesSchema):
     redirect_uris = texts()
     launch_uris = texts(check_launch_uri)
     allowed_origins = texts(check_origin)
+    smart_web_messaging_origins = texts(check_origin)
     scope = mm.String(load_default="", validate=check_scope)
     fhir_user_types = texts(validate.OneOf(sorted(FHIR_USER_TYPES), error="one of {choices}"), attribute="user_types")
     jwks = mm.Raw(validate=check_jwks)

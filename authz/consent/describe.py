@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 from authz.consent import words
 from authz.consent.choices import OFFLINE
+from authz.consent.messages import kind_of
 from authz.consent.rows import Choice, Row, action_rows, choice, meaning, rows_of, without
-from authz.scopes import LaunchScope, NamedScope
+from authz.scopes import LaunchScope, MessagingScope, NamedScope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from authz.clients.registry import Client
-    from authz.consent.catalogue import Catalogue
+    from authz.consent.catalogue import Catalogue, Kind
     from authz.consent.choices import Offer
     from authz.scopes import Scope
     from authz.settings import Settings
@@ -97,10 +98,13 @@ class Describer:
                 yield finer
         for scope in offer.alone:
             if scope != OFFLINE:
-                kind = self.catalogue.of_scope(str(scope), self.holder)
+                kind = kind_of(scope) if isinstance(scope, MessagingScope) else self.own(scope)
                 yield Row(str(scope), words.capital(kind.title), kind.short, meaning(kind))
         if OFFLINE in offer.alone:
             yield self.offline()
+
+    def own(self, scope: Scope) -> Kind:
+        return self.catalogue.of_scope(str(scope), self.holder)
 
     def offline(self) -> Row:
         days = {"idle": self.settings.offline_idle_seconds // DAY, "total": self.settings.offline_total_seconds // DAY}

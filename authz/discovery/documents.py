@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from authz.discovery.offer import CAPABILITIES, SCOPES, Offer, backends, listed, users
+from authz.discovery.offer import CAPABILITIES, SCOPES, Offer, backends, listed, messaging, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,6 +57,7 @@ class Discovery:
             "code_challenge_methods_supported": ["S256"],
             "scopes_supported": listed(SCOPES, offer),
             "capabilities": listed(CAPABILITIES, offer),
+            **self.web_messaging(offer),
             **({"associated_endpoints": list(server.associated_endpoints)} if server.associated_endpoints else {}),
         }
 
@@ -84,6 +85,17 @@ class Discovery:
         identifier = brands.identifiers[server.base_url]
         named = {"user_access_brand_identifier": identifier} if identifier else {}
         return {"user_access_brand_bundle": self.settings.url("/user-access-brands"), **named}
+
+    def web_messaging(self, offer: Offer) -> dict[str, Any]:
+        """Names of our own, as SMART section 2.3 wants them: that of the capability is a URI."""
+        if not messaging(offer):
+            return {}
+        endpoints = {
+            "introspection_endpoint": self.settings.url("/web-messaging/introspect"),
+            "revocation_endpoint": self.settings.url("/web-messaging/revoke"),
+        }
+        capability = self.settings.url("/capabilities/smart-web-messaging")
+        return {"capabilities": [*listed(CAPABILITIES, offer), capability], "__smart_web_messaging": endpoints}
 
     def grants(self, offer: Offer) -> list[str]:
         return [name for name in self.grant_types if GRANTS[name](offer)]

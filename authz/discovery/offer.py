@@ -81,6 +81,11 @@ def app_state(offer: Offer) -> bool:
     return any(server.app_state for server in offer.servers)
 
 
+def messaging(offer: Offer) -> bool:
+    """Only where an EHR has a window: its origin is registered."""
+    return any(server.has_web_messaging for server in offer.servers)
+
+
 def always(_offer: Offer) -> bool:
     return True
 
@@ -139,6 +144,7 @@ SCOPES: dict[str, Callable[[Offer], bool]] = {
     **{text: records(text) for text in RECORDS},
     "system/*.rs": backends,
     "system/*.cruds": backends,
+    **dict.fromkeys(("messaging/ui", "messaging/scratchpad", "messaging/fhir"), messaging),
 }
 
 

@@ -18,4 +18,5 @@ def back_channel_request(request: HttpRequest) -> BackChannelRequest:
         peer=request.peer,
         basic=tuple(basic_credentials(request) or ()),
         bearer=bearer_token(request),
+        path=request.path,
     )

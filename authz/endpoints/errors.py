@@ -43,6 +43,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
         "token",
         "user-access-brands",
         "userinfo",
+        "web-messaging",
     }
 )
 BY_STATUS = {

@@ -43,10 +43,10 @@ def create(request: HttpRequest) -> HttpAnswer:
 
 
 def look_up(request: HttpRequest, launch_id: str) -> HttpAnswer:
-    """Show a launch to the EHR that made it; for anybody else it is not there (security.md LA-09)."""
+    """What became of a launch, for the EHR that made it; for anybody else it is not there (security.md LA-09)."""
 
     def serve(ehr: Ehr) -> HttpAnswer:
-        found = OwnLaunches(services().launches).look_up(ehr, checked(launch_id))
+        found = services().launched.look_up(ehr, checked(launch_id))
         if found is None:
             raise NotFound("no such launch")
         return json_answer(found)

@@ -20,7 +20,7 @@ bp = Blueprint("revoke", __name__)
 def revoke(request: HttpRequest) -> HttpAnswer:
     """Take a token back; 200 also for an unknown one or another client's (RFC 7009 §2.2), a hint is ignored."""
     asked = back_channel_request(request)
-    client = services().token_server.authenticate(asked, "/revoke")
+    client = services().token_server.authenticate(asked)
     if not asked.form.get("token"):
         raise InvalidRequest("token is missing")
     services().revocation.revoke_token(client.client_id, asked.form["token"], asked.peer)

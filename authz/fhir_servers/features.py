@@ -18,6 +18,7 @@ class Feature(StrEnum):
     BACKEND_SERVICES = "backend-services"
     OFFLINE_ACCESS = "offline-access"
     SCOPES_V1 = "scopes-v1"
+    WEB_MESSAGING = "web-messaging"
 
 
 MEANINGS = {
@@ -26,6 +27,7 @@ MEANINGS = {
     Feature.BACKEND_SERVICES: "programs without a user",
     Feature.OFFLINE_ACCESS: "access that outlasts the session",
     Feature.SCOPES_V1: "scopes as SMART 1.0 spells them",
+    Feature.WEB_MESSAGING: "messages between an app and the window of the EHR",
 }
 WAYS_IN = frozenset({Feature.EHR_LAUNCH, Feature.STANDALONE, Feature.BACKEND_SERVICES})
 

@@ -9,6 +9,7 @@ from authz.errors import InvalidScope, InvalidValue
 from authz.fhir_servers import associated, features
 from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
+from authz.fhir_servers.features import Feature
 from authz.fhir_servers.search_settings import SearchSettings, search_settings
 from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
 from authz.scopes import ResourceScope, ScopeSet, resource_types
@@ -16,7 +17,6 @@ from authz.scopes import ResourceScope, ScopeSet, resource_types
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from authz.fhir_servers.features import Feature
     from authz.fhir_servers.model import FhirServerRow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -80,6 +80,12 @@ class FhirServer:
 
     def offers(self, feature: Feature) -> bool:
         return feature not in self.without
+
+    @property
+    def has_web_messaging(self) -> bool:
+        """Whether an app that an EHR opens here may exchange messages with its window: one of a known origin."""
+        wanted = (Feature.WEB_MESSAGING, Feature.EHR_LAUNCH)
+        return bool(self.ehr_origins) and all(map(self.offers, wanted))
 
     @property
     def has_app_state(self) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from authz.storage.database import Database
     from authz.tokens.authorization import Authorization
     from authz.tokens.code import Codes
+    from authz.tokens.handles import Handles
     from authz.tokens.hot import HotAnswers
     from authz.tokens.issuer import Issuer
     from authz.tokens.refresh import RefreshTokens
@@ -44,6 +45,7 @@ class GrantServices:
     fhir_servers: FhirServers
     codes: Codes
     refresh_tokens: RefreshTokens
+    handles: Handles
     issuer: Issuer
     hot: HotAnswers
     revocation: Revocation

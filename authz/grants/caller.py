@@ -1,11 +1,11 @@
-"""Who calls a back-channel endpoint: a client at /token and /revoke, a resource server at /introspect."""
+"""Who calls a back-channel endpoint: a client at /token and /revoke, a FHIR server or an EHR that asks about tokens."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from authz.errors import InsufficientScope, InvalidClient, InvalidRequest, InvalidToken, NoToken
 from authz.tokens.introspection import Caller
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from authz.audit.event import Peer
     from authz.clients.registry import Client
-    from authz.fhir_servers.registry import FhirServers
     from authz.tokens.introspection import Introspection
 
 INTROSPECT_SCOPE = "__introspect"
+HANDLE_SCOPE = "__swm_introspect"
 SECRET_PARAMETERS = ("client_id", "client_secret")
 REMEMBER_SECONDS = 1.0
 REMEMBER_AT_MOST = 1_000
@@ -32,6 +32,7 @@ class BackChannelRequest:
     peer: Peer
     basic: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # every reading of the Basic header (SYM-04)
     bearer: str | None = field(default=None, repr=False)
+    path: str = ""  # which endpoint is called, below the issuer's path
 
     def credentials(self) -> list[str]:
         """The kinds of credentials sent; two at once are refused (RFC 6749 §2.3)."""
@@ -48,25 +49,35 @@ class BackChannelRequest:
             raise InvalidRequest("use one way of client authentication, not several")
 
 
+class Registered(Protocol):
+    """FHIR servers or EHRs, which call by a credential of their own."""
+
+    def caller(self, request: BackChannelRequest) -> Caller | None:
+        """None if it is nobody of these. Raises InvalidClient for one that proves it wrongly."""
+        ...
+
+
 class Callers:
-    """Authenticates who asks about tokens; a good secret is remembered for a second, so that SQL is left in peace."""
+    """Authenticates who asks; a good secret is remembered for a second, so that SQL is left in peace."""
 
     def __init__(
         self,
-        fhir_servers: FhirServers,
+        scope: str,
+        registered: Registered,
         introspection: Introspection,
         authenticate_client: Callable[[BackChannelRequest], Client],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.fhir_servers = fhir_servers
+        self.scope = scope
+        self.registered = registered
         self.introspection = introspection
         self.authenticate_client = authenticate_client
         self.monotonic = monotonic
         self.remembered: dict[bytes, tuple[float, Caller]] = {}
 
     def authenticate(self, request: BackChannelRequest) -> Caller:
-        """A FHIR server by its credential; a client that is registered for ``__introspect`` by its secret or its key;
-        anybody by a token with that scope (SMART INT-07, INT-08).
+        """Whoever is registered for it by its credential; a client that is registered for the scope by its secret or
+        its key; anybody by a token with that scope (SMART INT-07, INT-08).
 
         Raises InvalidClient, InvalidToken, InsufficientScope, NoToken.
         """
@@ -75,10 +86,10 @@ class Callers:
             case ["bearer"]:
                 return self.by_token(str(request.bearer))
             case ["assertion"]:
-                return self.by_client(request)
+                return self.registered.caller(request) or self.by_client(request)
             case ["basic" | "post"]:
                 return self.by_secret(request)
-        raise NoToken("say who you are: HTTP Basic of the FHIR server, or a client or token with scope __introspect")
+        raise NoToken(f"say who you are: HTTP Basic of your credential, or a client or token with scope {self.scope}")
 
     def by_secret(self, request: BackChannelRequest) -> Caller:
         sent = [*(part for reading in request.basic for part in reading), *map(request.form.get, SECRET_PARAMETERS)]
@@ -87,22 +98,15 @@ class Callers:
         now = self.monotonic()
         if known is not None and now - known[0] < REMEMBER_SECONDS:
             return known[1]
-        caller = self.by_credential(request.basic) or self.by_client(request)
+        caller = self.registered.caller(request) or self.by_client(request)
         if len(self.remembered) >= REMEMBER_AT_MOST:
             self.remembered.clear()
         self.remembered[key] = (now, caller)
         return caller
 
-    def by_credential(self, readings: tuple[tuple[str, str], ...]) -> Caller | None:
-        for client_id, secret in readings:
-            server = self.fhir_servers.authenticate(client_id, secret)
-            if server is not None:
-                return Caller(client_id, frozenset({server.name}))
-        return None
-
     def by_client(self, request: BackChannelRequest) -> Caller:
         client = self.authenticate_client(request)
-        if INTROSPECT_SCOPE not in client.scope:
+        if self.scope not in client.scope:
             raise InvalidClient
         return Caller(client.client_id, frozenset(client.fhir_servers) or None)
 
@@ -110,6 +114,6 @@ class Callers:
         facts = self.introspection.token_facts(token)
         if facts is None:
             raise InvalidToken("the access token is unknown, expired or revoked")
-        if INTROSPECT_SCOPE not in facts.scope:
-            raise InsufficientScope("this token may not introspect", INTROSPECT_SCOPE)
+        if self.scope not in facts.scope:
+            raise InsufficientScope("this token may not introspect", self.scope)
         return Caller(facts.client_id, frozenset({facts.fhir_server}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
@@ -40,24 +41,29 @@ class RefreshToken(Grant):
         spent = services.refresh_tokens.spend(session, client.client_id, self.sent.form.get("refresh_token"))
         self.superseded = spent.superseded
         self.raised = not services.revocation.bury_in(session, spent.superseded)
+        scope, still = self.scope_of(session, client, spent.grant)
         return Authorization(
             grant=spent.grant,
-            scope=self.scope_of(client, spent.grant),
+            scope=scope,
             access_token_seconds=services.settings.access_token_seconds,
             refresh=RefreshKind(spent.row.kind),
             event=EventName.TOKEN_REFRESHED,
             replaces=spent.row,
+            still=still,
         )
 
-    def scope_of(self, client: Client, grant: GrantRow) -> ScopeSet:
-        """What was asked within the grant, and what the access policy still allows (REF-04, decision 20)."""
+    def scope_of(self, session: Session, client: Client, grant: GrantRow) -> tuple[ScopeSet, ScopeSet | None]:
+        """What was asked within the grant, and what the access policy still allows (REF-04, decision 20).
+
+        With it what is left of the whole grant, where a handle depends on that.
+        """
         granted = ScopeSet.parse(grant.scope)
         wanted, _used = in_todays_words(client, ScopeSet.parse(self.sent.form.get("scope", "")))
         wanted = wanted or granted
         if not granted.covers(wanted):
             raise InvalidScope("scope must be within what was granted")
         if grant.sub is None:
-            return wanted
+            return wanted, None
         patient, has_launch = grant.context.get("patient"), grant.launch_id is not None
         held = Held(
             client=client,
@@ -71,7 +77,10 @@ class RefreshToken(Grant):
             is_vouched=grant.is_vouched,
             is_offline="offline_access" in granted,
         )
-        return self.services.policy.still_allows(held)
+        if not granted.messaging:
+            return self.services.policy.still_allows(held), None
+        held = replace(held, web_messaging_origin=self.services.handles.origin(session, grant.id))
+        return self.services.policy.still_allows(held), self.services.policy.still_allows(replace(held, scope=granted))
 
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         services = self.services

@@ -51,7 +51,7 @@ class TokenServer(AuthorizationServer):
 
         Raises OAuthError (§5.2), which is on the trail then and has a support code, or Unavailable.
         """
-        asked = self.authlib_request(request, "/token")
+        asked = self.authlib_request(request)
         try:
             return self.dispatched(asked, request)
         except OAuthError as error:
@@ -73,17 +73,17 @@ class TokenServer(AuthorizationServer):
             raise as_ours(error) from error
         return body
 
-    def authenticate(self, request: BackChannelRequest, path: str) -> Client:
+    def authenticate(self, request: BackChannelRequest) -> Client:
         """The client of a request to another endpoint, such as /revoke. Raises InvalidClient or InvalidRequest."""
         request.check_one_credential()
         try:
-            client: Client = self.authenticate_client(self.authlib_request(request, path), METHODS).client
+            client: Client = self.authenticate_client(self.authlib_request(request), METHODS).client
         except OAuth2Error as error:
             raise as_ours(error) from error
         return client
 
-    def authlib_request(self, request: BackChannelRequest, path: str) -> OAuth2Request:
-        asked = OAuth2Request("POST", self.services.settings.url(path))
+    def authlib_request(self, request: BackChannelRequest) -> OAuth2Request:
+        asked = OAuth2Request("POST", self.services.settings.url(request.path))
         asked.payload = BasicOAuth2Payload(request.form)
         asked.sent = request
         return asked

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from authz.fhir_servers.features import Feature
 from authz.policy.app_state import only_own_state
+from authz.policy.messaging import only_with_a_window
 from authz.scopes import (
     LaunchScope,
     Limit,
-    MessagingScope,
     Reason,
     ResourceScope,
     ScopeSet,
@@ -49,6 +49,7 @@ class AccessQuestion:
     agreed: ScopeSet | None = None  # the most the person agreed to; None: nobody has been asked
     context_types: frozenset[str] = frozenset()  # resource types of the launch's fhirContext
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
+    web_messaging_origin: str | None = None  # of the EHR's window, as the launch named it
 
 
 def decide(question: AccessQuestion) -> Judgement:
@@ -63,7 +64,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         only_types(question.fhir_server.resource_types),
         only_levels("patient", "user"),
         *switched_off(question.fhir_server),
-        Limit(Reason.UNSUPPORTED, is_offered, "this server does not offer it"),
+        *only_with_a_window(question.client, question.fhir_server, question.web_messaging_origin),
         Limit(Reason.NO_LAUNCH, partial(has_launch, question), "it needs the parameter launch, from the EHR"),
         Limit(Reason.NO_SUCH_CONTEXT, partial(is_in_context, question), "the EHR had nothing of this type open"),
         Limit(Reason.NOT_REGISTERED, question.client.scope, "the app is not registered for it"),
@@ -94,10 +95,6 @@ def is_v2(scope: Scope) -> bool:
 
 def ends_with_session(scope: Scope) -> bool:
     return str(scope) != "offline_access"
-
-
-def is_offered(scope: Scope) -> bool:
-    return not isinstance(scope, MessagingScope)
 
 
 def has_launch(question: AccessQuestion, scope: Scope) -> bool:

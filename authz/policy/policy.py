@@ -32,6 +32,7 @@ class Held:
     context_types: frozenset[str] = frozenset()  # resource types of its fhirContext
     is_vouched: bool = False  # when it was granted, the user represented the patient by the EHR's word alone
     is_offline: bool = False  # outlasts the session
+    web_messaging_origin: str | None = None  # of the EHR's window
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Policy:
                 encounter=held.encounter,
                 has_launch=held.has_launch,
                 context_types=held.context_types,
+                web_messaging_origin=held.web_messaging_origin,
             )
         )
         if not judgement.granted:

@@ -10,7 +10,7 @@ from authz.scopes.extension import ExtensionScope
 from authz.scopes.fhir_types import RESOURCE_TYPES, resource_types
 from authz.scopes.launch import LaunchScope
 from authz.scopes.limits import only_constraints_on, only_levels, only_types
-from authz.scopes.messaging import MessagingScope
+from authz.scopes.messaging import MessagingScope, message_scope
 from authz.scopes.named import NamedScope
 from authz.scopes.parts import distinct, fits
 from authz.scopes.reason import Reason
@@ -41,6 +41,7 @@ __all__ = [
     "fits",
     "judge",
     "keep_one_refresh_scope",
+    "message_scope",
     "only_constraints_on",
     "only_levels",
     "only_types",

@@ -63,3 +63,9 @@ def parse_messaging(text: str) -> Scope | None:
         known = ", ".join(MESSAGES[group])
         return UnknownScope(text, f"the messages of {group} are: {known}", Reason.UNSUPPORTED)
     return MessagingScope(group, message, text)
+
+
+def message_scope(message_type: str) -> MessagingScope | None:
+    """The narrowest scope for a message such as ``ui.launchActivity``; None for one that no scope is for."""
+    scope = parse_messaging(f"messaging/{message_type}")
+    return scope if isinstance(scope, MessagingScope) and scope.message is not None else None

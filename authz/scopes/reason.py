@@ -17,6 +17,7 @@ class Reason(StrEnum):
     USER_RIGHTS = "user_rights"  # the user cannot delegate what the user may not do
     NO_LAUNCH = "no_launch"
     NO_PATIENT_CONTEXT = "no_patient_context"
+    NO_EHR_WINDOW = "no_ehr_window"  # messaging/, and the launch named no origin of a window
     NO_SUCH_CONTEXT = "no_such_context"  # launch/<type>, and the launch has nothing of the type
     POLICY = "policy"
     UNTICKED = "unticked"  # the person did not agree to it

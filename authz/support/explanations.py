@@ -60,6 +60,11 @@ SCOPES: Mapping[str, Explanation] = {
         "There was no patient in context, so a patient/ scope would give access to nothing.",
         "Have the EHR launch the app with a patient, or ask for launch/patient.",
     ),
+    Reason.NO_EHR_WINDOW: Explanation(
+        "Messages go to the EHR's window, and no launch said which origin that has.",
+        "Work without messages when people open the app by themselves. Else have the EHR say web_messaging_origin in"
+        " the launch.",
+    ),
     Reason.NO_SUCH_CONTEXT: Explanation(
         "The EHR had nothing of this type open when it launched the app.",
         "Work without it, or have the EHR launch the app from something of this type.",

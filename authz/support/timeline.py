@@ -43,12 +43,14 @@ WORDS = {
     EventName.CODE_REPLAYED: "the code came a second time",
     EventName.AUTHORIZE_REFUSED: "the request was refused",
     EventName.TOKEN_ISSUED: "the code was redeemed, a token issued",
+    EventName.HANDLE_ISSUED: "the app may send messages to the EHR",
     EventName.TOKEN_REFRESHED: "the token was refreshed",
     EventName.TOKEN_REFUSED: "a token request was refused",
     EventName.FHIR_REFUSED: "a request to the FHIR server was refused",
     EventName.TOKEN_REVOKED: "an access token was revoked",
     EventName.REFRESH_REPLAYED: "a used refresh token came again",
     EventName.GRANT_REVOKED: "everything was revoked",
+    EventName.HANDLE_REVOKED: "the EHR ended the messages",
     EventName.LOGOUT_NOTICE: "the app was told of the sign-out",
 }
 PLAIN_DETAIL = ("ehr", "written_by", "amr", "auth_time", "description", "cause", "problem", "grant_type")

@@ -39,3 +39,4 @@ class Authorization:
     event: EventName
     nonce: str | None = None  # goes into the first id_token only (OIDC Core §12.2)
     replaces: RefreshTokenRow | None = None  # the refresh token that paid
+    still: ScopeSet | None = None  # of the grant, what the policy allows today, asked for or not; None: all of it

@@ -55,6 +55,8 @@ class HotAnswers:
     def find(self, digest: str) -> tuple[str, bytes] | None:
         """The FHIR server's name and the answer of a live token, in one store round trip; None: ask SQL.
 
+        ``digest``, here and below, is a token's, or the key of a handle (see ``handles``).
+
         Raises Unavailable if the epoch can't be read.
         """
         epoch = self.current_epoch()

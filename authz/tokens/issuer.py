@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, Peer
+from authz.errors import InvalidGrant
 from authz.fhir_servers.model import FhirServerRow
 from authz.storage.records import digest
 from authz.tokens.answer import for_access_token
@@ -21,26 +23,33 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.audit.trail import Trail
+    from authz.scopes import ScopeSet
     from authz.settings import Settings
     from authz.tokens.authorization import Authorization
+    from authz.tokens.handles import Handles
     from authz.tokens.id_token import IdTokens
 
 TOKEN_BYTES = 32
+MESSAGING = "messaging/"
 
 
+@dataclass(frozen=True, slots=True)
 class Issuer:
     """Writes the access token, the refresh token, the ready introspection answer and the audit event."""
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime], id_tokens: IdTokens, trail: Trail) -> None:
-        self.settings = settings
-        self.now = now
-        self.id_tokens = id_tokens
-        self.trail = trail
+    settings: Settings
+    now: Callable[[], datetime]
+    id_tokens: IdTokens
+    handles: Handles
+    trail: Trail
 
     def issue(self, session: Session, paid: Authorization, peer: Peer) -> Issued:
         """Issue what was paid for, in the caller's transaction; after its commit hand the copy to the hot store."""
         now = self.now()
         grant = paid.grant
+        messaging = self.handles.told(session, paid, peer) if MESSAGING in grant.scope else None
+        if messaging is None and paid.scope.messaging:
+            paid = replace(paid, scope=without_messages(paid.scope))
         access_token = secrets.token_urlsafe(TOKEN_BYTES)
         jti = secrets.token_hex(16)
         expires_at = now.replace(microsecond=0) + timedelta(seconds=paid.access_token_seconds)
@@ -67,6 +76,7 @@ class Issuer:
             context=grant.context,
             refresh_token=refresh_token,
             id_token=id_token,
+            messaging=messaging,
         )
         return Issued(response, HotCopy(row.digest, answer.encode(), grant.fhir_server, expires_at))
 
@@ -97,6 +107,14 @@ class Issuer:
         assert server is not None  # checked when the grant was spent; the session has the row
         times = {"exp": int(expires_at.timestamp()), "iat": int(now.timestamp())}
         return for_access_token(grant, self.settings.issuer, server.base_url, scope=str(paid.scope), jti=jti, **times)
+
+
+def without_messages(scope: ScopeSet) -> ScopeSet:
+    """Messaging scopes are granted with a handle or not at all. Raises InvalidGrant if there is nothing else."""
+    left = scope.without(*scope.messaging)
+    if not left:
+        raise InvalidGrant("the session with the EHR's window is over, and nothing else was asked for")
+    return left
 
 
 def issued_event(paid: Authorization, jti: str, peer: Peer) -> Event:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text, false
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -81,6 +81,27 @@ class RefreshTokenRow(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     successor_digest: Mapped[str | None] = mapped_column(String(64))  # the refresh token it was exchanged for
     successor_access_digest: Mapped[str | None] = mapped_column(String(64))  # and the access token beside it
+
+
+class MessagingHandleRow(Base):
+    """The handle of a grant for SMART Web Messaging: one for each grant, made ready with the code, told with the token.
+
+    Nobody can read here what it is, nor which session of the EHR it belongs to: digests, and copies closed by a key.
+    """
+
+    __tablename__ = "messaging_handle"
+
+    grant_id: Mapped[str] = mapped_column(ForeignKey("grant_record.id", ondelete="CASCADE"), primary_key=True)
+    digest: Mapped[str | None] = mapped_column(String(64), unique=True)  # None: not told to the app yet
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)  # the handle, to be repeated at a refresh
+    scope: Mapped[str] = mapped_column(Text)  # of the grant, as far as the policy still allows it
+    origin: Mapped[str] = mapped_column(String(2048))  # of the EHR's window
+    app_origins: Mapped[list[str]] = mapped_column(JSON)  # of the app's pages, when it was granted
+    sealed_session: Mapped[bytes | None] = mapped_column(LargeBinary)  # the EHR's id of its session
+    window_digest: Mapped[str | None] = mapped_column(String(64))  # the window that used it first, if the EHR says one
+    issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class LogoutNoticeRow(Base):

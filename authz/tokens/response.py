@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from authz.tokens.handles import Told
+
 
 @dataclass(frozen=True, slots=True)
 class TokenResponse:
@@ -17,6 +19,7 @@ class TokenResponse:
     context: dict[str, Any]  # launch context, at top level beside the token
     refresh_token: str | None = None
     id_token: str | None = None
+    messaging: Told | None = None
 
     def body(self) -> dict[str, Any]:
         optional = {"refresh_token": self.refresh_token, "id_token": self.id_token}
@@ -27,6 +30,7 @@ class TokenResponse:
             "expires_in": self.expires_in,
             "scope": self.scope,
             **{name: value for name, value in optional.items() if value is not None},
+            **(self.messaging.members() if self.messaging is not None else {}),
         }
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import false, select, update
 
 from authz.audit.event import Event, EventName, Peer
 from authz.launch.model import SpentLaunchRow
 from authz.storage.records import digest
+from authz.tokens.handles import end_in as end_handles
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
 
@@ -75,19 +76,13 @@ class Revocation:
         session_digest: str,
         reason: str,
         *,
-        online_only: bool = True,
         within: Callable[[Session], None] | None = None,
     ) -> int:
-        """End what came from an EHR's session, or from one at this server (None); ``offline_access`` outlives it.
-
-        SMART REF-12.
-        """
+        """End what came from an EHR's session, or from one at this server (None). SMART REF-12."""
         where = GrantRow.session_digest == session_digest
         if fhir_server is not None:
             where &= GrantRow.fhir_server == fhir_server
-        if online_only:
-            where &= without_offline_access()
-        return self.revoke(where, reason, within=within, switches_off=False)
+        return self.revoke(where, reason, within=within, with_session=True)
 
     def revoke(
         self,
@@ -96,27 +91,30 @@ class Revocation:
         *,
         within: Callable[[Session], None] | None = None,
         peer: Peer | None = None,
-        switches_off: bool = True,
+        with_session: bool = False,
     ) -> int:
-        """Revoke every grant that matches, with all its tokens; ``within`` runs in the same transaction.
+        """Revoke every grant that matches, with its tokens and its handle; ``within`` runs in the same transaction.
 
-        ``switches_off``: ``within`` ends more than what matches, as whoever is switched off may hold other tokens.
+        ``with_session``: because a session is over, which ``offline_access`` outlives without its handle. Else
+        ``within`` ends more than what matches, as whoever is switched off may hold other tokens.
         Returns how many grants died. From the commit on SQL says no; within a second every process does.
         """
+        outlives = has_offline_access() if with_session else false()
         with self.db.write() as session:
             if within is not None:
                 within(session)
-            grants = session.scalars(
-                select(GrantRow).where(where, GrantRow.revoked_at.is_(None)).order_by(GrantRow.id).with_for_update()
-            ).all()
+            matching = select(GrantRow, outlives).where(where, GrantRow.revoked_at.is_(None)).order_by(GrantRow.id)
+            found = session.execute(matching.with_for_update(of=GrantRow)).all()
+            grants = [grant for grant, outlives_it in found if not outlives_it]
             now = self.now()
             for grant in grants:
                 grant.revoked_at, grant.revoked_reason = now, reason
                 self.trail.record(session, revoked_event(grant, reason, peer))
             session.flush()
             tokens = self.live_tokens(session, [grant.id for grant in grants])
+            tokens |= end_handles(session, [grant.id for grant, _ in found], now)
             raised = not self.bury_in(session, tokens)
-            if within is not None and switches_off:
+            if within is not None and not with_session:
                 self.hot.raise_epoch(session)
                 raised = True
         self.settle(tokens, raised=raised)
@@ -176,10 +174,9 @@ class Revocation:
         return {row.digest: row.expires_at for row in rows}
 
 
-def without_offline_access() -> ColumnElement[bool]:
-    """Grants that end with the session they came from."""
-    offline = select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline")
-    return GrantRow.id.not_in(offline)
+def has_offline_access() -> ColumnElement[bool]:
+    """Grants that do not end with the session they came from."""
+    return GrantRow.id.in_(select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline"))
 
 
 def revoked_event(grant: GrantRow, reason: str, peer: Peer | None, token_id: str | None = None) -> Event:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
 from authz.tokens.model import GrantRow
-from authz.tokens.revocation import without_offline_access
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -47,7 +46,7 @@ class SignOut:
         The session is not the app's to end; what the app itself was granted in it, without ``offline_access``, is.
         """
         of_app = (GrantRow.client_id == client_id) & (GrantRow.sub == sub) & (GrantRow.sid == sid)
-        self.revocation.revoke(of_app & without_offline_access(), "signed_out")
+        self.revocation.revoke(of_app, "signed_out", with_session=True)
 
     def make_way(self, handle: str | None, sub: str, peer: Peer) -> None:
         """End the session of anybody else in the browser in which this person signs in."""

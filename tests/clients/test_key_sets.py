@@ -80,6 +80,7 @@ def client(client_id: str, jwks_uri: str | None = None, jwks: dict[str, Any] | N
     row.skip_consent_in_ehr_launch = row.any_loopback_port = False
     row.app_state_codes, row.logout, row.preferences, row.required_scope = [], {}, {}, ""
     row.user_types, row.approved = [], True
+    row.smart_web_messaging_origins = []
     row.jwks_uri, row.jwks = jwks_uri, jwks
     return from_row(row, datetime(2026, 1, 2, tzinfo=UTC))
 

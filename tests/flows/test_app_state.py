@@ -50,7 +50,8 @@ def test_it_is_promised_only_where_it_is_configured(world: World) -> None:
     assert "associated_endpoints" not in plain
     assert "smart-app-state" not in plain["capabilities"]
     configure(world, app_state=True)
-    assert document(world) == {**plain, "capabilities": [*plain["capabilities"], "smart-app-state"]}
+    *others, messages = plain["capabilities"]
+    assert document(world) == {**plain, "capabilities": [*others, "smart-app-state", messages]}
     configure(world, app_state=False, associated_endpoints=(STATE,))
     assert document(world) == {**plain, "associated_endpoints": [STATE]}
     assert "smart_app_state_endpoint" not in document(world)

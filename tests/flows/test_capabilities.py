@@ -18,8 +18,8 @@ from authz.clients.registry import HospitalDecisions
 from authz.discovery.offer import CAPABILITIES, SCOPES
 from authz.fhir_servers.features import Feature
 from authz.scopes import ScopeSet, UnknownScope
-from tests.actors import FORM
-from tests.world import CONFIDENTIAL, EVERYTHING, FHIR, ISSUER
+from tests.actors import FORM, basic
+from tests.world import CONFIDENTIAL, EHR_ORIGIN, EVERYTHING, FHIR, ISSUER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,8 +39,12 @@ CONTEXT = {
     "need_patient_banner": True,
     "smart_style_url": "https://ehr.example/style.json",
     "session": "s-1",
+    "web_messaging_origin": EHR_ORIGIN,
 }
+MESSAGES = "messaging/ui messaging/scratchpad messaging/fhir"
 LAB = "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory"
+ASKED = f"{RECORDS} {OLD_RECORDS} {LAB} {MESSAGES}"
+WEB_MESSAGING = f"{ISSUER}/capabilities/smart-web-messaging"
 
 
 @dataclass
@@ -113,13 +117,13 @@ class Trial:
     @cached_property
     def ehr(self) -> dict[str, Any]:
         """A clinician's app, opened from the EHR, that asks for everything."""
-        scope = f"launch launch/patient launch/encounter {IDENTITY} online_access {RECORDS} {OLD_RECORDS} {LAB}"
+        scope = f"launch launch/patient launch/encounter {IDENTITY} online_access {ASKED}"
         return self.launched("public", self.world.public, scope)
 
     @cached_property
     def patient(self) -> dict[str, Any]:
         """A patient's app, opened by itself, that asks for everything."""
-        scope = f"launch/patient launch/encounter {IDENTITY} offline_access online_access {RECORDS} {OLD_RECORDS} {LAB}"
+        scope = f"launch/patient launch/encounter {IDENTITY} offline_access online_access {ASKED}"
         return self.alone("public", self.world.public, scope, "alice")
 
     @cached_property
@@ -156,6 +160,19 @@ class Trial:
     @cached_property
     def online(self) -> dict[str, Any]:
         return self.alone("public", self.world.public, "user/*.rs online_access", "doctor")
+
+    def exchanges_messages(self) -> bool:
+        """Whether an app gets a handle, the EHR hears of it at the address it is told, and ends it at the other."""
+        endpoints = promised(self.world).get("__smart_web_messaging", {})
+        handle = self.ehr.get("smart_web_messaging_handle")
+        if handle is None or not endpoints:
+            return False
+        heard = []
+        for name in ("introspection_endpoint", "revocation_endpoint", "introspection_endpoint"):
+            headers = {"Content-Type": FORM, **basic("ehr-main", "ehr-main-secret")}
+            body = urlencode({"handle": handle}).encode()
+            heard.append(self.world.transport.send("POST", endpoints[name], headers, body).body)
+        return b'"active":true' in heard[0] and heard[1:] == [b"", b'{"active":false}']
 
     @property
     def everybody(self) -> list[dict[str, Any]]:
@@ -204,6 +221,7 @@ WORKS: dict[str, Callable[[Trial], bool]] = {
     "permission-v1": lambda t: any(map(t.granted, ("patient/*.read", "user/*.write", "system/*.read"))),
     "permission-v2": lambda t: t.granted(LAB) or t.granted("system/*.rs") or t.granted("user/*.cruds"),
     "smart-app-state": lambda t: t.keeps_apps_apart(),
+    WEB_MESSAGING: lambda t: t.exchanges_messages(),
 }
 WITHOUT = [
     (),
@@ -228,6 +246,8 @@ def promised(world: World) -> dict[str, Any]:
 
 
 def check(world: World) -> None:
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "public", {"scope": f"{EVERYTHING} {MESSAGES}"}, {})
     document, trial = promised(world), Trial(world)
     assert set(document["capabilities"]) == {name for name, works in WORKS.items() if works(trial)}
     grants = {
@@ -267,6 +287,15 @@ def test_levels_that_nobody_may_pass_on_are_not_promised(world: World, ceilings:
         assert (name in capabilities) == WORKS[name](trial), name
 
 
+def test_messages_are_promised_where_the_window_of_an_ehr_is_known(world: World) -> None:
+    """CAP-03, web-messaging 2.4: without an origin no launch can name one."""
+    change(world, ehr_origins=())
+    document = promised(world)
+    assert WEB_MESSAGING not in document["capabilities"]
+    assert "__smart_web_messaging" not in document
+    assert not [scope for scope in document["scopes_supported"] if scope.startswith("messaging/")]
+
+
 def test_state_of_apps_is_promised_where_it_is_configured(world: World) -> None:
     """CAP-03, CAPABILITY smart-app-state, APS-01."""
     with world.services.db.write() as session:
@@ -277,7 +306,8 @@ def test_state_of_apps_is_promised_where_it_is_configured(world: World) -> None:
         assert Trial(world).keeps_apps_apart() is configured
 
 
-def test_every_capability_is_one_of_smart_and_has_a_trial() -> None:
-    """CAP-02, AMB-02, VER-16: nothing of our own, and no context-passthrough-banner of the examples."""
+def test_every_capability_is_one_of_smart_or_a_uri_and_has_a_trial() -> None:
+    """CAP-02, AMB-02, VER-16: of our own one, under our address; no context-passthrough-banner of the examples."""
     assert CAPABILITIES.keys() <= WORKS.keys()
-    assert len(WORKS) == 20
+    assert WORKS.keys() - CAPABILITIES.keys() == {WEB_MESSAGING}
+    assert len(WORKS) == 21

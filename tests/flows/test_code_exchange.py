@@ -149,13 +149,6 @@ def test_what_an_app_left_out_is_named(shared: World, name: str) -> None:
     assert (told["error"], name in told["error_description"]) == ("invalid_request", True)
 
 
-def test_messaging_is_not_granted(shared: World) -> None:
-    """REQ-21: not to native apps, and as long as it is not offered to nobody; there is no handle."""
-    tokens = shared.public.tokens(launch(shared), f"{SCOPE} messaging/ui messaging/scratchpad")
-    assert tokens["scope"] == SCOPE
-    assert not [name for name in tokens if "messaging" in name]
-
-
 def test_a_long_request_comes_through_every_page_whole(shared: World) -> None:
     """AUTHZ-02, AUTHZ-03, TOK-11: posted, then sign-in and consent; state and every scope are what they were."""
     scope = "launch/patient " + " ".join(f"patient/Observation.rs?category=c-{number:03}" for number in range(190))

@@ -63,6 +63,10 @@ def test_every_member_of_the_smart_configuration(world: World) -> None:
         "response_types_supported": ["code"],
         "code_challenge_methods_supported": ["S256"],
     }
+    assert found.pop("__smart_web_messaging") == {
+        "introspection_endpoint": f"{ISSUER}/web-messaging/introspect",
+        "revocation_endpoint": f"{ISSUER}/web-messaging/revoke",
+    }
     others = {name: value for name, value in found.items() if not isinstance(value, list) and name not in urls}
     assert others.pop("issuer") == ISSUER
     assert all(isinstance(value, str) and value.startswith(f"{ISSUER}/") for value in others.values()), others

@@ -183,6 +183,6 @@ def test_nobody_looks_up_or_withdraws_one(world: World, signer: SigningEhr) -> N
     world.public.code(signer.launch(RECORD), SCOPE)
     (row,) = trail(world, "launch.used")
     assert row.launch_id is not None
-    assert world.ehr.look_up(row.launch_id).json()["state"] == "used"
+    assert world.ehr.look_up(row.launch_id).json()["state"] == "authorized"
     assert world.other_ehr.look_up(row.launch_id).status == 404
     assert world.transport.send("GET", f"{ISSUER}/launch", basic("ehr-main", "ehr-main-secret"), b"").status == 405

@@ -167,7 +167,7 @@ def test_a_token_with_the_scope_speaks_for_an_ehr_at_its_own_fhir_server(server:
     made = post(server, token, body())
     assert made.status == 201
     launch_id = made.json()["launch_id"]
-    assert at(server, "GET", launch_id, token).json()["state"] == "waiting"
+    assert at(server, "GET", launch_id, token).json()["state"] == "created"
     assert at(server, "GET", launch_id, basic("ehr-main", "ehr-main-secret")).status == 404
     elsewhere = post(server, token, body(fhir_server=OTHER_FHIR))
     assert (elsewhere.status, elsewhere.json()["error"]) == (403, "insufficient_scope")
@@ -219,7 +219,7 @@ def test_a_launch_is_shown_to_its_ehr_and_to_nobody_else(server: World) -> None:
     server.clock.forward(seconds=10)
     assert server.ehr.look_up(made["launch_id"]).json() == {
         "launch_id": made["launch_id"],
-        "state": "waiting",
+        "state": "created",
         "expires_in": 290,
         "client_id": "public",
         "fhir_server": FHIR,
@@ -252,7 +252,8 @@ def test_a_withdrawn_launch_opens_nothing(server: World) -> None:
     assert (answer["error"], answer["error_description"].partition(" (")[0]) == ("invalid_request", UNKNOWN)
     assert server.ehr.look_up(made["launch_id"]).json() == {
         "launch_id": made["launch_id"],
-        "state": "withdrawn",
+        "state": "ended",
+        "reason": "withdrawn",
         "client_id": "public",
         "at": int(server.clock().timestamp()),
     }
@@ -261,7 +262,7 @@ def test_a_withdrawn_launch_opens_nothing(server: World) -> None:
 def test_a_used_launch_says_so(server: World) -> None:
     made = server.ehr.launch("public", "Practitioner/dr", patient="A")
     server.public.tokens(made["launch"], SCOPE)
-    assert server.ehr.look_up(made["launch_id"]).json()["state"] == "used"
+    assert server.ehr.look_up(made["launch_id"]).json()["state"] == "token_issued"
     refused = server.ehr.withdraw(made["launch_id"])
     assert (refused.status, refused.refusal()) == (
         400,

@@ -40,6 +40,16 @@ CLIENT = Client(
 DOCTOR = AccessQuestion(CLIENT, SERVER, ScopeSet(), "Practitioner/dr", "A", has_launch=True)
 ALONE = replace(DOCTOR, fhir_user="Patient/A", has_launch=False)
 NOBODY = replace(DOCTOR, fhir_user=None)
+LISTENING = replace(
+    DOCTOR,
+    fhir_server=replace(SERVER, ehr_origins=("https://ehr.example",)),
+    web_messaging_origin="https://ehr.example",
+)
+UNHEARD = replace(LISTENING, web_messaging_origin=None)
+MOVED = replace(LISTENING, web_messaging_origin="https://old.example")
+NATIVE = replace(LISTENING, client=replace(CLIENT, application_type="native"))
+SILENT = replace(LISTENING, fhir_server=replace(LISTENING.fhir_server, without=frozenset({"web-messaging"})))
+CLOSED = replace(LISTENING, fhir_server=replace(LISTENING.fhir_server, without=frozenset({"ehr-launch"})))
 NO_PATIENT = replace(DOCTOR, patient=None)
 BY_DATE = replace(DOCTOR, fhir_server=replace(SERVER, constraints=frozenset({"date"})))
 STUDIES = replace(DOCTOR, context_types=frozenset({"ImagingStudy", "List", "Patient"}))
@@ -60,7 +70,17 @@ CASES: dict[str, tuple[AccessQuestion, str, str, Reason | None]] = {
     "extension, not registered": (DOCTOR, "__other", "", Reason.NOT_REGISTERED),
     "PROC-06 type": (DOCTOR, "patient/Nonsense.rs", "", Reason.UNSUPPORTED),
     "AZ-51 system": (DOCTOR, "system/*.rs", "", Reason.LEVEL_NOT_ALLOWED),
-    "messaging is not offered": (DOCTOR, "messaging/ui", "", Reason.UNSUPPORTED),
+    "messages": (LISTENING, "messaging/ui", "messaging/ui", None),
+    "messages, one of a group": (LISTENING, "messaging/ui.done", "messaging/ui.done", None),
+    "messages, not registered": (LISTENING, "messaging/fhir", "", Reason.NOT_REGISTERED),
+    "messages, a handshake": (LISTENING, "messaging/status.handshake", "", Reason.UNSUPPORTED),
+    "messages, no such group": (LISTENING, "messaging/foo", "", Reason.UNSUPPORTED),
+    "messages, the EHR named no window": (UNHEARD, "messaging/ui", "", Reason.NO_EHR_WINDOW),
+    "messages, the window is another site's by now": (MOVED, "messaging/ui", "", Reason.NO_EHR_WINDOW),
+    "messages, no EHR": (replace(UNHEARD, has_launch=False), "messaging/ui", "", Reason.NO_EHR_WINDOW),
+    "messages, native": (NATIVE, "messaging/ui", "", Reason.UNSUPPORTED),
+    "messages, switched off": (SILENT, "messaging/ui", "", Reason.UNSUPPORTED),
+    "messages, no EHR launch there": (CLOSED, "messaging/ui", "", Reason.UNSUPPORTED),
     "SCP-22 launch type": (STUDIES, "launch/imagingstudy", "launch/imagingstudy", None),
     "SCP-22 nothing of the type": (DOCTOR, "launch/imagingstudy", "", Reason.NO_SUCH_CONTEXT),
     "SCP-22 not registered": (STUDIES, "launch/list", "", Reason.NOT_REGISTERED),

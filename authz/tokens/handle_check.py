@@ -1,0 +1,135 @@
+"""What an EHR's back end learns of a handle that came to its window: whose it is, and what it may ask for.
+
+The answer lies ready in the hot store like that of a token, under a key of its own, with the same tombstones and epoch;
+SQL is the truth. Wherever anything does not fit the answer is "inactive" and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, update
+
+from authz.scopes import ScopeSet, message_scope
+from authz.storage.database import changed
+from authz.storage.records import digest
+from authz.tokens.handles import hot_key
+from authz.tokens.introspection import INACTIVE
+from authz.tokens.live_handles import described, live_handles
+from authz.tokens.model import MessagingHandleRow
+from authz.tokens.response import HotCopy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from authz.keyring.box import Box
+    from authz.storage.database import Database
+    from authz.tokens.hot import HotAnswers
+    from authz.tokens.introspection import Caller
+    from authz.tokens.scan_alarm import ScanAlarm
+
+
+@dataclass(frozen=True, slots=True)
+class HandleQuestion:
+    """A message as the EHR's window got it; of what is left out nothing is checked."""
+
+    handle: str
+    origin: str | None = None  # of the window that sent it, as the browser says
+    message_type: str | None = None  # "ui.launchActivity"
+    ehr_session: str | None = None  # of the window that got it
+    window: str | None = None  # the EHR's own name for the window that sent it
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A live handle: its answer, the FHIR server it is for, and the window it is bound to."""
+
+    answer: dict[str, Any]
+    fhir_server: str  # name
+    expires_at: datetime
+    window: str | None  # digest
+
+    def fits(self, asked: HandleQuestion) -> bool:
+        """Whether it may come from there, to there."""
+        return (
+            (asked.origin is None or asked.origin in self.answer["app_origins"])
+            and (asked.ehr_session is None or same(asked.ehr_session, self.answer.get("ehr_session")))
+            and (asked.window is None or self.window is None or same(digest(asked.window), self.window))
+        )
+
+    def copy(self, key: str) -> HotCopy:
+        content = {"window": self.window, "answer": self.answer}
+        return HotCopy(key, json.dumps(content, separators=(",", ":")).encode(), self.fhir_server, self.expires_at)
+
+
+@dataclass(frozen=True, slots=True)
+class HandleCheck:
+    db: Database
+    now: Callable[[], datetime]
+    issuer: str
+    box: Box
+    hot: HotAnswers
+    alarm: ScanAlarm
+
+    def answer(self, asked: HandleQuestion, caller: Caller) -> bytes:
+        """The JSON answer; ``allowed`` is in it if the question named a type of message.
+
+        The first window that the EHR names binds the handle to it. Raises Unavailable.
+        """
+        epoch = self.hot.current_epoch()  # before the row is read: a revocation in between leaves the copy stale
+        key = digest(asked.handle)
+        known = self.find(key, epoch)
+        if known is None or not caller.may_see(known.fhir_server) or not known.fits(asked):
+            self.alarm.missed(caller.name)
+            return INACTIVE
+        if asked.window is not None and known.window is None and not self.bind(key, asked.window, known, epoch):
+            return INACTIVE
+        body = known.answer
+        if asked.message_type is not None:
+            body = body | {"allowed": allows(body["scope"], asked.message_type)}
+        return json.dumps(body, separators=(",", ":")).encode()
+
+    def find(self, key: str, epoch: int) -> Known | None:
+        found = self.hot.find(hot_key(key))
+        if found is None:
+            return self.from_sql(key, epoch)
+        content = json.loads(found[1])
+        answer = content["answer"]
+        return Known(answer, found[0], datetime.fromtimestamp(answer["exp"], UTC), content["window"])
+
+    def from_sql(self, key: str, epoch: int) -> Known | None:
+        with self.db.read() as session:
+            row = session.execute(live_handles(self.now()).where(MessagingHandleRow.digest == key)).one_or_none()
+        if row is None or (answer := described(row, self.issuer, self.box, self.now())) is None:
+            return None
+        known = Known(answer, row.GrantRow.fhir_server, row.MessagingHandleRow.expires_at, row[0].window_digest)
+        self.hot.keep(known.copy(hot_key(key)), epoch)
+        return known
+
+    def bind(self, key: str, window: str, known: Known, epoch: int) -> bool:
+        """Of two windows that come at once one gets the handle; False for the other."""
+        mine = digest(window)
+        unbound = update(MessagingHandleRow).where(
+            MessagingHandleRow.digest == key, MessagingHandleRow.window_digest.is_(None)
+        )
+        with self.db.write() as session:
+            if not changed(session, unbound.values(window_digest=mine)):
+                bound = session.scalar(select(MessagingHandleRow.window_digest).where(MessagingHandleRow.digest == key))
+                if not same(mine, bound):
+                    return False
+        self.hot.keep(replace(known, window=mine).copy(hot_key(key)), epoch)
+        return True
+
+
+def same(one: str, other: str | None) -> bool:
+    return other is not None and compare_digest(one.encode(), other.encode())
+
+
+def allows(scope: str, message_type: str) -> bool:
+    """Whether these scopes allow such a message; to shake hands an active handle is enough."""
+    wanted = message_scope(message_type)
+    return wanted is not None and (wanted.group == "status" or ScopeSet.parse(scope).covers(wanted))

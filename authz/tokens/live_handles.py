@@ -1,0 +1,98 @@
+"""Handles that are good now, from SQL, and the answer that is given about one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, select
+
+from authz.clients.client import from_row as client_of
+from authz.clients.model import ClientRow
+from authz.errors import InvalidScope
+from authz.fhir_servers.model import FhirServerRow
+from authz.fhir_servers.server import from_row as server_of
+from authz.launch.model import EhrSessionRow
+from authz.scopes import ScopeSet
+from authz.tokens.model import GrantRow, MessagingHandleRow
+from authz.users.model import UserRow
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row, Select
+
+    from authz.keyring.box import Box
+
+    LiveHandle = Row[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow]
+
+TOKEN_TYPE = "smart_web_messaging_handle"  # noqa: S105  a name
+
+
+def live_handles(now: datetime) -> Select[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow]:
+    """In time, told, not revoked, its EHR session not ended, and nobody it depends on switched off or signed out."""
+    ended = and_(
+        EhrSessionRow.fhir_server == GrantRow.fhir_server,
+        EhrSessionRow.session_digest == GrantRow.session_digest,
+        EhrSessionRow.ended_at.is_not(None),
+    )
+    return (
+        select(MessagingHandleRow, GrantRow, ClientRow, FhirServerRow)
+        .join(GrantRow, GrantRow.id == MessagingHandleRow.grant_id)
+        .join(ClientRow, ClientRow.client_id == GrantRow.client_id)
+        .join(FhirServerRow, FhirServerRow.name == GrantRow.fhir_server)
+        .join(UserRow, UserRow.sub == GrantRow.sub)
+        .outerjoin(EhrSessionRow, ended)
+        .where(
+            MessagingHandleRow.issued_at.is_not(None),
+            MessagingHandleRow.revoked_at.is_(None),
+            MessagingHandleRow.expires_at > now,
+            GrantRow.revoked_at.is_(None),
+            ClientRow.enabled,
+            FhirServerRow.enabled,
+            UserRow.enabled,
+            UserRow.sessions_valid_from <= GrantRow.created_at,
+            EhrSessionRow.ended_at.is_(None),
+        )
+    )
+
+
+def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[str, Any] | None:
+    """Whose handle it is and what it is good for; None if the FHIR server or the app may not have it any more.
+
+    ``scope`` has only messaging scopes: nobody must take it for access to records. ``fhir_scope`` bounds what the EHR
+    does for the app by ``fhir.http``.
+    """
+    handle, grant, client_row, server_row = found
+    client, server = client_of(client_row, now), server_of(server_row)
+    if not server.has_web_messaging or handle.origin not in server.ehr_origins or client.application_type != "web":
+        return None
+    try:
+        scope = ScopeSet.parse(handle.scope).narrow_to(client.scope)
+    except InvalidScope:  # the registration has changed, and what is left takes too many scopes to say
+        return None
+    if not scope.messaging:
+        return None
+    assert handle.issued_at is not None  # it was told
+    ehr_session = None if handle.sealed_session is None else box.open(handle.sealed_session)
+    members = {
+        "active": True,
+        "token_type": TOKEN_TYPE,
+        "iss": issuer,
+        "client_id": client.client_id,
+        "client_name": client.client_name,
+        "scope": " ".join(map(str, scope.messaging)),
+        "fhir_scope": " ".join(map(str, scope.resources)),
+        "app_origins": handle.app_origins,
+        "smart_web_messaging_origin": handle.origin,
+        "aud": server.base_url,
+        "sub": grant.sub,
+        "fhirUser": grant.fhir_user,
+        "patient": grant.context.get("patient"),
+        "encounter": grant.context.get("encounter"),
+        "launch_id": grant.launch_id,
+        "ehr_session": None if ehr_session is None else ehr_session.decode(),
+        "grant_id": grant.id,
+        "iat": int(handle.issued_at.timestamp()),
+        "exp": int(handle.expires_at.timestamp()),
+    }
+    return {name: value for name, value in members.items() if value is not None}
