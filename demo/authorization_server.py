@@ -74,6 +74,13 @@ class AuthorizationServer:
         body = {"fhir_server": self.config.fhir, "session": session}
         self._post_json(f"{self.config.issuer}/ehr-session/touch", body, caller)
 
+    def introspect_handle(self, fields: Mapping[str, str], caller: Credential) -> dict[str, Any]:
+        """Whose a web messaging handle is, and whether this message may come with it."""
+        return self.post_form(f"{self.config.issuer}/web-messaging/introspect", fields, caller)
+
+    def revoke_handle(self, handle: str, caller: Credential) -> None:
+        self.post_form(f"{self.config.issuer}/web-messaging/revoke", {"handle": handle}, caller)
+
     def post_form(self, url: str, fields: Mapping[str, str], caller: Credential | None = None) -> dict[str, Any]:
         headers = {"Accept": "application/json", **(basic(caller) if caller else {})}
         return _json(self._send("POST", url, headers=headers, fields=dict(fields), encode_multipart=False))

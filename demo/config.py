@@ -69,6 +69,11 @@ class DemoConfig:
         return f"http://127.0.0.1:{self.app_port}"
 
     @property
+    def stranger(self) -> str:
+        """An origin that is nobody's: the same port as the apps, under a name that they don't go by."""
+        return f"http://lookalike.localhost:{self.app_port}"
+
+    @property
     def fhir(self) -> str:
         """The FHIR server's base URL: what apps call ``iss`` and ``aud``."""
         return f"http://127.0.0.1:{self.fhir_port}/fhir"

@@ -9,6 +9,7 @@ from flask import Flask, render_template, request
 from demo.app.referral import create_referral
 from demo.config import GROWTH_CHART
 from demo.design import design
+from demo.web_messaging import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,7 @@ def create_app(
     """Build both apps; ``credential`` is Referral Desk's secret. Growth Chart has none."""
     app = Flask("demo.app")
     app.register_blueprint(design)
+    app.register_blueprint(library)
     app.register_blueprint(create_referral(config, server, credential, now))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(lambda: {"config": config, "client_id": GROWTH_CHART})
@@ -39,6 +41,11 @@ def create_app(
     def launch() -> ResponseReturnValue:
         return render_template("launch.html")
 
+    @app.get("/lookalike")
+    def lookalike() -> ResponseReturnValue:
+        """A page of nobody's, at an origin of its own, that would like the EHR to take it for Growth Chart."""
+        return render_template("lookalike.html")
+
     @app.after_request
     def protect(answer: Response) -> Response:
         """The browser app may talk to two servers only, and may stand in the EHR's frame only."""
@@ -50,7 +57,7 @@ def create_app(
         )
         answer.headers["Referrer-Policy"] = "no-referrer"  # the address of a callback has the code in it
         answer.headers["X-Content-Type-Options"] = "nosniff"
-        if request.endpoint not in ("static", "design.static"):
+        if request.endpoint not in ("static", "design.static", "web_messaging.static"):
             answer.headers["Cache-Control"] = "no-store"
         return answer
 

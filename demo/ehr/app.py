@@ -11,8 +11,10 @@ from demo.authorization_server import Refused, Unreachable
 from demo.design import design
 from demo.ehr.chart import Chart, PatientCard, chart_of, patient_cards, searched
 from demo.ehr.launches import APPS, apps_for, launch_request
+from demo.ehr.messages import add_messages
 from demo.ehr.sessions import COOKIE, LIFETIME, Sessions, SignedIn, check_password
 from demo.hospital import ACCOUNTS, Journal, hospital_records
+from demo.web_messaging import library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     from demo.config import Credential, DemoConfig
 
 TABS = {"summary": "Summary", "results": "Results", "visits": "Visits", "apps": "Apps"}
-OPEN_PAGES = ("sign_in", "do_sign_in", "static", "design.static")
+FILES = ("static", "design.static", "web_messaging.static")
+OPEN_PAGES = ("sign_in", "do_sign_in", *FILES)
 LAUNCH_FAILED = {
     True: "The authorization server does not answer. Is it running? Try again in a moment.",
     False: "The authorization server refused the launch.",
@@ -38,6 +41,8 @@ def create_ehr(
     """Build the EHR; its records are the morning's, plus what apps wrote since (the FHIR server's journal)."""
     app = Flask("demo.ehr")
     app.register_blueprint(design)
+    app.register_blueprint(library)
+    app.context_processor(lambda: {"config": config})
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     sessions = Sessions(now)
     ehr = Ehr(config, server, caller, now)
@@ -45,6 +50,7 @@ def create_ehr(
     _add_signing_in(app, ehr, sessions)
     _add_charts(app, ehr)
     _add_launching(app, ehr)
+    add_messages(app, ehr)
     return app
 
 
@@ -131,7 +137,7 @@ def _add_gate(app: Flask, config: DemoConfig, sessions: Sessions) -> None:
         answer.headers["Content-Security-Policy"] = policy
         answer.headers["Referrer-Policy"] = "same-origin"
         answer.headers["X-Content-Type-Options"] = "nosniff"
-        if request.endpoint not in ("static", "design.static"):
+        if request.endpoint not in FILES:
             answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -206,6 +212,7 @@ def _add_launching(app: Flask, ehr: Ehr) -> None:
         told = {name: value for name, value in body.items() if name != "session"}
         return jsonify(
             launch_url=made["launch_url"],
+            launch_id=made["launch_id"],
             handle=shortened(str(made["launch"])),
             expires_in=made["expires_in"],
             told=told | {"session": shortened(_who().session)},

@@ -29,6 +29,7 @@ class TalkingServer:
     calls: list[tuple[str, Any]] = field(default_factory=list)
     broken: bool = False
     refuses: Refused | None = None
+    handles: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def knows(self, token: str, scope: str, **members: Any) -> dict[str, str]:
         """Make a live token for our FHIR server; returns the header that carries it."""
@@ -58,6 +59,13 @@ class TalkingServer:
 
     def touch_session(self, session: str, caller: Credential) -> None:
         self._called("touch_session", (session, caller.name))
+
+    def introspect_handle(self, fields: Mapping[str, str], caller: Credential) -> dict[str, Any]:
+        self._called("introspect_handle", (dict(fields), caller.name))
+        return self.handles.get(fields["handle"], {"active": False})
+
+    def revoke_handle(self, handle: str, caller: Credential) -> None:
+        self._called("revoke_handle", (handle, caller.name))
 
     def _called(self, name: str, what: Any) -> None:
         self.calls.append((name, what))

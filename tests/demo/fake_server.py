@@ -39,6 +39,8 @@ class FakeState:
     tokens: dict[str, dict[str, Any]] = field(default_factory=dict)
     refresh: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
+    handles: dict[str, dict[str, Any]] = field(default_factory=dict)  # web messaging: the whole answer about each
+    windows: dict[str, str] = field(default_factory=dict)  # the window in which a handle was first used
     refuse_next: str = ""  # an error code for the next authorization request
     lie_next: dict[str, Any] = field(default_factory=dict)  # wrong claims for the next id_token
     forge_next: bool = False  # the next id_token is signed with a key that only bears the name of ours
@@ -50,6 +52,7 @@ def create_fake_server(state: FakeState) -> Flask:
     _add_front(app, state)
     _add_token(app, state)
     _add_back(app, state)
+    _add_messaging(app, state)
 
     @app.after_request
     def allow_the_app(answer: Response) -> Response:
@@ -151,6 +154,7 @@ def _token_response(state: FakeState, grant: dict[str, Any]) -> dict[str, Any]:
     claims |= state.lie_next
     key = RSAKey.generate_key(2048) if state.forge_next else state.key
     state.lie_next, state.forge_next = {}, False
+    shared |= _messaging(state, asked, context)
     banner = {"need_patient_banner": context["need_patient_banner"]} if "need_patient_banner" in context else {}
     return (
         shared
@@ -158,6 +162,60 @@ def _token_response(state: FakeState, grant: dict[str, Any]) -> dict[str, Any]:
         | {"access_token": access, "token_type": "Bearer", "expires_in": LIFETIME, "scope": asked["scope"]}
         | {"refresh_token": refresh, "id_token": jwt.encode({"alg": "RS256", "kid": "k1"}, claims, key)}
     )
+
+
+def _messaging(state: FakeState, asked: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    """The two members of the token response, one handle for each launch (SMART Web Messaging "Scopes and Launch")."""
+    scopes = asked["scope"].split()
+    granted = [scope for scope in scopes if scope.startswith("messaging/")]
+    if not granted or "web_messaging_origin" not in context:
+        return {}
+    handle = context.setdefault("handle", f"swm_{secrets.token_urlsafe(32)}")
+    now = int(time.time())
+    state.handles[handle] = {
+        "active": True,
+        "token_type": "smart_web_messaging_handle",
+        "iss": state.config.issuer,
+        "client_id": asked["client_id"],
+        "client_name": "Growth Chart",
+        "scope": " ".join(granted),
+        "fhir_scope": " ".join(scope for scope in scopes if scope.startswith(("patient/", "user/"))),
+        "app_origins": [state.config.app],
+        "smart_web_messaging_origin": context["web_messaging_origin"],
+        "aud": state.config.fhir,
+        "sub": "s1",
+        "fhirUser": f"{state.config.fhir}/{context['user']}",
+        "patient": context["patient"],
+        "launch_id": context["launch_id"],
+        "ehr_session": context["session"],
+        "grant_id": context["launch_id"],
+        "iat": now,
+        "exp": now + LIFETIME,
+    }
+    return {"smart_web_messaging_handle": handle, "smart_web_messaging_origin": context["web_messaging_origin"]}
+
+
+def _add_messaging(app: Flask, state: FakeState) -> None:
+    @app.post("/web-messaging/introspect")
+    def introspect_handle() -> ResponseReturnValue:
+        _needs(EHR_CREDENTIAL)
+        form = request.form
+        answer = state.handles.get(form["handle"])
+        if (
+            answer is None
+            or form["origin"] not in answer["app_origins"]
+            or form["ehr_session"] != answer["ehr_session"]
+            or state.windows.setdefault(form["handle"], form["window"]) != form["window"]
+        ):
+            return jsonify(active=False)
+        group = form["message_type"].partition(".")[0]
+        return jsonify(answer | {"allowed": group == "status" or f"messaging/{group}" in answer["scope"].split()})
+
+    @app.post("/web-messaging/revoke")
+    def revoke_handle() -> ResponseReturnValue:
+        _needs(EHR_CREDENTIAL)
+        state.handles.pop(request.form["handle"], None)
+        return Response(status=200)
 
 
 def _add_back(app: Flask, state: FakeState) -> None:
@@ -181,9 +239,10 @@ def _add_back(app: Flask, state: FakeState) -> None:
         _needs(EHR_CREDENTIAL)
         body = request.get_json()
         handle = secrets.token_urlsafe(32)
-        state.launches[handle] = body
+        launch_id = f"L{secrets.token_hex(4)}"
+        state.launches[handle] = body | {"launch_id": launch_id}
         url = f"{body['launch_url']}?{urlencode({'iss': body['fhir_server'], 'launch': handle})}"
-        return jsonify(launch=handle, launch_id="L1", launch_url=url, expires_in=300), 201
+        return jsonify(launch=handle, launch_id=launch_id, launch_url=url, expires_in=300), 201
 
     @app.post("/ehr-session/<what>")
     def session(what: str) -> ResponseReturnValue:
@@ -191,4 +250,5 @@ def _add_back(app: Flask, state: FakeState) -> None:
         if what == "end":
             state.ended.append(request.get_json()["session"])
             state.tokens.clear()
+            state.handles.clear()
         return Response(status=204)

@@ -114,7 +114,7 @@ def test_the_panels_explain_the_token_the_identity_and_the_requests(context: Bro
     expect(app.locator("#patient")).to_contain_text("Sofia Rossi")
     app.get_by_role("tab", name="Token").click()
     panel = app.locator("#panel-token")
-    expect(panel.locator(".scopes li")).to_have_count(6)
+    expect(panel.locator(".scopes li")).to_have_count(8)
     expect(panel).to_contain_text("create Observation records of this patient")
     token = app.evaluate("JSON.parse(sessionStorage['growth-chart session']).response.access_token")
     expect(panel).not_to_contain_text(token)
@@ -268,3 +268,83 @@ def test_signing_out_at_the_ehr_ends_the_apps_access(context: BrowserContext, si
     app.get_by_label("Weight in kg").fill("8.1")
     app.get_by_role("button", name="Save to the record").click()
     expect(app.locator("#saved")).to_contain_text("The access has ended")
+
+
+def lookalike_hears(context: BrowserContext, page: Page, handle: str | None = None) -> list[str]:
+    """The page of nobody's that the EHR's gallery opens, with a guessed handle or with this one."""
+    with context.expect_page() as opened:
+        page.locator(".stranger a").click()
+    stranger = opened.value
+    if handle:
+        stranger.get_by_label("A stolen handle, or a guessed one").fill(handle)
+    stranger.get_by_role("button", name="Pretend to be the app").click()
+    expect(stranger.locator("#heard li")).to_have_count(3)
+    heard = stranger.locator("#heard .badge").all_inner_texts()
+    stranger.close()
+    page.bring_to_front()
+    return heard
+
+
+@pytest.mark.parametrize("where", ["frame", "tab"])
+def test_the_app_drafts_an_order_shows_it_and_says_that_it_is_done(
+    context: BrowserContext, sites: Sites, where: str
+) -> None:
+    """SMART Web Messaging "Scratchpad", "UI": between two origins, in a frame and in a tab."""
+    sites.state.handles.clear()
+    page = chart(context, sites, "clinician", "child-1")
+    app = framed(page) if where == "frame" else in_a_tab(context, page, "Growth Chart")
+    expect(app.locator("#ehr-state")).to_have_text("it answers")
+    app.get_by_label("Order for the next visit").fill("Weight check in a week")
+    app.get_by_role("button", name="Draft it in the EHR").click()
+    expect(app.locator("#told")).to_have_text("“Weight check in a week” is a draft in the EHR now.")
+    expect(page.locator("#drafts li")).to_have_text(["Weight check in a week"])
+    app.get_by_role("button", name="Show the drafts there").click()
+    expect(app.locator("#told")).to_have_text("The EHR shows them.")
+    expect(page.locator("#activity")).to_contain_text("Growth Chart brought you here")
+    page.bring_to_front()
+    page.get_by_role("button", name="Sign what is ticked").click()
+    expect(page.locator("#drafts-count")).to_have_text("0")
+    with page.expect_response("**/messages/revoke") as revoked:
+        app.get_by_role("button", name="I am done").click()
+    assert (revoked.value.status, sites.state.handles) == (204, {})
+    expect(page.locator("#story li strong").last).to_have_text("The app said that it is done")
+    expect(page.locator("#frame-card")).to_be_hidden()
+    assert not isinstance(app, Page) or app.is_closed() or app.wait_for_event("close")
+    expect(page.locator("#story")).not_to_contain_text("swm_")
+
+
+def test_a_page_of_another_origin_gets_silence_with_a_guessed_and_with_a_stolen_handle(
+    context: BrowserContext, sites: Sites
+) -> None:
+    """WM-05."""
+    sites.state.handles.clear()
+    page = chart(context, sites, "clinician", "child-1")
+    frame = framed(page)
+    expect(frame.locator("#ehr-state")).to_have_text("it answers")
+    [handle] = sites.state.handles
+    assert lookalike_hears(context, page) == ["silence"] * 3
+    assert lookalike_hears(context, page, handle) == ["silence"] * 3
+    expect(page.locator("#story li", has_text="A message got no answer")).to_have_count(6)
+    assert [*sites.state.handles] == [handle]
+    frame.get_by_role("button", name="Draft it in the EHR").click()
+    expect(frame.locator("#told")).to_contain_text("is a draft in the EHR now.")
+
+
+def test_what_the_ehr_refuses_is_said_to_the_person_at_the_app(context: BrowserContext, sites: Sites) -> None:
+    page = chart(context, sites, "clinician", "child-1")
+    frame = framed(page)
+    expect(frame.locator("#ehr-state")).to_have_text("it answers")
+    for answer in sites.state.handles.values():
+        answer["scope"] = "messaging/ui"
+    frame.get_by_role("button", name="Draft it in the EHR").click()
+    expect(frame.locator("#told")).to_have_text("The EHR says: The app was not granted messaging/scratchpad.")
+    expect(page.locator("#story li strong").last).to_have_text("The EHR refused scratchpad.create")
+
+
+def test_without_a_handle_the_app_says_nothing_of_an_ehr(context: BrowserContext, sites: Sites) -> None:
+    """Standing alone there is no EHR to talk to."""
+    page = context.new_page()
+    page.goto(f"{sites.config.app}/")
+    page.get_by_role("button", name="Connect to Lakeside General").click()
+    page.locator("svg.plot").wait_for()
+    expect(page.locator("#in-ehr")).to_be_hidden()

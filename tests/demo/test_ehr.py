@@ -135,6 +135,7 @@ def test_a_framed_launch_tells_who_which_app_and_which_chart(
     shown = answer.json
     assert shown == {
         "launch_url": f"{config.app}/launch.html?iss={config.fhir}&launch=handle-of-this-launch",
+        "launch_id": "L1",
         "handle": "hand…nch",
         "expires_in": 300,
         "told": body | {"session": f"{session[:4]}…{session[-3:]}"},
@@ -233,6 +234,62 @@ def test_what_an_app_writes_appears_in_the_chart_whatever_it_is(browser: Browser
     assert browser.get("/patients/pat-9").status_code == 200
     assert browser.get("/patients/pat-9?tab=visits").status_code == 200
     journal.append("Patient", "pat-9", None)
+
+
+HANDLE = {
+    "active": True,
+    "token_type": "smart_web_messaging_handle",
+    "scope": "messaging/ui",
+    "app_origins": ["http://127.0.0.1:9002"],
+    "smart_web_messaging_origin": ORIGIN,
+    "patient": "child-1",
+    "launch_id": "L1",
+    "ehr_session": "known to the back ends only",
+    "sub": "known to the back ends only",
+    "allowed": True,
+}
+ASKED = {"handle": "swm_1", "origin": "http://127.0.0.1:9002", "message_type": "ui.done", "window": "w1"}
+
+
+def test_the_page_hears_whose_a_handle_is_and_never_the_session(browser: Browser, server: TalkingServer) -> None:
+    """WM-05: the back end names the session of this person, whatever the page says."""
+    server.handles["swm_1"] = HANDLE
+    csrf = browser.sign_in("clinician").csrf
+    path = "/patients/child-1/messages/verify"
+    answer = browser.post(path, {"csrf": csrf, **ASKED, "ehr_session": "another"})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {k: v for k, v in HANDLE.items() if k not in ("ehr_session", "sub")},
+    )
+    name, (fields, caller) = server.calls[-1]
+    assert len(fields.pop("ehr_session")) == 43
+    assert (name, fields, caller) == ("introspect_handle", ASKED, "demo-ehr")
+
+
+def test_a_handle_counts_in_the_chart_of_its_patient_only(browser: Browser, server: TalkingServer) -> None:
+    """WM-05: unknown, or of another patient's chart: the same answer."""
+    server.handles["swm_1"] = HANDLE
+    csrf = browser.sign_in("clinician").csrf
+    for path, handle in (("child-2", "swm_1"), ("child-1", "swm_2")):
+        answer = browser.post(f"/patients/{path}/messages/verify", {"csrf": csrf, **ASKED, "handle": handle})
+        assert (answer.status_code, answer.json) == (200, {"active": False})
+    assert browser.sign_in("parent").post("/patients/pat-1/messages/verify", {"csrf": browser.csrf}).status_code == 404
+
+
+def test_a_handle_that_can_not_be_verified_or_revoked_is_no_yes(browser: Browser, server: TalkingServer) -> None:
+    server.handles["swm_1"] = HANDLE
+    csrf = browser.sign_in("clinician").csrf
+    assert browser.post("/patients/child-1/messages/verify", ASKED).status_code == 403
+    server.broken = True
+    answer = browser.post("/patients/child-1/messages/verify", {"csrf": csrf, **ASKED})
+    assert (answer.status_code, answer.json) == (503, {"active": False})
+    assert browser.post("/patients/child-1/messages/revoke", {"csrf": csrf, "handle": "swm_1"}).status_code == 503
+
+
+def test_the_handle_of_an_app_that_is_done_is_revoked(browser: Browser, server: TalkingServer) -> None:
+    csrf = browser.sign_in("clinician").csrf
+    assert browser.post("/patients/child-1/messages/revoke", {"csrf": csrf, "handle": "swm_1"}).status_code == 204
+    assert server.calls[-1] == ("revoke_handle", ("swm_1", "demo-ehr"))
 
 
 def test_pages_allow_frames_of_the_app_and_the_authorization_server_only(browser: Browser, config: DemoConfig) -> None:

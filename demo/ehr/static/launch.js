@@ -1,31 +1,18 @@
 // Opens an app: the EHR's back end makes the launch, this page takes the browser there and tells the story.
 
+import { closed, listen, openedIn } from "./messages.js";
+import { begin, folded, step } from "./story.js";
+
 const desk = document.getElementById("desk");
-const story = document.getElementById("story");
 const problem = document.getElementById("problem");
 const frameCard = document.getElementById("frame-card");
 const frame = document.getElementById("app-frame");
 const frameTitle = document.getElementById("frame-title");
 
-function element(tag, text = "", parts = []) {
-  const made = document.createElement(tag);
-  if (text) made.textContent = text;
-  made.append(...parts);
-  return made;
-}
-
-function step(title, words, ...more) {
-  return element("li", "", [element("strong", title), element("p", words), ...more]);
-}
-
-function folded(summary, value) {
-  return element("details", "", [element("summary", summary), element("pre", value)]);
-}
-
 function tell(name, made, where) {
   const [page, query = ""] = made.launch_url.split("?");
   const parameters = new URLSearchParams(query);
-  const list = element("ol", "", [
+  begin([
     step(
       `The EHR announced ${name}`,
       "Back end to back end, with the EHR's own credential: who is working, which app, which patient and visit. The browser had no part in it.",
@@ -51,8 +38,6 @@ function tell(name, made, where) {
       "The access of this app lasts as long as you are signed in at the EHR. Sign out, and its token stops working.",
     ),
   ]);
-  list.className = "steps appear";
-  story.replaceChildren(list);
 }
 
 function fail(words) {
@@ -61,6 +46,7 @@ function fail(words) {
 }
 
 function closeFrame() {
+  closed(frame.contentWindow);
   frame.src = "about:blank";
   frameCard.hidden = true;
   desk.classList.remove("is-running");
@@ -90,8 +76,10 @@ async function open(form, where) {
       frame.title = frameTitle.textContent;
       frameCard.hidden = false;
       desk.classList.add("is-running");
+      openedIn(frame.contentWindow, made.launch_id);
       frame.src = made.launch_url;
     } else if (tab) {
+      openedIn(tab, made.launch_id);
       tab.location = made.launch_url;
     } else {
       fail("The browser did not allow a new tab. Allow pop-ups for this page and try again.");
@@ -113,3 +101,4 @@ for (const form of document.querySelectorAll(".app form")) {
   });
 }
 document.getElementById("close").addEventListener("click", closeFrame);
+listen((app) => (app === frame.contentWindow ? closeFrame() : app.close()));

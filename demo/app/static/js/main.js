@@ -5,6 +5,7 @@ import { byId, make } from "./dom.js";
 import { Fhir, personName } from "./fhir.js";
 import { verify } from "./id_token.js";
 import { forget, keep, recall } from "./memory.js";
+import { talkToEhr } from "./messaging.js";
 import { Network } from "./network.js";
 import { showIdentity, showRequests, showStory, showToken, wireTabs } from "./panels.js";
 import { Problem, show, startAgain } from "./problem.js";
@@ -156,6 +157,7 @@ async function open(session) {
   showTokenPanel();
   showIdentity(verified, user);
   redraw();
+  talkToEhr(session, state.patient);
   document.title = `${personName(state.patient)} · Growth Chart`;
 }
 

@@ -11,6 +11,8 @@ const WORDS = [
   [/^openid$/, "know that you signed in"],
   [/^fhirUser$/, "know who you are in the hospital's records"],
   [/^online_access$/, "renew the token while you stay signed in at the EHR"],
+  [/^messaging\/ui$/, "ask the EHR to show something, or say that it is done"],
+  [/^messaging\/scratchpad$/, "put drafts before you in the EHR, and read and change them"],
   [/^offline_access$/, "renew the token later, when you are away"],
 ];
 const LETTERS = { c: "create", r: "read", u: "change", d: "delete", s: "search" };
@@ -41,10 +43,11 @@ export function showStory(session) {
 }
 
 export function showToken(session, onRefresh) {
-  const { access_token: access, refresh_token: refresh, id_token: identity, scope = "", expires_in: life, ...rest } = session.response;
+  const { access_token: access, refresh_token: refresh, id_token: identity, smart_web_messaging_handle: handle, scope = "", expires_in: life, ...rest } = session.response;
   const facts = [["access_token", secretValue(access)]];
   if (refresh) facts.push(["refresh_token", secretValue(refresh)]);
   if (identity) facts.push(["id_token", "see “Identity”"]);
+  if (handle) facts.push(["smart_web_messaging_handle", secretValue(handle)]);
   facts.push(["expires_in", remaining(session)]);
   for (const [name, value] of Object.entries(rest)) facts.push([name, make("code", {}, typeof value === "string" ? value : JSON.stringify(value))]);
   const scopes = scope.split(" ").filter(Boolean);

@@ -8,7 +8,7 @@ import { Problem, startAgain } from "./problem.js";
 const app = () => document.body.dataset; // fhir, client, redirect, ehr
 
 export const SCOPES = {
-  ehr: "launch openid fhirUser patient/*.rs patient/Observation.c online_access",
+  ehr: "launch openid fhirUser patient/*.rs patient/Observation.c online_access messaging/ui messaging/scratchpad",
   standalone: "launch/patient openid fhirUser patient/*.rs patient/Observation.c offline_access",
 };
 
@@ -102,7 +102,7 @@ export async function finish(parameters) {
 
 export const redacted = (response) =>
   Object.fromEntries(
-    Object.entries(response).map(([name, value]) => [name, /_token$/.test(name) ? shortened(value) : value]),
+    Object.entries(response).map(([name, value]) => [name, /_(token|messaging_handle)$/.test(name) ? shortened(value) : value]),
   );
 
 /** A new access token for the old refresh token, which is used up by it. */
