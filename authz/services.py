@@ -271,5 +271,11 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         self_tests=SelfTests(backend),
         choosing=Choosing(authorization),
         signing_in=SigningIn(authorization, sessions, by_password, sign_out),
-        registration=registration.build(settings, backend, trail, now),
+        registration=registration.build(
+            settings,
+            backend,
+            trail,
+            now,
+            registration.Neighbours(db, outbound, clients, fhir_servers, revocation),
+        ),
     )

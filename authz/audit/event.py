@@ -42,6 +42,7 @@ class EventName(StrEnum):
     FETCH_REFUSED = "fetch.refused"
     RATE_LIMITED = "rate_limited"
     LEGACY_USED = "legacy.used"  # an older app was forgiven something; which, is the reason
+    REGISTRATION_REFUSED = "registration.refused"  # of an app that registers itself, or changes that
     CLIENT_CHANGED = "client.changed"
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"

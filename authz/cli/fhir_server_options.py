@@ -9,7 +9,7 @@ import click
 from authz.cli.context import replaced
 from authz.cli.options import assignments, options
 from authz.fhir_servers.associated import endpoint
-from authz.fhir_servers.features import MEANINGS
+from authz.fhir_servers.features import MEANINGS, AppRegistration
 from authz.fhir_servers.server import FHIR_VERSIONS
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ settings = options(
     click.option("--developer-url", default=None, help="A page for developers of apps; published with the brands."),
     click.option(
         "--without", multiple=True, help="Switch off: " + ", ".join(f"{f} ({m})" for f, m in MEANINGS.items())
+    ),
+    click.option(
+        "--registration",
+        type=click.Choice([way.value for way in AppRegistration]),
+        help="Who may register an app by itself: nobody, who has a token or a statement, or anybody.",
     ),
     click.option(
         "--constraint",
@@ -123,5 +128,6 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "developer_url": server.developer_url,
         "without": sorted(server.without),
         "constraints": sorted(server.constraints),
+        "registration": server.registration.value,
         "enabled": server.enabled,
     }

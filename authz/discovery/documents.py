@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from authz.discovery.offer import CAPABILITIES, SCOPES, Offer, backends, listed, messaging, users
+from authz.discovery.offer import CAPABILITIES, SCOPES, Offer, backends, listed, messaging, registration, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +50,7 @@ class Discovery:
         return {
             **by_users,
             **self.for_everybody(),
+            **self.registration(offer, f"/fhir-servers/{server.name}/register"),
             **self.brand(server, brands),
             "grant_types_supported": [name for name in self.grants(offer) if name != "refresh_token"],
             "token_endpoint_auth_methods_supported": CONFIDENTIAL_METHODS if offer.has_users else ["private_key_jwt"],
@@ -97,6 +98,10 @@ class Discovery:
         capability = self.settings.url("/capabilities/smart-web-messaging")
         return {"capabilities": [*listed(CAPABILITIES, offer), capability], "__smart_web_messaging": endpoints}
 
+    def registration(self, offer: Offer, path: str) -> dict[str, str]:
+        """Where apps register themselves, if they may (SMART MGT-04, RFC 7591 §3)."""
+        return {"registration_endpoint": self.settings.url(path)} if registration(offer) else {}
+
     def grants(self, offer: Offer) -> list[str]:
         return [name for name in self.grant_types if GRANTS[name](offer)]
 
@@ -106,6 +111,7 @@ class Discovery:
         return {
             **{name: value for name, value in self.for_users().items() if name != "userinfo_endpoint"},
             **self.for_everybody(),
+            **self.registration(offer, "/register"),
             "scopes_supported": listed(SCOPES, offer),
             "response_modes_supported": ["query"],
             "grant_types_supported": self.grants(offer),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from authz.fhir_servers.associated import APP_STATE
-from authz.fhir_servers.features import Feature
+from authz.fhir_servers.features import AppRegistration, Feature
 from authz.launch.standing import STAFF
 from authz.scopes import ResourceScope, parse_scope
 
@@ -84,6 +84,11 @@ def app_state(offer: Offer) -> bool:
 def messaging(offer: Offer) -> bool:
     """Only where an EHR has a window: its origin is registered."""
     return any(server.has_web_messaging for server in offer.servers)
+
+
+def registration(offer: Offer) -> bool:
+    """Off until a hospital opens it (decision 13)."""
+    return any(server.registration is not AppRegistration.CLOSED for server in offer.servers)
 
 
 def always(_offer: Offer) -> bool:

@@ -29,6 +29,8 @@ METHODS = {"/token": "POST, OPTIONS", "/revoke": "POST, OPTIONS", "/userinfo": "
 
 
 def readers(path: str) -> Readers:
+    if path.endswith("/register"):
+        return Readers.NOBODY
     if path in METHODS:
         return Readers.CLIENTS
     if path in {"/jwks", "/user-access-brands"} or path.startswith(("/.well-known/", "/fhir-servers/")):

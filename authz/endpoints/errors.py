@@ -38,6 +38,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
         "jwks",
         "launch",
         "readyz",
+        "register",
         "revoke",
         "self-test",
         "token",

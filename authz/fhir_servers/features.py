@@ -29,6 +29,16 @@ MEANINGS = {
     Feature.SCOPES_V1: "scopes as SMART 1.0 spells them",
     Feature.WEB_MESSAGING: "messages between an app and the window of the EHR",
 }
+
+
+class AppRegistration(StrEnum):
+    """Who may register an app at a FHIR server's registration endpoint (decision 13)."""
+
+    CLOSED = "closed"  # nobody, and the endpoint is not advertised
+    INVITED = "invited"  # who has an initial access token or a software statement
+    OPEN = "open"  # anybody
+
+
 WAYS_IN = frozenset({Feature.EHR_LAUNCH, Feature.STANDALONE, Feature.BACKEND_SERVICES})
 
 

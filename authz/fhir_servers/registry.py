@@ -53,6 +53,7 @@ class NewFhirServer:
     constraints: tuple[str, ...] = ()  # besides those that enforcement decides about
     is_sandbox: bool = False
     sandbox_patients: tuple[str, ...] = ()
+    registration: str = "closed"
     introspection_client_id: str = ""  # empty: we make one
 
 

@@ -9,7 +9,7 @@ from authz.errors import InvalidScope, InvalidValue
 from authz.fhir_servers import associated, features
 from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
-from authz.fhir_servers.features import Feature
+from authz.fhir_servers.features import AppRegistration, Feature
 from authz.fhir_servers.search_settings import SearchSettings, search_settings
 from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
 from authz.scopes import ResourceScope, ScopeSet, resource_types
@@ -67,6 +67,7 @@ class FhirServer:
     constraints: frozenset[str] = CONSTRAINTS  # search parameters by which it limits access, or what is before it
     is_sandbox: bool = False  # everybody in it is invented: apps that are not approved may be used
     sandbox_patients: frozenset[str] = frozenset()  # logical ids of invented people, for such apps
+    registration: AppRegistration = AppRegistration.CLOSED  # who may register an app here
     enabled: bool = True
 
     @cached_property
@@ -139,6 +140,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         constraints=CONSTRAINTS | set(row.constraints),
         is_sandbox=row.is_sandbox,
         sandbox_patients=frozenset(row.sandbox_patients),
+        registration=AppRegistration(row.registration),
         enabled=row.enabled,
     )
 
@@ -155,6 +157,8 @@ def check(row: FhirServerRow) -> None:
         if version not in FHIR_VERSIONS
     ]
     problems += features.problems(row.without)
+    if row.registration not in set(AppRegistration):
+        problems.append(f"{row.registration}: registration is {', '.join(AppRegistration)}")
     problems += associated.problems(row.associated_endpoints)
     problems += branding_problems(row.branding)
     if row.developer_url and not row.developer_url.startswith("https://"):

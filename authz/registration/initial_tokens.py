@@ -76,6 +76,12 @@ class InitialTokens:
         row.revoked_at = row.revoked_at or self.now()
         return row
 
+    def check(self, session: Session, token: str) -> None:
+        """Whether it may still be good: asked before anything that comes with it is looked at. Raises InvalidToken."""
+        row = session.scalar(select(Row).where(Row.digest == digest(token))) if plausible(token) else None
+        if row is None or row.revoked_at is not None or row.expires_at <= self.now() or row.used >= row.quota:
+            raise InvalidToken(NO_GOOD)
+
     def spend(self, session: Session, token: str, lane: Lane, fhir_server: str | None) -> Row:
         """Use it for one app, in the transaction that registers it; of racing callers at most the quota get it.
 

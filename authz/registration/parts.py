@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.registration.admission import Admission
+from authz.registration.doors import Doors
 from authz.registration.history import History
 from authz.registration.initial_tokens import InitialTokens
 from authz.registration.limits import Limits
+from authz.registration.registrations import Registrations
+from authz.registration.sector import Sectors
 from authz.storage.limiter import Limiter
 
 if TYPE_CHECKING:
@@ -16,8 +19,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from authz.audit.trail import Trail
+    from authz.clients.registry import Clients
+    from authz.fhir_servers.registry import FhirServers
+    from authz.outbound import Outbound
     from authz.settings import Settings
+    from authz.storage.database import Database
     from authz.storage.short_lived import Backend
+    from authz.tokens.revocation import Revocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +34,41 @@ class Registration:
     admission: Admission
     history: History
     limits: Limits
+    registrations: Registrations
 
 
-def build(settings: Settings, backend: Backend, trail: Trail, now: Callable[[], datetime]) -> Registration:
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Parts of the server that registration works with."""
+
+    db: Database
+    outbound: Outbound
+    clients: Clients
+    fhir_servers: FhirServers
+    revocation: Revocation
+
+
+def build(
+    settings: Settings, backend: Backend, trail: Trail, now: Callable[[], datetime], around: Neighbours
+) -> Registration:
     tokens = InitialTokens(now)
+    admission = Admission(tokens, now, settings.registration_hold_seconds)
+    history = History(now)
+    limits = Limits(Limiter(backend, now), trail, settings.registrations_per_hour, settings.unapproved_apps)
     return Registration(
         initial_tokens=tokens,
-        admission=Admission(tokens, now, settings.registration_hold_seconds),
-        history=History(now),
-        limits=Limits(Limiter(backend, now), trail, settings.registrations_per_hour, settings.unapproved_apps),
+        admission=admission,
+        history=history,
+        limits=limits,
+        registrations=Registrations(
+            db=around.db,
+            clients=around.clients,
+            doors=Doors(around.db, around.fhir_servers, tokens),
+            limits=limits,
+            admission=admission,
+            sectors=Sectors(around.outbound, trail),
+            history=history,
+            revocation=around.revocation,
+            trail=trail,
+        ),
     )

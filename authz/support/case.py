@@ -32,6 +32,7 @@ PLACES = {
     EventName.LAUNCH_REFUSED.value: "launch",
     EventName.CALLER_REFUSED.value: "EHR session",
     EventName.TOKEN_REFUSED.value: "token endpoint",
+    EventName.REGISTRATION_REFUSED.value: "registration",
 }
 UNPROVEN = frozenset({"invalid_client", "page"})  # it says nothing about whether there is such an app
 PUBLIC_PARAMETERS = frozenset({"category", "clinical-status", "intent", "status", "type", "_lastUpdated"})

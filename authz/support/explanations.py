@@ -165,6 +165,13 @@ REFUSALS: Mapping[str, Explanation] = {
         "A redirect URI can't be registered.",
         "Use https, a scheme of the app's own, or http on the loopback address; no fragment, no wildcard.",
     ),
+    "invalid_software_statement": Explanation(
+        "The software statement is not signed as its issuer signs, or is over.", "Get a new one from its issuer."
+    ),
+    "unapproved_software_statement": Explanation(
+        "The software statement is genuine at best, but its issuer is not trusted here.",
+        f"Register without it, or {ASK_HOSPITAL[0].lower()}{ASK_HOSPITAL[1:]} to trust the issuer.",
+    ),
     "not_found": Explanation("There is nothing of this name for this caller.", "Check the id."),
 }
 

@@ -43,6 +43,7 @@ MAIN: dict[str, Any] = {
     "developer_url": "",
     "without": [],
     "constraints": sorted(CONSTRAINTS),
+    "registration": "closed",
     "enabled": True,
 }
 

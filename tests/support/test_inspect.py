@@ -220,7 +220,7 @@ def test_every_event_of_an_opening_has_words(world: World) -> None:
     """What a launch, grant or token can lead to; the others are an administrator's, or nobody's in particular."""
     apart = {name for name in EventName if name.value.endswith((".changed", ".created", ".started"))}
     apart |= {EventName.AUDIT_READ, EventName.LOGOUT, EventName.EHR_SESSION_ENDED, EventName.CALLER_REFUSED}
-    apart |= {EventName.INTROSPECTION_REFUSED, EventName.FETCH_REFUSED}
+    apart |= {EventName.INTROSPECTION_REFUSED, EventName.FETCH_REFUSED, EventName.REGISTRATION_REFUSED}
     assert set(EventName) - apart - {EventName.LAUNCH_CREATED} == WORDS.keys() - {EventName.LAUNCH_CREATED}
 
 

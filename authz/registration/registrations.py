@@ -1,0 +1,162 @@
+"""Apps that register themselves: make, read, replace and delete (RFC 7591, RFC 7592, OpenID Connect Registration)."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from hmac import compare_digest
+from typing import TYPE_CHECKING, Any
+
+from authz.audit.event import Event, EventName
+from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
+from authz.clients.model import ClientRow
+from authz.clients.registry import HospitalDecisions
+from authz.consent.withdraw import withdraw_all
+from authz.errors import InvalidToken
+from authz.registration.admission import Presented
+from authz.registration.changes import snapshot
+from authz.registration.history import VENDOR
+from authz.registration.model import RegistrationRow, Source
+from authz.registration.registered import Registered, registered
+from authz.registration.replacement import Replacement, check_unchangeable
+from authz.storage.records import HANDLE_BYTES, digest
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.clients.registry import Clients
+    from authz.registration.admission import Admission, Introduced
+    from authz.registration.doors import Doors
+    from authz.registration.history import History
+    from authz.registration.limits import Limits
+    from authz.registration.sector import Sectors
+    from authz.storage.database import Database
+    from authz.tokens.revocation import Revocation
+
+NOBODY = digest("")  # stands for the token of a client that there is not: no token has it
+REFUSED = "the registration access token is not one of this client"
+IDENTITY = "openid fhirUser"  # what an app may ask for that did not say: who its user is, and no record
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    db: Database
+    clients: Clients
+    doors: Doors
+    limits: Limits
+    admission: Admission
+    sectors: Sectors
+    history: History
+    revocation: Revocation
+    trail: Trail
+
+    def register(self, body: dict[str, Any], bearer: str | None, fhir_server: str | None, peer: Peer) -> Registered:
+        """Make a client of what was sent to the endpoint of a FHIR server, or to the one for all (None).
+
+        Raises NoToken, InvalidToken, InvalidClientMetadata, InvalidRedirectURI, and what is wrong with a statement.
+        """
+        presented = Presented(bearer, statement_of(body))
+        opened = self.doors.opened(presented, fhir_server)
+        introduced = self.admission.introduce(presented)
+        metadata = self.checked(body, introduced, peer)
+        token = secrets.token_urlsafe(HANDLE_BYTES)
+        with self.db.write() as session:
+            placement = self.admission.place(session, metadata, introduced, fhir_server)
+            if placement.source is Source.OPEN:
+                self.limits.check_room(session, fhir_server)
+            decisions = HospitalDecisions(
+                fhir_servers=opened.narrowed(placement.fhir_server),
+                approved=placement.approved,
+                approves_at=placement.approves_at,
+            )
+            client, secret = self.clients.add(session, placement.metadata, decisions)
+            row = placement.row(client.client_id, digest(token), self.clients.now())
+            session.add(row)
+            self.history.note(session, client.client_id, VENDOR, "registered")
+            detail = {"source": placement.source.value, "lane": placement.lane.value}
+            self.record(session, "registered", client.client_id, peer, detail)
+            return self.told(session, row, token, secret)
+
+    def read(self, client_id: str, token: str) -> Registered:
+        """What is registered. Raises InvalidToken, also for a client that there is not (RFC 7592 §2.1)."""
+        with self.db.read() as session:
+            return self.told(session, self.authenticated(session, client_id, token), token)
+
+    def replace(self, client_id: str, token: str, body: dict[str, Any], peer: Peer) -> Registered:
+        """Register what is sent in the place of all that was; what is left out is forgotten (RFC 7592 §2.2).
+
+        Raises InvalidToken, InvalidRequest, and what ``register`` raises about the metadata.
+        """
+        with self.db.read() as session:
+            row = self.authenticated(session, client_id, token)
+            client = session.get_one(ClientRow, client_id)
+        check_unchangeable(body, client_id)
+        statement = statement_of(body) or row.software_statement  # whoever came with one can't put it down
+        introduced = self.admission.introduce(Presented(None, statement))
+        metadata = self.checked(body, introduced, peer)
+        change = Replacement(self.clients, self.admission, self.history, snapshot(client), metadata, introduced)
+        change.check_secret(client, body)
+        answers: list[Registered] = []
+
+        def within(session: Session) -> None:
+            current = self.authenticated(session, client_id, token)
+            secret = change.write(session, current)
+            self.record(session, "updated", client_id, peer, {"changed": change.names})
+            answers.append(self.told(session, current, token, secret))
+
+        if change.revokes:
+            self.revocation.revoke_client(client_id, "client_changed", within=within)
+        else:
+            with self.db.write() as session:
+                within(session)
+        return answers[0]
+
+    def delete(self, client_id: str, token: str, peer: Peer) -> None:
+        """Forget a client and people's decisions about it; everything it was granted is revoked (RFC 7592 §2.3).
+
+        Raises InvalidToken.
+        """
+        with self.db.read() as session:
+            self.authenticated(session, client_id, token)
+
+        def within(session: Session) -> None:
+            self.authenticated(session, client_id, token)
+            self.clients.remove(session, client_id)
+            withdraw_all(session, self.clients.now(), client_id=client_id)
+            self.record(session, "removed", client_id, peer, {})
+
+        self.revocation.revoke_client(client_id, "client_removed", within=within)
+
+    def authenticated(self, session: Session, client_id: str, token: str) -> RegistrationRow:
+        """The registration whose token this is; the same work for a client that there is not (RG-21, RG-22)."""
+        row = session.get(RegistrationRow, client_id)
+        if not compare_digest(digest(token), NOBODY if row is None else row.token_digest) or row is None:
+            raise InvalidToken(REFUSED)
+        return row
+
+    def checked(self, body: dict[str, Any], introduced: Introduced, peer: Peer) -> ClientMetadata:
+        """What is to be registered: what was sent, and what a statement says goes before that."""
+        metadata = ClientMetadata.load({**body, **introduced.members})
+        if not metadata.scope and "authorization_code" in metadata.grant_types:
+            metadata = replace(metadata, scope=IDENTITY)
+        self.sectors.check(metadata, peer)
+        return metadata
+
+    def told(self, session: Session, row: RegistrationRow, token: str, secret: str | None = None) -> Registered:
+        session.flush()
+        client = session.get_one(ClientRow, row.client_id)
+        return registered(client, row, token, secret, self.clients.now())
+
+    def record(self, session: Session, reason: str, client_id: str, peer: Peer, detail: dict[str, Any]) -> None:
+        event = Event(EventName.CLIENT_CHANGED, reason=reason, client_id=client_id, peer=peer, detail=detail)
+        self.trail.record(session, event)
+
+
+def statement_of(body: dict[str, Any]) -> str | None:
+    """Raises InvalidClientMetadata."""
+    statement = body.get("software_statement")
+    if statement is None or isinstance(statement, str):
+        return statement
+    raise InvalidClientMetadata("software_statement: must be a string")
