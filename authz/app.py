@@ -156,7 +156,7 @@ def check(app: Flask) -> None:
 
 
 def start_background(app: Flask) -> threading.Event:
-    """Seal the audit trail, sweep the short-lived store, tell apps of sign-outs, in daemon threads.
+    """Seal the audit trail, sweep the short-lived store, tell apps of sign-outs, check new apps, in daemon threads.
 
     Once per process, after it forked.
 
@@ -180,6 +180,11 @@ def start_background(app: Flask) -> threading.Event:
         with app.app_context():
             services_of(app).sign_out.notices.run(stop)
 
-    for name, job in (("sealer", seal), ("sweeper", sweep), ("logout notices", notify)):
+    def check() -> None:
+        with app.app_context():
+            services_of(app).registration.checks.run(stop)
+
+    jobs = {"sealer": seal, "sweeper": sweep, "logout notices": notify, "registration checks": check}
+    for name, job in jobs.items():
         threading.Thread(target=job, name=name, daemon=True).start()
     return stop

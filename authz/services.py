@@ -227,6 +227,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     )
     second_factor = SecondFactor(db, Box(secrets, "second factor"), settings.organization, now)
     by_password = ByPassword(passwords, second_factor, Throttle(backend, secrets, now), secrets, db, trail, now)
+    brands = Brands(db, fhir_servers, now, settings.issuer)
+    around = registration.Neighbours(db, outbound, clients, fhir_servers, revocation, brands, consenting.describer)
     return Services(
         settings=settings,
         db=db,
@@ -263,7 +265,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         gateway=Gateway(introspection, fhir_servers, Upstream(outbound), UserReach(users, clients, rights), trail),
         token_server=token_server,
         discovery=Discovery(settings, token_server.grant_types),
-        brands=Brands(db, fhir_servers, now, settings.issuer),
+        brands=brands,
         authorization=authorization,
         sign_out=sign_out,
         logout=Logout(backend, clients, users, keyring, sign_out, settings.issuer),
@@ -271,11 +273,5 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         self_tests=SelfTests(backend),
         choosing=Choosing(authorization),
         signing_in=SigningIn(authorization, sessions, by_password, sign_out),
-        registration=registration.build(
-            settings,
-            backend,
-            trail,
-            now,
-            registration.Neighbours(db, outbound, clients, fhir_servers, revocation),
-        ),
+        registration=registration.build(settings, backend, trail, now, around),
     )

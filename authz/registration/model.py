@@ -93,3 +93,14 @@ class StatementIssuerRow(Base):
     scope: Mapped[str] = mapped_column(Text)  # the most its apps may ask for; empty: what their lane allows
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ReportRow(Base):
+    """What the automatic checks found, and when they are to be made."""
+
+    __tablename__ = "registration_report"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True)
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)  # None: nothing is waiting
+    made_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    findings: Mapped[list[dict[str, str]]] = mapped_column(JSON)  # the gravest first

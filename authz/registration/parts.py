@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.registration.admission import Admission
+from authz.registration.checks import Checks
 from authz.registration.doors import Doors
 from authz.registration.history import History
 from authz.registration.initial_tokens import InitialTokens
 from authz.registration.limits import Limits
+from authz.registration.published import Published
 from authz.registration.registrations import Registrations
+from authz.registration.scope_words import ScopeWords
 from authz.registration.sector import Sectors
 from authz.storage.limiter import Limiter
 
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from authz.audit.trail import Trail
+    from authz.brands.registry import Brands
     from authz.clients.registry import Clients
+    from authz.consent.describe import Describer
     from authz.fhir_servers.registry import FhirServers
     from authz.outbound import Outbound
     from authz.settings import Settings
@@ -35,6 +40,7 @@ class Registration:
     history: History
     limits: Limits
     registrations: Registrations
+    checks: Checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Neighbours:
     clients: Clients
     fhir_servers: FhirServers
     revocation: Revocation
+    brands: Brands
+    describer: Describer
 
 
 def build(
@@ -70,5 +78,14 @@ def build(
             history=history,
             revocation=around.revocation,
             trail=trail,
+        ),
+        checks=Checks(
+            db=around.db,
+            now=now,
+            fhir_servers=around.fhir_servers,
+            brands=around.brands,
+            published=Published(around.outbound),
+            words=ScopeWords(around.describer),
+            history=history,
         ),
     )

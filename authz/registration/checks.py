@@ -1,0 +1,185 @@
+"""The automatic checks of an app that registered itself: a report for its vendor and for the reviewer.
+
+What has to be checked is a row, so a crash forgets nothing; a background thread does it, as it asks others. An error
+stops the approval that would come by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select, update
+
+from authz.clients.client import from_row, members
+from authz.clients.model import ClientRow
+from authz.errors import NotFound, TooManyRequests, Unavailable
+from authz.registration import findings
+from authz.registration.history import SERVER
+from authz.registration.model import RegistrationRow, ReportRow, State
+from authz.registration.report import Report, findings_from
+from authz.storage.database import changed, insert_once
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.brands.registry import Brands
+    from authz.fhir_servers.registry import FhirServers
+    from authz.registration.history import History
+    from authz.registration.published import Published
+    from authz.registration.report import Finding
+    from authz.registration.scope_words import ScopeWords
+    from authz.storage.database import Database
+
+log = logging.getLogger(__name__)
+PAUSE_SECONDS = 1.0
+BATCH = 10
+LEASE = timedelta(minutes=5)  # longer than a batch can take; after it whoever claimed the rows is taken for dead
+PAUSE_BETWEEN = timedelta(minutes=1)  # on demand
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is known here of an app to be checked; nothing else is read while others are asked."""
+
+    said: dict[str, Any]
+    mine: findings.Named
+    others: tuple[findings.Named, ...]
+    fhir_servers: tuple[str, ...]  # names; empty: all
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    db: Database
+    now: Callable[[], datetime]
+    fhir_servers: FhirServers
+    brands: Brands
+    published: Published
+    words: ScopeWords
+    history: History
+
+    def latest(self, session: Session, client_id: str) -> Report | None:
+        """None: not checked yet."""
+        row = session.get(ReportRow, client_id)
+        return None if row is None or row.made_at is None else Report(row.made_at, findings_from(row.findings))
+
+    def ask(self, session: Session, client_id: str) -> None:
+        """Have it checked soon, in the transaction that registers or changes it."""
+        if not insert_once(session, ReportRow, client_id=client_id, due_at=self.now(), findings=[]):
+            session.execute(update(ReportRow).where(ReportRow.client_id == client_id).values(due_at=self.now()))
+
+    def ask_again(self, session: Session, client_id: str) -> None:
+        """On demand, once a minute. Raises TooManyRequests."""
+        row = session.get(ReportRow, client_id)
+        if row is not None and row.made_at is not None and self.now() < row.made_at + PAUSE_BETWEEN:
+            raise TooManyRequests("it was checked a moment ago; try again in a minute", PAUSE_BETWEEN.seconds)
+        self.ask(session, client_id)
+
+    def run(self, stop: threading.Event) -> None:
+        """Check what is due until told to stop; a database that is away is tried again."""
+        while not stop.wait(PAUSE_SECONDS):
+            try:
+                while self.check_due() == BATCH:
+                    pass
+            except Unavailable:
+                log.warning("registrations could not be checked; trying again")
+
+    def check_due(self) -> int:
+        """Check what is due, at most ten; returns how many."""
+        claimed = self.claim()
+        for client_id in claimed:
+            try:
+                self.check(client_id)
+            except NotFound:
+                log.info("%s went away while it was checked", client_id)
+        return len(claimed)
+
+    def claim(self) -> list[str]:
+        """Take what is due, and what was never checked, for as long as the lease; of racing processes one gets each."""
+        now = self.now()
+        never = (
+            select(RegistrationRow.client_id)
+            .outerjoin(ReportRow, ReportRow.client_id == RegistrationRow.client_id)
+            .where(ReportRow.client_id.is_(None))
+            .limit(BATCH)
+        )
+        due = select(ReportRow.client_id).where(ReportRow.due_at <= now).order_by(ReportRow.due_at).limit(BATCH)
+        with self.db.read() as session:
+            new, old = list(session.scalars(never)), list(session.scalars(due))
+        if not new and not old:
+            return []
+        values = {"due_at": now + LEASE}
+        with self.db.write() as session:
+            mine = [one for one in new if insert_once(session, ReportRow, client_id=one, findings=[], **values)]
+            for one in old[: BATCH - len(mine)]:
+                still = (ReportRow.client_id == one) & (ReportRow.due_at <= now)
+                mine += [one] if changed(session, update(ReportRow).where(still).values(values)) else []
+        return mine
+
+    def check(self, client_id: str) -> Report:
+        """Check one app now; asks others, so not within a request. Raises NotFound."""
+        with self.db.read() as session:
+            case = self.case(session, client_id)
+            organizations = self.organizations(session)
+        report = Report.of(self.now(), self.found(case, organizations))
+        with self.db.write() as session:
+            self.keep(session, client_id, report)
+        return report
+
+    def found(self, case: Case, organizations: Iterable[str]) -> Iterable[Finding]:
+        servers = [one for one in self.fhir_servers.all() if one.enabled]
+        here = [one for one in servers if not case.fhir_servers or one.name in case.fhir_servers]
+        yield from findings.addresses(case.said)
+        yield from self.published.keys(case.said)
+        yield from self.published.pages(case.said)
+        yield from findings.scopes(case.said, here, self.words)
+        yield from findings.names(case.mine, case.others, organizations)
+
+    def case(self, session: Session, client_id: str) -> Case:
+        """As it is, or as its vendor proposes that it becomes."""
+        row, registration = session.get(ClientRow, client_id), session.get(RegistrationRow, client_id)
+        if row is None:
+            raise NotFound(f"{client_id}: there is no client of this id")
+        said = (registration.proposed if registration else None) or members(row)
+        others = session.scalars(select(ClientRow).where(ClientRow.client_id != client_id, ClientRow.enabled)).all()
+        now = self.now()
+        known = (from_row(one, now) for one in others)
+        return Case(
+            said=said,
+            mine=findings.named(client_id, said, is_approved=row.approved),
+            others=tuple(
+                findings.named(one.client_id, members(one), is_approved=client.is_approved)
+                for one, client in zip(others, known, strict=True)
+            ),
+            fhir_servers=tuple(row.fhir_servers),
+        )
+
+    def organizations(self, session: Session) -> set[str]:
+        """Whose names an app may not take: who runs this server, its FHIR servers, and the published brands."""
+        shown = {one.branding.organization for one in self.fhir_servers.all()}
+        return ({self.words.describer.holder} | shown | {brand.name for brand in self.brands.all(session)}) - {""}
+
+    def keep(self, session: Session, client_id: str, report: Report) -> None:
+        if session.get(ClientRow, client_id) is None:
+            raise NotFound(f"{client_id}: there is no client of this id")
+        insert_once(session, ReportRow, client_id=client_id, findings=[])
+        made = {"made_at": report.made_at, "due_at": None, "findings": [asdict(one) for one in report.findings]}
+        session.execute(update(ReportRow).where(ReportRow.client_id == client_id).values(made))
+        if report.errors:
+            self.stop_approval(session, client_id, report)
+
+    def stop_approval(self, session: Session, client_id: str, report: Report) -> None:
+        """Let a person decide about an app that would have been approved by itself."""
+        waits = (ClientRow.client_id == client_id) & ~ClientRow.approved & (ClientRow.approves_at > self.now())
+        if not changed(session, update(ClientRow).where(waits).values(approves_at=None)):
+            return
+        held = (RegistrationRow.client_id == client_id) & (RegistrationRow.state == State.SANDBOX.value)
+        session.execute(update(RegistrationRow).where(held).values(state=State.HELD.value))
+        words = "; ".join(f"{one.subject}: {one.words}" for one in report.errors)
+        self.history.note(session, client_id, SERVER, "held", f"The automatic checks found: {words}")
