@@ -35,6 +35,7 @@ class OAuthError(AuthzError):
 
     support_code: str | None = None  # finds it on the audit trail
     launch_id: str | None = None  # of the launch it came of
+    why: str | None = None  # a machine's word for the audit trail, where the code does not say enough
     verdicts: tuple[dict[str, Any], ...] = ()  # what became of each requested scope, where that is why
 
     def __init__(self, description: str) -> None:
@@ -133,6 +134,18 @@ class AccessDenied(OAuthError):
 
 class NotAgreed(AccessDenied):
     """The person was asked and said no."""
+
+
+class NotApproved(AccessDenied):
+    """The app is not approved yet, and somebody real is concerned."""
+
+    why = "app_not_approved"
+
+
+class NotForThisUser(AccessDenied):
+    """The app is for other people than this one."""
+
+    why = "user_type"
 
 
 class LoginRequired(OAuthError):

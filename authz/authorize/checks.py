@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authz.authorize.refusal import PageRefusal
-from authz.errors import InvalidScope, LoginRequired, NotAgreed, UnmetAuthenticationRequirements
+from authz.errors import (
+    InvalidScope,
+    LoginRequired,
+    NotAgreed,
+    NotApproved,
+    NotForThisUser,
+    UnmetAuthenticationRequirements,
+)
+from authz.fhir_servers.people import for_whom
 from authz.launch.standing import STAFF
 from authz.policy.access import REFRESH
+from authz.policy.sandbox import ONLY_TESTS, is_confined, is_test
 from authz.scopes import LaunchScope
 
 if TYPE_CHECKING:
@@ -16,6 +25,7 @@ if TYPE_CHECKING:
     from authz.login.method import SignIn
     from authz.login.session import BrowserSession
     from authz.scopes import Judgement, ScopeSet
+    from authz.users.registry import User
 
 
 class SomebodyElse(PageRefusal):
@@ -39,6 +49,15 @@ def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:
         raise UnmetAuthenticationRequirements("the user did not sign in the way the app demands")
 
 
+def check_app(request: AuthorizationRequest, user: User, fhir_user: str | None, patient: str | None = None) -> None:
+    """Whether the app is for this person, and with this patient if one is known; again at every step."""
+    client, server = request.client, request.fhir_server
+    if not client.is_for(fhir_user):
+        raise NotForThisUser(f"this app is for {for_whom(client.user_types)}, and this user is none of them")
+    if is_confined(client, server) and not is_test(server, by_test_account=user.is_sandbox, patient=patient):
+        raise NotApproved(ONLY_TESTS)
+
+
 def check_something_left(judgement: Judgement, pending: Pending, agreed: ScopeSet | None) -> None:
     """SCP-17: no code for nothing; and an EHR launch's context is only for an app that may be launched."""
     verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
@@ -59,13 +78,17 @@ def ehr_vouches(request: AuthorizationRequest, pending: Pending) -> bool:
 
 
 def must_ask(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:
-    """Whether what was agreed to before does not count: in a launch from a portal nobody has shown to be there."""
+    """Whether what was agreed to before does not count.
+
+    In a launch from a portal nobody has shown to be there; an app that is not approved is one nobody has looked at.
+    """
     is_staff = (fhir_user or "").partition("/")[0] in STAFF
-    return "consent" in request.prompt or (pending.launch is not None and not is_staff)
+    from_portal = pending.launch is not None and not is_staff
+    return "consent" in request.prompt or from_portal or not request.client.is_approved
 
 
 def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:
     """A vetted app in the hands of staff, opened by the EHR: the hospital decided for them; a patient is asked."""
     is_staff = (fhir_user or "").partition("/")[0] in STAFF
-    vetted = pending.launch is not None and request.client.skip_consent_in_ehr_launch
+    vetted = pending.launch is not None and request.client.skip_consent_in_ehr_launch and request.client.is_approved
     return vetted and is_staff and "consent" not in request.prompt

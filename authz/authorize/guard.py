@@ -88,7 +88,8 @@ class Guard:
         cause = error.__cause__ if isinstance(error.__cause__, LaunchUnusable) else None
         detail = about.detail | {"description": error.description}
         detail |= {"verdicts": list(error.verdicts)} if error.verdicts else {}
-        detail |= {"cause": cause.reason.value} if cause else {}
+        why = cause.reason.value if cause else error.why
+        detail |= {"cause": why} if why else {}
         self.trail.refused(
             replace(
                 about,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from authz.authorize.picking import Choice, Picking
 from authz.fhir_servers.bundle import SearchFailed, Why
 from authz.fhir_servers.search import PatientQuery
+from authz.policy.sandbox import choosable, is_confined
 from authz.tokens.own import OnBehalf
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class PatientsPage:
     query: PatientQuery
     is_searched: bool  # else the results are those of before
     is_further: bool  # not the first page of them
+    is_test: bool = False  # the app is not approved: it gets nobody but test patients
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,12 @@ class Picker:
         """The page for whoever has to choose a patient, and what is to be kept of it."""
         who = on_behalf(request, pending, situation, peer)
         picking = pending.picking
-        if not situation.is_staff:
-            results = self.represented(who)
-            page = PatientsPage(results, None, PatientQuery(), is_searched=False, is_further=False)
+        is_confined_app = is_confined(request.client, request.fhir_server)
+        if not situation.is_staff or is_confined_app:
+            results = self.tests(who) if situation.is_staff else self.represented(request, who)
+            page = PatientsPage(
+                results, None, PatientQuery(), is_searched=False, is_further=False, is_test=is_confined_app
+            )
             return page, Picking(offered=results.offered)
         query = picking.query
         results = self.before(who) if query is None else self.found(who, query, picking.url)
@@ -86,9 +91,20 @@ class Picker:
         )
         return page, Picking(query, picking.url, results.next_url, results.offered)
 
-    def represented(self, who: OnBehalf) -> Results:
+    def tests(self, who: OnBehalf) -> Results:
+        """The test patients of a FHIR server: nobody else is searched for an app that is not approved."""
+        ids = sorted(who.server.sandbox_patients)
+        try:
+            records = self.searching.named(who, ids)
+        except SearchFailed as failure:
+            return Results(problem=PROBLEMS[failure.why])
+        return Results(tuple(patient_choice(records[key], key) for key in ids if key in records))
+
+    def represented(self, request: AuthorizationRequest, who: OnBehalf) -> Results:
         """The people somebody acts for; one whose record they can't see is shown by its number."""
         known = self.users.representations(who.sub, who.server.name)
+        allowed = choosable(request.client, request.fhir_server, [one.patient for one in known])
+        known = tuple(one for one in known if one.patient in allowed)
         try:
             records = self.searching.named(who, [one.patient for one in known])
         except SearchFailed as failure:

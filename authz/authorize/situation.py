@@ -6,7 +6,15 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from authz.authorize.checks import check_person, check_session, check_something_left, ehr_vouches, may_skip, must_ask
+from authz.authorize.checks import (
+    check_app,
+    check_person,
+    check_session,
+    check_something_left,
+    ehr_vouches,
+    may_skip,
+    must_ask,
+)
 from authz.authorize.steps import Facts
 from authz.authorize.whom import Context, find_context, question
 from authz.consent.decide import ConsentQuestion
@@ -83,13 +91,15 @@ class Judge:
         if pending.sign_in is not None and sign_in.auth_time < user.sessions_valid_from:
             raise AccessDenied("this sign-in was ended meanwhile")
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
+        check_app(request, user, fhir_user)
         context = find_context(request, pending, self.users, user, fhir_user)
+        check_app(request, user, fhir_user, context.patient)
         self.check_rights(request, pending, user, fhir_user, context.patient)
         if context.needs_patient or context.needs_encounter:
             return Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
         asked = question(request, pending, fhir_user, context, agreed)
         is_vouched = self.is_vouched(request, pending, user, fhir_user, context.patient)
-        judgement = decide(replace(asked, is_vouched=is_vouched))
+        judgement = decide(replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox))
         check_something_left(judgement, pending, agreed)
         consent = ConsentQuestion(
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, context.patient, judgement.granted

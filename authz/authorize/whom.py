@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authz.authorize.context import told
@@ -10,6 +10,7 @@ from authz.errors import AccessDenied
 from authz.launch.context import LaunchContext, context_types
 from authz.launch.standing import STAFF
 from authz.policy.access import AccessQuestion, decide
+from authz.policy.sandbox import choosable, is_confined
 
 if TYPE_CHECKING:
     from authz.authorize.pending import Pending
@@ -43,7 +44,8 @@ def find_context(
     patient, encounter = given.patient or chosen, given.encounter or pending.encounter
     if not may_choose or (given.patient is None and given.encounter is not None):
         return Context(patient, encounter)  # whose visit the EHR named, nobody here can tell
-    wanted = decide(question(request, pending, fhir_user, Context(SOMEBODY, SOMEBODY))).granted
+    asked = question(request, pending, fhir_user, Context(anybody(request), SOMEBODY))
+    wanted = decide(replace(asked, by_test_account=user.is_sandbox)).granted
     if patient is None and wanted.is_for_patient:
         patient, needs_patient = whose(request, pending, users, user, fhir_user)
         if needs_patient:
@@ -52,6 +54,12 @@ def find_context(
     return Context(
         patient, encounter, needs_encounter=undecided and patient is not None and "launch/encounter" in wanted
     )
+
+
+def anybody(request: AuthorizationRequest) -> str:
+    """Somebody whose records the app could open."""
+    server = request.fhir_server
+    return next(iter(server.sandbox_patients), SOMEBODY) if is_confined(request.client, server) else SOMEBODY
 
 
 def whose(
@@ -71,6 +79,7 @@ def whose(
     else:
         is_vouched = pending.launch is not None and request.fhir_server.vouched_representatives
         represented = () if is_vouched else users.represented(user.sub, request.fhir_server.name)
+        represented = choosable(request.client, request.fhir_server, represented)
         if represented:
             return (represented[0], False) if len(represented) == 1 else (None, True)
         refusal = AccessDenied("there is no patient whose records this user may share")

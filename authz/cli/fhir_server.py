@@ -14,6 +14,7 @@ from authz.consent.withdraw import withdraw_all
 from authz.errors import InvalidValue, NotFound
 from authz.fhir_servers.branding import MAX_LOGO_BYTES
 from authz.fhir_servers.registry import NewFhirServer
+from authz.registration.trials import end_trials
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -81,6 +82,8 @@ def update(name: str, base_url: str | None, **given: Any) -> None:
         before = made.fhir_servers.get(name)
         if before is not None and base_url not in (None, before.base_url):
             made.revocation.revoke_fhir_server(name, "base_url_changed", within=change)
+        elif {"is_sandbox", "sandbox_patients"} & wanted.keys():
+            end_trials(made.revocation, name, change)
         else:
             with made.db.write() as session:
                 change(session)

@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
 
 BY_NAME = {name: version for version, name in FHIR_VERSIONS.items()}
-LISTS = ("aliases", "fhir_versions", "ehr_origins", "without", "associated_endpoints", "constraints")
+LISTS = (
+    "aliases",
+    "fhir_versions",
+    "ehr_origins",
+    "without",
+    "associated_endpoints",
+    "constraints",
+    "sandbox_patients",
+)
 BRANDING = ("organization", "accent")
 
 settings = options(
@@ -70,6 +78,15 @@ settings = options(
         "constraints",
         multiple=True,
         help="A further search parameter by which scopes may be limited; /forward-auth lets them read, never write.",
+    ),
+    click.option(
+        "--sandbox/--no-sandbox",
+        "is_sandbox",
+        default=None,
+        help="Everybody in it is invented: apps that are not approved work for all of its users.",
+    ),
+    click.option(
+        "--sandbox-patient", "sandbox_patients", multiple=True, help="The id of an invented patient; repeatable, to 20."
     ),
     click.option(
         "--patient-search",
@@ -129,5 +146,7 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "without": sorted(server.without),
         "constraints": sorted(server.constraints),
         "registration": server.registration.value,
+        "sandbox": server.is_sandbox,
+        "sandbox_patients": sorted(server.sandbox_patients),
         "enabled": server.enabled,
     }

@@ -56,5 +56,6 @@ def as_record(made: Services, sub: str) -> dict[str, Any]:
         "has_password": found.has_password,
         "has_second_factor": made.second_factor.is_on(sub),
         "role": found.role,
+        "sandbox": found.is_sandbox,
         "enabled": found.enabled,
     }

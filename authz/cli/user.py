@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,8 @@ from authz.users.user import ADMINISTRATOR
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
+
+    from authz.services import Services
 
 COLUMNS = ("sub", "name", "display_name", "fhirUser", "enabled")
 
@@ -39,9 +41,10 @@ def user() -> None:
 @fhir_server_option
 @role_option
 @password_option
+@click.option("--sandbox", is_flag=True, default=None, help="A test account: apps that are not approved work for it.")
 @json_option
 def add(
-    name: str, display_name: str, fhir_user: str, fhir_server: str | None, role: str | None, *, password_stdin: bool
+    name: str, display_name: str, fhir_user: str, fhir_server: str | None, *, password_stdin: bool, **given: Any
 ) -> None:
     """Add a person; without a password they come by a launch only."""
     password = first_line() if password_stdin else None
@@ -51,8 +54,7 @@ def add(
             added = made.users.add(session, name, display_name)
             if server is not None:
                 made.users.link(session, added.sub, server.name, reference_at(server, fhir_user))
-            if role is not None:
-                made.users.set_role(session, added.sub, as_role(role))
+            describe(made, session, added.sub, given)
             if password is not None:
                 made.passwords.set_password(session, added.sub, password)
             record(made, session, EventName.USER_CREATED, "added", sub=added.sub)
@@ -84,29 +86,29 @@ def show_(name: str) -> None:
 )
 @fhir_server_option
 @role_option
+@click.option("--sandbox/--no-sandbox", default=None, help="A test account; what it granted before is revoked.")
 @json_option
-def update(name: str, display_name: str | None, fhir_user: str, fhir_server: str | None, role: str | None) -> None:
+def update(name: str, display_name: str | None, fhir_user: str, fhir_server: str | None, **given: Any) -> None:
     """Change what is given."""
     with services() as made:
         sub = the_user(made, name).sub
         server = the_fhir_server(made, fhir_server) if fhir_user else None
-        changed = {"display_name": display_name, "fhir_user": fhir_user or None, "role": role}
+        changed = {"display_name": display_name, "fhir_user": fhir_user or None, **given}
 
         def change(session: Session) -> None:
             if display_name is not None:
                 made.users.rename(session, sub, display_name)
-            if role is not None:
-                made.users.set_role(session, sub, as_role(role))
             if server is not None:
                 made.users.link(session, sub, server.name, reference_at(server, fhir_user))
+            describe(made, session, sub, given)
             detail = {"changed": [member for member, value in changed.items() if value is not None]}
             record(made, session, EventName.USER_CHANGED, "updated", sub=sub, detail=detail)
 
-        if server is None:
+        if server is None and given["sandbox"] is None:
             with made.db.write() as session:
                 change(session)
         else:
-            made.revocation.revoke_user(sub, "fhir_user_changed", within=change)
+            made.revocation.revoke_user(sub, "fhir_user_changed" if server else "sandbox_changed", within=change)
         show(as_record(made, sub))
 
 
@@ -172,6 +174,14 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 
         revoked = made.revocation.revoke_user(sub, "password_changed", within=change)
         show(as_record(made, sub) | {"revoked_grants": revoked})
+
+
+def describe(made: Services, session: Session, sub: str, given: dict[str, Any]) -> None:
+    """What this installation says of a person, as far as it was given."""
+    if given["role"] is not None:
+        made.users.set_role(session, sub, as_role(given["role"]))
+    if given["sandbox"] is not None:
+        made.users.set_sandbox(session, sub, is_sandbox=given["sandbox"])
 
 
 def as_role(word: str) -> str | None:

@@ -78,7 +78,7 @@ class Client:
 
 
 def from_row(row: ClientRow, now: datetime) -> Client:
-    """``now`` decides whether it is approved, so that no thread has to be alive for that."""
+    """``now`` decides about an approval that comes by itself: no thread has to be alive for that."""
     return Client(
         client_id=row.client_id,
         client_name=row.client_name,
@@ -101,7 +101,7 @@ def from_row(row: ClientRow, now: datetime) -> Client:
         post_logout_redirect_uris=tuple(row.logout.get("post_logout_redirect_uris", ())),
         required_scope=ScopeSet.parse(row.required_scope),
         user_types=frozenset(row.user_types),
-        is_approved=row.approved or (row.approves_at is not None and row.approves_at <= now),
+        is_approved=is_approved(row, now),
         preferences=row.preferences,
         web_messaging_origins=messaging_origins(row),
     )
@@ -110,6 +110,10 @@ def from_row(row: ClientRow, now: datetime) -> Client:
 def dialect(preferences: dict[str, Any]) -> frozenset[str]:
     """An app may say itself that it reads ``fhirContext`` as SMART 2.0 wrote it: all it can lose is detail."""
     return frozenset({CONTEXT_AS_STRINGS} if preferences.get("fhir_context_dialect") == "2.0" else ())
+
+
+def is_approved(row: ClientRow, now: datetime) -> bool:
+    return row.approved or (row.approves_at is not None and row.approves_at <= now)
 
 
 def origins(registered: Iterable[str], redirect_uris: Iterable[str]) -> frozenset[str]:

@@ -43,6 +43,7 @@ class ConsentPage:
     optional: tuple[Row | Choice, ...]
     meanings: tuple[tuple[str, str], ...]  # title and long description
     ends: str  # when access ends, as far as no box decides it
+    is_approved: bool = True  # else the page says for whom the app is so far
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Describer:
             optional=tuple(without(entries, needed)),
             meanings=tuple(dict.fromkeys(row.meaning for row in rows if row.meaning[1])),
             ends=self.ends(offer),
+            is_approved=client.is_approved,
         )
 
     def entries(self, offer: Offer) -> Iterator[Row | Choice]:

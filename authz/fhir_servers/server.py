@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from authz.errors import InvalidScope, InvalidValue
-from authz.fhir_servers import associated, features
+from authz.fhir_servers import associated, features, sandbox
 from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
 from authz.fhir_servers.features import AppRegistration, Feature
@@ -168,6 +168,7 @@ def check(row: FhirServerRow) -> None:
         for name in row.constraints
         if not PARAMETER.fullmatch(name)
     ]
+    problems += sandbox.problems(row.sandbox_patients)
     if not NAME.fullmatch(row.name):
         problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
     if not CLIENT_ID.fullmatch(row.introspection_client_id):

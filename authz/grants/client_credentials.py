@@ -6,6 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
+from authz.clients.client import is_approved
 from authz.clients.model import ClientRow
 from authz.errors import InvalidClient, InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from authz.fhir_servers.features import Feature
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from authz.scopes import Judgement
     from authz.scopes.scope import Scope
 
+NOT_APPROVED = "this backend service is not approved yet: an administrator has to decide about it"
+
 
 class ClientCredentials(Grant):
     """Registered only for clients with ``private_key_jwt``, so the client has proved a key of its own (BKS-01)."""
@@ -46,21 +49,21 @@ class ClientCredentials(Grant):
         if not requested:
             raise InvalidRequest("scope is missing: a backend service says what it needs")
         server = self.fhir_server(client)
+        if not client.is_approved:
+            raise UnauthorizedClient(NOT_APPROVED)
         judgement = decide(client, server, requested)
         verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         if not judgement.granted:
             told = "nothing of this scope is registered for this client at this FHIR server"
             raise InvalidScope(told).explained(verdicts)
         row = session.get(ClientRow, client.client_id, with_for_update={"read": True})
-        if (
-            row is None or not row.enabled
-        ):  # switched off since it authenticated: what revoked its grants missed this one
-            raise InvalidClient
+        if row is None or not row.enabled or not is_approved(row, services.now()):
+            raise InvalidClient  # switched off since it authenticated: what revoked its grants missed this one
         new = NewGrant(client.client_id, server.name, judgement.granted, verdicts=verdicts)
         grant = new.as_row(secrets.token_hex(16), services.now())
         session.add(grant)
         session.flush()
-        check_usable(session, grant)
+        check_usable(session, grant, services.now())
         return Authorization(
             grant=grant,
             scope=judgement.granted,

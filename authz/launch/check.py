@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from authz.errors import InsufficientScope, InvalidRequest
+from authz.launch.company import check_app, check_patient
 from authz.launch.directory import launch_url, type_problems
 from authz.launch.launch import WHICH_LAUNCH_URL
 from authz.launch.request import check_auth_time, load, problems_of
@@ -54,7 +55,9 @@ class Checkup:
         if "user" in sound:
             person = attempt(found, lambda: directory.person(asked.user, server))
             if person is not None:
-                attempt(found, lambda: directory.check_company(person, asked.context.patient, server))
+                attempt(found, lambda: check_patient(directory.users, person, asked.context.patient, server))
+            if person is not None and client is not None:
+                attempt(found, lambda: check_app(directory.users, client, person, asked.context, server))
         return [*found, *self.session_problems(server, asked.session)]
 
     def session_problems(self, server: FhirServer, session_id: str | None) -> list[str]:

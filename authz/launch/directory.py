@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.errors import InsufficientScope, InvalidRequest
 from authz.fhir_servers.features import Feature
-from authz.launch.standing import Standing, standing
+from authz.launch.company import check_app, check_patient
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -59,7 +59,8 @@ class Directory:
         if problems := type_problems(asked, server):
             raise InvalidRequest("; ".join(problems))
         person = self.person(asked.user, server)
-        self.check_company(person, asked.context.patient, server)
+        check_patient(self.users, person, asked.context.patient, server)
+        check_app(self.users, client, person, asked.context, server)
         return Vetted(self.styled(asked, server), server, launch_url(client, asked.launch_url), person)
 
     def client(self, client_id: str, server: FhirServer) -> Client:
@@ -102,18 +103,6 @@ class Directory:
         if found is None and reference is not None and server.vouched_users:
             return Person(None, reference)
         raise InvalidRequest("user: no such person here")
-
-    def check_company(self, person: Person, patient: str | None, server: FhirServer) -> None:
-        """Patients are launched with their own record, representatives with those of whom they represent (CTX-13)."""
-        if patient is None:
-            return
-
-        def represents() -> bool:
-            return person.sub is not None and patient in self.users.represented(person.sub, server.name)
-
-        found = standing(person.reference, patient, represents, ehr_vouches=server.vouched_representatives)
-        if found is Standing.NOBODY:
-            raise InvalidRequest("patient: not the user's own record, nor of somebody the user is known to represent")
 
     def sub(self, session: Session, vetted: Vetted) -> str:
         """The person's ``sub``; whoever is first seen here is made in the caller's transaction (decision 19)."""

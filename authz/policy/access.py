@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from authz.fhir_servers.features import Feature
 from authz.policy.app_state import only_own_state
 from authz.policy.messaging import only_with_a_window
+from authz.policy.sandbox import only_tests
 from authz.scopes import (
     LaunchScope,
     Limit,
@@ -50,6 +51,7 @@ class AccessQuestion:
     context_types: frozenset[str] = frozenset()  # resource types of the launch's fhirContext
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
     web_messaging_origin: str | None = None  # of the EHR's window, as the launch named it
+    by_test_account: bool = False  # the user is nobody real
 
 
 def decide(question: AccessQuestion) -> Judgement:
@@ -69,6 +71,12 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.NO_SUCH_CONTEXT, partial(is_in_context, question), "the EHR had nothing of this type open"),
         Limit(Reason.NOT_REGISTERED, question.client.scope, "the app is not registered for it"),
         *only_own_state(question.client, question.fhir_server),
+        *only_tests(
+            question.client,
+            question.fhir_server,
+            by_test_account=question.by_test_account,
+            patient=question.patient,
+        ),
         Limit(Reason.NOT_REGISTERED, partial(may_refresh, question), "the app is not registered for refresh tokens"),
         Limit(Reason.USER_RIGHTS, ceiling(question), "the user may not pass on more than this"),
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),

@@ -9,6 +9,7 @@ from authz.errors import InvalidGrant
 from authz.fhir_servers.features import Feature
 from authz.policy.access import AccessQuestion, decide
 from authz.policy.rights import RightsQuestion
+from authz.policy.sandbox import ONLY_TESTS, is_confined, is_test
 
 if TYPE_CHECKING:
     from authz.clients.registry import Client
@@ -50,6 +51,11 @@ class Policy:
         way_in = Feature.EHR_LAUNCH if held.has_launch else Feature.STANDALONE
         if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):
             raise InvalidGrant("this FHIR server no longer offers what was granted")
+        if not held.client.is_for(fhir_user):
+            raise InvalidGrant("the app is no longer for users of this kind")
+        tests = is_test(server, by_test_account=user.is_sandbox, patient=held.patient)
+        if is_confined(held.client, server) and not tests:
+            raise InvalidGrant(ONLY_TESTS)
         if held.patient is not None:
             vouches = held.is_vouched and server.vouched_representatives
             asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)
@@ -66,6 +72,7 @@ class Policy:
                 has_launch=held.has_launch,
                 context_types=held.context_types,
                 web_messaging_origin=held.web_messaging_origin,
+                by_test_account=user.is_sandbox,
             )
         )
         if not judgement.granted:

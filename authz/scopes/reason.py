@@ -14,6 +14,7 @@ class Reason(StrEnum):
     RESULT_PARAMETER = "result_parameter"  # _count, _include: shapes an answer, limits no access
     LEVEL_NOT_ALLOWED = "level_not_allowed"  # such as system/ where a user is present
     NOT_REGISTERED = "not_registered"  # the client's registration does not include it
+    NOT_APPROVED = "not_approved"  # of an app that only test accounts may use so far
     USER_RIGHTS = "user_rights"  # the user cannot delegate what the user may not do
     NO_LAUNCH = "no_launch"
     NO_PATIENT_CONTEXT = "no_patient_context"

@@ -48,6 +48,11 @@ SCOPES: Mapping[str, Explanation] = {
         "The app's registration does not include it.",
         f"{ASK_HOSPITAL} to register the app for it (authz client update --scope), or do not ask for it.",
     ),
+    Reason.NOT_APPROVED: Explanation(
+        "The app registered itself and is not approved yet: it works with test accounts and test patients only, and"
+        " gets neither offline_access nor user/, system/ or messaging/ scopes.",
+        f"Try it with a test account. {ASK_HOSPITAL} to approve the app (authz registration approve), or wait.",
+    ),
     Reason.USER_RIGHTS: Explanation(
         "A user of this kind can't pass on more than this.",
         f"Expect the narrower scope. {ASK_HOSPITAL} if users of this kind should be able to pass it on.",

@@ -101,7 +101,7 @@ class Codes:
         if not fits(form.get("code_verifier"), row.code_challenge):
             raise WrongVerifier("code_verifier does not fit the code_challenge")
         if row.used_at is None:
-            check_usable(session, grant)
+            check_usable(session, grant, self.now())
         now = self.now()
         live = (CodeRow.digest == row.digest, CodeRow.used_at.is_(None), CodeRow.expires_at > now)
         if changed(session, update(CodeRow).where(*live, CodeRow.failures < MAX_FAILURES).values(used_at=now)):

@@ -69,7 +69,7 @@ class OwnTokens:
             grant = new.as_row(grant_id, self.now())
             session.add(grant)
             session.flush()
-            check_usable(session, grant)
+            check_usable(session, grant, self.now())
             paid = Authorization(grant, scope, SECONDS, refresh=None, event=EventName.TOKEN_ISSUED)
             issued = self.issuer.issue(session, paid, who.peer)
         try:

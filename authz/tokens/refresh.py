@@ -122,7 +122,7 @@ class RefreshTokens:
                 ends = max(ends, deadline(self.settings, grant, kind, touched))
         if ends <= now:
             raise InvalidGrant(UNUSABLE)
-        check_usable(session, grant)
+        check_usable(session, grant, now)
         user = session.get(UserRow, grant.sub) if grant.sub else None
         signed_out = user is not None and grant.created_at < user.sessions_valid_from
         if signed_out and kind is RefreshKind.ONLINE:

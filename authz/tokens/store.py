@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from authz.clients.client import is_approved
 from authz.clients.model import ClientRow
 from authz.errors import InvalidGrant
 from authz.fhir_servers.model import FhirServerRow
+from authz.policy.sandbox import ONLY_TESTS, is_test
 from authz.scopes import ScopeSet
 from authz.storage.records import digest
 from authz.tokens.model import AccessTokenRow, GrantRow
@@ -99,8 +101,11 @@ def lock_grant(session: Session, grant_id: str) -> GrantRow:
     return grant
 
 
-def check_usable(session: Session, grant: GrantRow) -> None:
-    """Raise InvalidGrant if the grant was revoked, or its user or FHIR server is gone or switched off."""
+def check_usable(session: Session, grant: GrantRow, now: datetime) -> None:
+    """Raise InvalidGrant if the grant was revoked, its user or FHIR server is gone or switched off, its app unapproved.
+
+    What takes the approval away revokes the grants that it finds; one that is being made then is found out here.
+    """
     if grant.revoked_at is not None:
         raise InvalidGrant("what this was issued for has been revoked")
     server = session.get(FhirServerRow, grant.fhir_server)
@@ -109,6 +114,11 @@ def check_usable(session: Session, grant: GrantRow) -> None:
     user = session.get(UserRow, grant.sub) if grant.sub else None
     if grant.sub is not None and (user is None or not user.enabled):
         raise InvalidGrant("the user may no longer use this server")
+    client = session.get(ClientRow, grant.client_id)
+    if client is not None and not is_approved(client, now):
+        by_test_account = user is not None and user.is_sandbox
+        if not is_test(server, by_test_account=by_test_account, patient=grant.context.get("patient")):
+            raise InvalidGrant(ONLY_TESTS)
 
 
 def live_tokens(now: datetime) -> Select[AccessTokenRow, GrantRow]:

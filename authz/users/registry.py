@@ -114,6 +114,12 @@ class Users:
         row.role = role
         return from_row(row)
 
+    def set_sandbox(self, session: Session, sub: str, *, is_sandbox: bool) -> User:
+        """Say whether this is a test account, by which apps are tried that nobody has approved."""
+        row = self.row(session, sub)
+        row.is_sandbox = is_sandbox
+        return from_row(row)
+
     def link(self, session: Session, sub: str, fhir_server: str, reference: str) -> None:
         """Say which resource the person is at a FHIR server. Raises AlreadyExists if somebody else is that."""
         mine = (FhirIdentityRow.sub == sub) & (FhirIdentityRow.fhir_server == fhir_server)

@@ -44,6 +44,8 @@ MAIN: dict[str, Any] = {
     "without": [],
     "constraints": sorted(CONSTRAINTS),
     "registration": "closed",
+    "sandbox": False,
+    "sandbox_patients": [],
     "enabled": True,
 }
 

@@ -28,6 +28,7 @@ def test_a_person_is_added_with_what_they_are_at_the_fhir_server(hospital: Cli) 
         "has_password": True,
         "has_second_factor": False,
         "role": None,
+        "sandbox": False,
         "enabled": True,
     }
     assert hospital("user", "show", "CLINICIAN") == added == hospital("user", "show", added["sub"])
