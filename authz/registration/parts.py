@@ -63,6 +63,15 @@ def build(
     admission = Admission(tokens, now, settings.registration_hold_seconds)
     history = History(now)
     limits = Limits(Limiter(backend, now), trail, settings.registrations_per_hour, settings.unapproved_apps)
+    checks = Checks(
+        db=around.db,
+        now=now,
+        fhir_servers=around.fhir_servers,
+        brands=around.brands,
+        published=Published(around.outbound),
+        words=ScopeWords(around.describer),
+        history=history,
+    )
     return Registration(
         initial_tokens=tokens,
         admission=admission,
@@ -76,16 +85,9 @@ def build(
             admission=admission,
             sectors=Sectors(around.outbound, trail),
             history=history,
+            checks=checks,
             revocation=around.revocation,
             trail=trail,
         ),
-        checks=Checks(
-            db=around.db,
-            now=now,
-            fhir_servers=around.fhir_servers,
-            brands=around.brands,
-            published=Published(around.outbound),
-            words=ScopeWords(around.describer),
-            history=history,
-        ),
+        checks=checks,
     )

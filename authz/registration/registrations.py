@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from authz.audit.trail import Trail
     from authz.clients.registry import Clients
     from authz.registration.admission import Admission, Introduced
+    from authz.registration.checks import Checks
     from authz.registration.doors import Doors
     from authz.registration.history import History
     from authz.registration.limits import Limits
@@ -49,6 +50,7 @@ class Registrations:
     admission: Admission
     sectors: Sectors
     history: History
+    checks: Checks
     revocation: Revocation
     trail: Trail
 
@@ -75,6 +77,7 @@ class Registrations:
             row = placement.row(client.client_id, digest(token), self.clients.now())
             session.add(row)
             self.history.note(session, client.client_id, VENDOR, "registered")
+            self.checks.ask(session, client.client_id)
             detail = {"source": placement.source.value, "lane": placement.lane.value}
             self.record(session, "registered", client.client_id, peer, detail)
             return self.told(session, row, token, secret)
@@ -103,6 +106,7 @@ class Registrations:
         def within(session: Session) -> None:
             current = self.authenticated(session, client_id, token)
             secret = change.write(session, current)
+            self.checks.ask(session, client_id)
             self.record(session, "updated", client_id, peer, {"changed": change.names})
             answers.append(self.told(session, current, token, secret))
 
