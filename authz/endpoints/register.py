@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from flask import Blueprint
 
@@ -15,6 +15,7 @@ from authz.endpoints.discovery import known_fhir_server
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import bearer_token, json_object
 from authz.errors import NoToken, OAuthError, printable
+from authz.registration.registrations import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from authz.registration.registered import Registered
 
+T = TypeVar("T")
 bp = Blueprint("register", __name__)
 
 
@@ -42,7 +44,7 @@ def read(request: HttpRequest, client_id: str) -> HttpAnswer:
     """Show a registration to whoever has its token; nothing is changed by it, no token either."""
 
     def serve() -> HttpAnswer:
-        return told(services().registration.registrations.read(client_id, required_token(request)))
+        return told(services().registration.registrations.read(holder(request, client_id)))
 
     services().registration.limits.managing(request.peer)
     return on_the_trail(request, client_id, serve)
@@ -52,9 +54,9 @@ def replace(request: HttpRequest, client_id: str) -> HttpAnswer:
     """Register what is sent in the place of what was. Whoever has no token learns nothing about what they sent."""
 
     def serve() -> HttpAnswer:
-        own, token = services().registration.registrations, required_token(request)
-        own.read(client_id, token)
-        return told(own.replace(client_id, token, json_object(request), request.peer))
+        own, mine = services().registration.registrations, holder(request, client_id)
+        own.read(mine)
+        return told(own.replace(mine, json_object(request), request.peer))
 
     services().registration.limits.managing(request.peer)
     return on_the_trail(request, client_id, serve)
@@ -64,18 +66,18 @@ def delete(request: HttpRequest, client_id: str) -> HttpAnswer:
     """Forget an app; 204, and with that it is over for its codes and tokens at every worker."""
 
     def serve() -> HttpAnswer:
-        services().registration.registrations.delete(client_id, required_token(request), request.peer)
+        services().registration.registrations.delete(holder(request, client_id), request.peer)
         return HttpAnswer(204, dict(NO_STORE), b"")
 
     services().registration.limits.managing(request.peer)
     return on_the_trail(request, client_id, serve)
 
 
-def required_token(request: HttpRequest) -> str:
+def holder(request: HttpRequest, client_id: str) -> Holder:
     token = bearer_token(request)
     if token is None:
         raise NoToken("send the registration access token in the Authorization header")
-    return token
+    return Holder.of(client_id, token)
 
 
 def told(registered: Registered, status: int = 200) -> HttpAnswer:
@@ -83,7 +85,7 @@ def told(registered: Registered, status: int = 200) -> HttpAnswer:
     return json_answer(registered.as_dict(uri), status)
 
 
-def on_the_trail(request: HttpRequest, client_id: str, serve: Callable[[], HttpAnswer]) -> HttpAnswer:
+def on_the_trail(request: HttpRequest, client_id: str, serve: Callable[[], T]) -> T:
     """A refusal goes to the audit trail with the sentence that the app's developer is told.
 
     Whoever did not prove to be the app can not find out by the support code whether there is such an app (RG-22).

@@ -68,3 +68,9 @@ def registered(
             **({} if statement is None else {"software_statement": statement}),
         },
     )
+
+
+def without_ours(registered: Registered) -> dict[str, Any]:
+    """What its holder would send to register it once more as it is (RFC 7592 §2.2)."""
+    said = {name: value for name, value in registered.members.items() if name not in OURS}
+    return {"client_id": registered.client_id, **said}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from authz.audit.event import Event, EventName
 from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
@@ -39,6 +39,19 @@ if TYPE_CHECKING:
 NOBODY = digest("")  # stands for the token of a client that there is not: no token has it
 REFUSED = "the registration access token is not one of this client"
 IDENTITY = "openid fhirUser"  # what an app may ask for that did not say: who its user is, and no record
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who says that a registration is theirs; ``token`` is empty where only its digest is known any more."""
+
+    client_id: str
+    token_digest: str
+    token: str = ""
+
+    @classmethod
+    def of(cls, client_id: str, token: str) -> Self:
+        return cls(client_id, digest(token), token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +95,20 @@ class Registrations:
             self.record(session, "registered", client.client_id, peer, detail)
             return self.told(session, row, token, secret)
 
-    def read(self, client_id: str, token: str) -> Registered:
+    def read(self, holder: Holder) -> Registered:
         """What is registered. Raises InvalidToken, also for a client that there is not (RFC 7592 §2.1)."""
         with self.db.read() as session:
-            return self.told(session, self.authenticated(session, client_id, token), token)
+            return self.told(session, self.authenticated(session, holder), holder.token)
 
-    def replace(self, client_id: str, token: str, body: dict[str, Any], peer: Peer) -> Registered:
+    def replace(self, holder: Holder, body: dict[str, Any], peer: Peer) -> Registered:
         """Register what is sent in the place of all that was; what is left out is forgotten (RFC 7592 §2.2).
 
         Raises InvalidToken, InvalidRequest, and what ``register`` raises about the metadata.
         """
         with self.db.read() as session:
-            row = self.authenticated(session, client_id, token)
-            client = session.get_one(ClientRow, client_id)
-        check_unchangeable(body, client_id)
+            row = self.authenticated(session, holder)
+            client = session.get_one(ClientRow, holder.client_id)
+        check_unchangeable(body, holder.client_id)
         statement = statement_of(body) or row.software_statement  # whoever came with one can't put it down
         introduced = self.admission.introduce(Presented(None, statement))
         metadata = self.checked(body, introduced, peer)
@@ -104,39 +117,39 @@ class Registrations:
         answers: list[Registered] = []
 
         def within(session: Session) -> None:
-            current = self.authenticated(session, client_id, token)
+            current = self.authenticated(session, holder)
             secret = change.write(session, current)
-            self.checks.ask(session, client_id)
-            self.record(session, "updated", client_id, peer, {"changed": change.names})
-            answers.append(self.told(session, current, token, secret))
+            self.checks.ask(session, holder.client_id)
+            self.record(session, "updated", holder.client_id, peer, {"changed": change.names})
+            answers.append(self.told(session, current, holder.token, secret))
 
         if change.revokes:
-            self.revocation.revoke_client(client_id, "client_changed", within=within)
+            self.revocation.revoke_client(holder.client_id, "client_changed", within=within)
         else:
             with self.db.write() as session:
                 within(session)
         return answers[0]
 
-    def delete(self, client_id: str, token: str, peer: Peer) -> None:
+    def delete(self, holder: Holder, peer: Peer) -> None:
         """Forget a client and people's decisions about it; everything it was granted is revoked (RFC 7592 §2.3).
 
         Raises InvalidToken.
         """
         with self.db.read() as session:
-            self.authenticated(session, client_id, token)
+            self.authenticated(session, holder)
 
         def within(session: Session) -> None:
-            self.authenticated(session, client_id, token)
-            self.clients.remove(session, client_id)
-            withdraw_all(session, self.clients.now(), client_id=client_id)
-            self.record(session, "removed", client_id, peer, {})
+            self.authenticated(session, holder)
+            self.clients.remove(session, holder.client_id)
+            withdraw_all(session, self.clients.now(), client_id=holder.client_id)
+            self.record(session, "removed", holder.client_id, peer, {})
 
-        self.revocation.revoke_client(client_id, "client_removed", within=within)
+        self.revocation.revoke_client(holder.client_id, "client_removed", within=within)
 
-    def authenticated(self, session: Session, client_id: str, token: str) -> RegistrationRow:
+    def authenticated(self, session: Session, holder: Holder) -> RegistrationRow:
         """The registration whose token this is; the same work for a client that there is not (RG-21, RG-22)."""
-        row = session.get(RegistrationRow, client_id)
-        if not compare_digest(digest(token), NOBODY if row is None else row.token_digest) or row is None:
+        row = session.get(RegistrationRow, holder.client_id)
+        if not compare_digest(holder.token_digest, NOBODY if row is None else row.token_digest) or row is None:
             raise InvalidToken(REFUSED)
         return row
 
