@@ -28,6 +28,7 @@ from authz.clients.registry import Clients
 from authz.consent.decide import Consents
 from authz.consent.describe import Describer
 from authz.consent.kinds_file import load as load_kinds
+from authz.developers import front as developers
 from authz.discovery.documents import Discovery
 from authz.enforcement import Gateway, Upstream, UserReach
 from authz.fhir_servers.registry import Ehrs, FhirServers
@@ -134,6 +135,7 @@ class Services:
     cases: Cases
     self_tests: SelfTests
     choosing: Choosing
+    developers: developers.Developers
     signing_in: SigningIn
     registration: registration.Registration
 
@@ -213,7 +215,9 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     recent = RecentPatients(db, now)
     searching = Searching(db, FhirSearch(outbound), OwnTokens(db, now, grants.issuer, revocation), trail)
     interactions = Interactions(backend, Box(secrets, "interaction"), settings.interaction_seconds)
-    consenting = Consenting(Describer(settings, load_kinds(settings.consent_kinds)))
+    describer = Describer(settings, load_kinds(settings.consent_kinds))
+    consenting = Consenting(describer)
+    discovery = Discovery(settings, token_server.grant_types)
     authorization = FrontChannel(
         consenting=consenting,
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
@@ -264,13 +268,14 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         launched=Launched(OwnLaunches(launches), handles),
         gateway=Gateway(introspection, fhir_servers, Upstream(outbound), UserReach(users, clients, rights), trail),
         token_server=token_server,
-        discovery=Discovery(settings, token_server.grant_types),
+        discovery=discovery,
         brands=brands,
         authorization=authorization,
         sign_out=sign_out,
         logout=Logout(backend, clients, users, keyring, sign_out, settings.issuer),
         cases=Cases(db, backend, (clients, fhir_servers), now),
         self_tests=SelfTests(backend),
+        developers=developers.build(db, launches, discovery, describer, now),
         choosing=Choosing(authorization),
         signing_in=SigningIn(authorization, sessions, by_password, sign_out),
         registration=registration.build(settings, backend, trail, now, around),

@@ -83,10 +83,14 @@ class FhirServer:
 
 
 class Forms(HTMLParser):
-    """The first form of a page: where it goes, what it sends when nothing is touched, and what its boxes are called."""
+    """The first form of a page whose address ends so: where it goes, what it sends when nothing is touched, and what
+    its boxes are called.
+    """
 
-    def __init__(self, page: str) -> None:
+    def __init__(self, page: str, to: str = "") -> None:
         super().__init__()
+        self.to = to
+        self.is_inside = not to
         self.action: str | None = None
         self.fields: list[tuple[str, str]] = []
         self.buttons: list[tuple[str, str]] = []
@@ -96,8 +100,10 @@ class Forms(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
-        if tag == "form" and self.action is None:
-            self.action = found.get("action", "")
+        if tag == "form" and self.action is None and found.get("action", "").endswith(self.to):
+            self.action, self.is_inside = found.get("action", ""), True
+        if not self.is_inside:
+            return
         if tag == "label":
             self.label = []
         if tag == "button" and found.get("name"):
@@ -113,6 +119,8 @@ class Forms(HTMLParser):
             self.label.append(data.strip())
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "form" and self.to:
+            self.is_inside = False
         if tag == "label" and self.label is not None:
             self.labels.append((" ".join(self.label), self.fields[-1]))
             self.label = None
@@ -165,9 +173,10 @@ class Browser:
         changes: Mapping[str, str] | None = None,
         press: str | None = None,
         untick: Collection[str] = (),
+        to: str = "",
     ) -> Reply:
         """Send the page's form: fields filled in, boxes unticked by their labels, a button pressed by its value."""
-        form = Forms(page.text)
+        form = Forms(page.text, to)
         assert form.action is not None, f"no form in {page.text[:2000]}"
         unticked = [form.box(label) for label in untick]
         fields = [field for field in form.fields if field[0] not in (changes or {}) and field not in unticked]

@@ -69,6 +69,11 @@ settings = options(
         "--without", multiple=True, help="Switch off: " + ", ".join(f"{f} ({m})" for f, m in MEANINGS.items())
     ),
     click.option(
+        "--sandbox-notes",
+        default=None,
+        help="Published on /developers: which test accounts and invented patients there are; empty: nothing.",
+    ),
+    click.option(
         "--registration",
         type=click.Choice([way.value for way in AppRegistration]),
         help="Who may register an app by itself: nobody, who has a token or a statement, or anybody.",
@@ -100,7 +105,7 @@ settings = options(
 def changes(given: dict[str, Any]) -> dict[str, Any]:
     """The members of NewFhirServer that were given as options."""
     found = {name: value for name, value in given.items() if value not in (None, (), "")}
-    found |= {name: "" for name in ("upstream_url", "developer_url") if given[name] == ""}
+    found |= {name: "" for name in ("upstream_url", "developer_url", "sandbox_notes") if given[name] == ""}
     for name in LISTS:
         if name in found:
             found[name] = replaced(found[name])
@@ -148,5 +153,6 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "registration": server.registration.value,
         "sandbox": server.is_sandbox,
         "sandbox_patients": sorted(server.sandbox_patients),
+        "sandbox_notes": server.sandbox_notes,
         "enabled": server.enabled,
     }

@@ -91,7 +91,7 @@ def retry_after(shown: ShowLogin | ShowCode) -> dict[str, str]:
     return {} if shown.retry_after is None else {"Retry-After": str(shown.retry_after)}
 
 
-def set_cookie(response: Response, name: str, value: str, max_age: int) -> None:
+def set_cookie(response: Response, name: str, value: str, max_age: int, same_site: str = "Lax") -> None:
     """Not readable by scripts, not sent from other sites' requests, of this host only (security.md HC-02)."""
     response.set_cookie(
         cookie_name(name),
@@ -99,7 +99,7 @@ def set_cookie(response: Response, name: str, value: str, max_age: int) -> None:
         max_age=max_age,
         secure=services().settings.is_https,
         httponly=True,
-        samesite="Lax",
+        samesite=same_site,
     )
 
 

@@ -54,6 +54,7 @@ class NewFhirServer:
     is_sandbox: bool = False
     sandbox_patients: tuple[str, ...] = ()
     registration: str = "closed"
+    sandbox_notes: str = ""
     introspection_client_id: str = ""  # empty: we make one
 
 

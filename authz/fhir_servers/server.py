@@ -23,6 +23,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # the same before and after any form encoding (SMART SYM-04)
 FHIR_VERSIONS = {"4.0.1": "R4", "4.3.0": "R4B", "5.0.0": "R5"}
 PARAMETER = re.compile(r"[a-z][a-z0-9-]*|_(?:tag|security|profile|source|language)")  # none that shapes a result
+MAX_NOTES = 2000
 CLIENT_ID_RULE = "a client id is 1 to 64 letters, digits and . _ ~ -"
 CLINICIAN, PATIENT = "patient/*.cruds user/*.cruds", "patient/*.rs"
 CONSTRAINTS = frozenset(  # by these a scope may be limited: what enforcement decides about, of a write too
@@ -68,6 +69,7 @@ class FhirServer:
     is_sandbox: bool = False  # everybody in it is invented: apps that are not approved may be used
     sandbox_patients: frozenset[str] = frozenset()  # logical ids of invented people, for such apps
     registration: AppRegistration = AppRegistration.CLOSED  # who may register an app here
+    sandbox_notes: str = ""  # for makers of apps: which test accounts and patients there are
     enabled: bool = True
 
     @cached_property
@@ -141,6 +143,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         is_sandbox=row.is_sandbox,
         sandbox_patients=frozenset(row.sandbox_patients),
         registration=AppRegistration(row.registration),
+        sandbox_notes=row.sandbox_notes,
         enabled=row.enabled,
     )
 
@@ -161,6 +164,8 @@ def check(row: FhirServerRow) -> None:
         problems.append(f"{row.registration}: registration is {', '.join(AppRegistration)}")
     problems += associated.problems(row.associated_endpoints)
     problems += branding_problems(row.branding)
+    if len(row.sandbox_notes) > MAX_NOTES or not row.sandbox_notes.replace("\n", "").isprintable():
+        problems.append(f"notes about test accounts are at most {MAX_NOTES} visible characters and line ends")
     if row.developer_url and not row.developer_url.startswith("https://"):
         problems.append(f"{row.developer_url}: the page for developers must be an https URL")
     problems += [

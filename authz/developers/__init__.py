@@ -1,0 +1,1 @@
+"""The pages for the makers of apps (``/developers``): what there is to use, registration by plain questions, trials."""

@@ -1,0 +1,65 @@
+"""Signed in as the makers of an app: by its client_id and registration access token, for an hour, with one browser."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from authz.registration.model import RegistrationRow
+from authz.registration.registrations import NOBODY, Holder
+from authz.storage.records import Records, digest, plausible
+
+if TYPE_CHECKING:
+    from authz.clients.registry import Client, Clients
+    from authz.storage.database import Database
+    from authz.storage.short_lived import Backend
+
+PREFIX = "developer:"
+SECONDS = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Whoever holds the token of an app, and the app, enabled or not."""
+
+    client: Client
+    holder: Holder
+
+
+class DeveloperSessions:
+    """The record is short-lived and signs nobody in by itself: the registration is looked at with every page."""
+
+    def __init__(self, db: Database, backend: Backend, clients: Clients) -> None:
+        self.db = db
+        self.clients = clients
+        self.records = Records(backend, PREFIX, encode, decode)
+
+    def begin(self, client_id: str, token: str) -> str | None:
+        """The handle of a new session; None for a wrong token, an unknown app, and one that has no token: all alike."""
+        holder = Holder(client_id, digest(token) if plausible(token) else "")
+        return self.records.put(holder, SECONDS) if self.is_good(holder) else None
+
+    def current(self, handle: str | None) -> Maker | None:
+        holder = None if handle is None else self.records.peek(handle)
+        client = self.clients.find(holder.client_id) if holder is not None and self.is_good(holder) else None
+        return Maker(client, holder) if client is not None and holder is not None else None
+
+    def end(self, handle: str) -> None:
+        self.records.forget(handle)
+
+    def is_good(self, holder: Holder) -> bool:
+        """As long as this is the app's token."""
+        with self.db.read() as session:
+            row = session.get(RegistrationRow, holder.client_id)
+            kept = row.token_digest if row is not None else NOBODY
+        return compare_digest(kept, holder.token_digest) and row is not None
+
+
+def encode(holder: Holder) -> bytes:
+    return json.dumps([holder.client_id, holder.token_digest]).encode()
+
+
+def decode(stored: bytes) -> Holder:
+    return Holder(*json.loads(stored))

@@ -1,0 +1,12 @@
+"""``/developers``: pages for the makers of apps."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from authz.endpoints.developers import app, change, keys, overview, register, session, trials
+
+PARTS = (app, change, keys, overview, register, session, trials)
+bp = Blueprint("developers", __name__, url_prefix="/developers")
+for part in PARTS:
+    bp.register_blueprint(part.bp)

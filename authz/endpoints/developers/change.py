@@ -1,0 +1,80 @@
+"""``/developers/app/change``: before and after, and then at once, or once the hospital has looked at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint
+
+from authz.developers.changing import Edited, named, problems
+from authz.developers.record import changes
+from authz.endpoints.current import http_request, services
+from authz.endpoints.developers.desk import sent_form, show, signed_in
+from authz.endpoints.pages import see_other
+from authz.errors import OAuthError
+from authz.registration.registered import without_ours
+
+if TYPE_CHECKING:
+    from flask import Response
+    from flask.typing import ResponseReturnValue
+
+    from authz.developers.sessions import Maker
+
+TAB = "/app"
+AT_ONCE = "The change is made at once. The app stays in the sandbox."
+WAITS = "Your app works as it is now until the hospital has decided about the change."
+bp = Blueprint("change", __name__)
+
+
+@bp.get("/app/change")
+def ask() -> ResponseReturnValue:
+    maker = signed_in()
+    registered = services().registration.registrations.read(maker.holder)
+    return show_form(maker, Edited.of(registered.members), {})
+
+
+@bp.post("/app/change")
+def review_or_send() -> ResponseReturnValue:
+    """Show before and after, or do what was shown."""
+    maker, sent = signed_in(), sent_form()
+    edited, action = Edited.sent(sent), dict(sent).get("action")
+    before = without_ours(services().registration.registrations.read(maker.holder))
+    after = edited.put_into(before)
+    errors = {} if action == "again" else problems(after)
+    if errors or action == "again" or after == before:
+        return show_form(maker, edited, errors)
+    if action != "send":
+        return show(
+            "developers_change.html",
+            TAB,
+            client=maker.client,
+            outlook=WAITS if maker.client.is_approved else AT_ONCE,
+            errors={},
+            proposed=changes(before, after),
+            sent=edited.fields(),
+            waits=maker.client.is_approved,
+        )
+    try:
+        change(maker, after)
+    except OAuthError as error:
+        return show_form(maker, edited, named(error.description))
+    return see_other(services().settings.url("/developers/app"))
+
+
+def change(maker: Maker, after: dict[str, object]) -> None:
+    """An approved app goes on as it was until a reviewer agrees; one in the sandbox is changed (RFC 7592 §2.2)."""
+    services().registration.registrations.replace(maker.holder, after, http_request().peer)
+
+
+def show_form(maker: Maker, edited: Edited, errors: dict[str, str]) -> Response:
+    return show(
+        "developers_change.html",
+        TAB,
+        status=400 if errors else 200,
+        client=maker.client,
+        outlook=WAITS if maker.client.is_approved else AT_ONCE,
+        errors=errors,
+        one=edited.texts | edited.lists,
+        people="authorization_code" in maker.client.grant_types,
+        url=services().settings.url(f"/register/{maker.client.client_id}"),
+    )

@@ -1,0 +1,307 @@
+"""The pages for the makers of apps, from the first visit to the deletion of an app."""
+
+from __future__ import annotations
+
+import json
+import re
+from html import unescape
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+
+from authz.developers.kinds import KINDS
+from authz.developers.words import CAPABILITIES, capability
+from authz.discovery.offer import CAPABILITIES as OFFERED
+from tests.actors import FORM, basic
+from tests.developers.maker import APP, NOTES, Maker, open_registration, words
+
+if TYPE_CHECKING:
+    from tests.transport import Reply
+    from tests.world import World
+
+PATHS = (
+    *("", "/scopes", "/register", "/sign-in", "/app", "/app/change", "/app/keys", "/app/launch", "/app/attempts"),
+    *("/app/delete", "/consent-preview"),
+)
+WRONG = "There is no app with this client_id and this token."
+
+
+@pytest.fixture
+def maker(world: World) -> Maker:
+    open_registration(world)
+    return Maker(world)
+
+
+def shown_json(page: Reply) -> dict[str, Any]:
+    """The body that the page says it will send."""
+    found = re.search(r"<pre[^>]*>(\{.*?)</pre>", page.text, re.DOTALL)
+    assert found is not None, page.text
+    body: dict[str, Any] = json.loads(unescape(found[1]))
+    return body
+
+
+def registered(world: World, credentials: dict[str, str]) -> dict[str, Any]:
+    url = f"{world.issuer}/register/{credentials['client_id']}"
+    reply = world.transport.send("GET", url, {"Authorization": f"Bearer {credentials['registration_access_token']}"})
+    assert reply.status == 200, reply.text
+    body: dict[str, Any] = reply.json()
+    return body
+
+
+def test_where_nobody_may_register_there_are_no_such_pages(world: World) -> None:
+    """Decision 13: closed by default, and nothing is advertised."""
+    assert {Maker(world).open(path).status for path in PATHS if not path.startswith(("/app", "/consent"))} == {404}
+
+
+def test_the_overview_says_in_words_what_discovery_says(maker: Maker) -> None:
+    """MGT-04, CAP-03: endpoints, capabilities and scopes as the document has them; the hospital's own note."""
+    document = maker.world.services.discovery.smart_configuration(maker.world.services.fhir_servers.get("main"))  # type: ignore[arg-type]
+    page = words(maker.open())
+    said = [capability(name) for name in document["capabilities"]]
+    urls = [value for name, value in document.items() if name.endswith("_endpoint")]
+    for text in (*said, *urls, *document["scopes_supported"], NOTES, "Open to everybody", "https://fhir.example/r4"):
+        assert text in page, text
+    assert "https://other.example/r4" not in page
+
+
+def test_every_capability_that_can_be_offered_has_words() -> None:
+    """SMART section 2.3, CAP-01."""
+    assert set(OFFERED) <= set(CAPABILITIES)
+
+
+def test_every_kind_of_app_can_be_chosen_and_shows_its_form(maker: Maker) -> None:
+    page = maker.open("/register")
+    for kind in KINDS.values():
+        assert kind.title in words(page)
+        form = maker.open(f"/register?kind={kind.id}&fhir_server=main")
+        assert (form.status, kind.title in words(form)) == (200, True)
+    assert "What kind of app is it?" in words(maker.open("/register?kind=other&fhir_server=main"))
+    assert "What kind of app is it?" in words(maker.open("/register?kind=backend&fhir_server=other"))
+
+
+def test_what_is_shown_before_sending_is_what_is_sent(maker: Maker) -> None:
+    """RFC 7591 §3.1: the page, and the JSON it shows sent by hand, register the same."""
+    page = maker.fill_in("patient-web", stays="always", data="results")
+    shown = shown_json(page)
+    assert shown == {
+        "client_name": "Heart Diary",
+        "application_type": "web",
+        "redirect_uris": [f"{APP}/cb"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_method": "client_secret_basic",
+        "scope": "launch/patient openid fhirUser offline_access patient/Observation.rs patient/DiagnosticReport.rs"
+        " patient/ImagingStudy.rs",
+        "fhir_user_types": ["Patient", "RelatedPerson"],
+    }
+    url = f"{maker.world.issuer}/fhir-servers/main/register"
+    assert url in words(page)
+    by_hand = maker.world.transport.send(
+        "POST", url, {"Content-Type": "application/json"}, json.dumps(shown).encode()
+    ).json()
+    maker.register("patient-web", stays="always", data="results")
+    by_page = registered(maker.world, maker.credentials)
+    mine = {"client_id", "client_secret", "registration_access_token", "registration_client_uri"}
+    assert {name: value for name, value in by_page.items() if name not in mine} == {
+        name: value for name, value in by_hand.items() if name not in mine
+    }
+
+
+def test_what_can_not_be_registered_is_said_beside_its_field_and_nothing_is_lost(maker: Maker) -> None:
+    """RFC 7591 §3.2.2, WCAG 2.2 §3.3.1: the protocol's words, and the answers are still there."""
+    page = maker.fill_in("clinician-ehr", redirect_uri="http://app.example/cb", client_name="My <b>App</b>")
+    assert page.status == 400
+    assert "http://app.example/cb: http is for loopback only; use https" in words(page)
+    assert "the EHR needs an address to open" in words(page)
+    assert 'value="My &lt;b&gt;App&lt;/b&gt;"' in page.text
+    assert page.text.count('aria-invalid="true"') == 3  # two fields for redirect URIs, one for the launch URL
+    assert len(maker.world.services.clients.all()) == 2
+
+
+def test_the_secret_and_the_token_are_shown_once(maker: Maker) -> None:
+    """RFC 7591 §3.2.1: told when they are made; RG-09: no secret for an app that can keep none."""
+    page = maker.register("patient-web")
+    assert set(maker.credentials) == {"client_id", "client_secret", "registration_access_token"}
+    assert "Keep these now." in words(page)
+    later = maker.open("/app")
+    assert maker.client_id in later.text
+    for name in ("client_secret", "registration_access_token"):
+        assert maker.credentials[name] not in later.text
+    other = Maker(maker.world)
+    other.register("patient-phone", redirect_uri="com.example.app:/cb")
+    assert set(other.credentials) == {"client_id", "registration_access_token"}
+
+
+def test_where_one_needs_an_invitation_the_form_asks_for_it(world: World) -> None:
+    """RG-01: the initial access token in a field, its refusal beside it, and never shown again."""
+    open_registration(world, "invited")
+    maker = Maker(world)
+    review = maker.fill_in("patient-web", initial_access_token="guessed-token")
+    assert "$INITIAL_ACCESS_TOKEN" in words(review)
+    page = maker.browser.submit(review, press="send")
+    assert page.status == 400
+    assert "the initial access token is unknown, expired, used up, revoked or for another FHIR server" in words(page)
+
+
+def test_makers_sign_in_with_the_registration_access_token_in_a_form(maker: Maker) -> None:
+    """RG-22: unknown and wrong are one answer; HC-02: the cookie is Strict, HttpOnly, of this host."""
+    maker.register("patient-web")
+    token = maker.credentials["registration_access_token"]
+    other = Maker(maker.world)
+    asked = other.open("/app")
+    assert words(asked).startswith("Go to your app")
+    for client_id, wrong in ((maker.client_id, "x" * 43), ("nobody", token), ("public", token), ("public", "")):
+        page = other.sign_in(client_id, wrong)
+        assert (page.status, WRONG in words(page)) == (401, True)
+        assert wrong == "" or wrong not in page.text
+    page = other.sign_in(maker.client_id, token)
+    assert words(page).startswith("Heart Diary An app for patients In the sandbox")
+    assert token not in other.browser.url
+    cookie = other.browser.cookies["authz_developer"]
+    assert maker.client_id not in cookie
+    signed = other.browser.request("GET", f"{maker.world.issuer}/developers/sign-in")
+    assert "HttpOnly; Path=/; SameSite=Strict" in (signed.header("set-cookie") or "")
+
+
+def test_signing_out_and_losing_the_registration_end_the_session(maker: Maker) -> None:
+    """ASVS 7.4.1: at once, whatever the browser still has."""
+    maker.register("patient-web")
+    held = dict(maker.browser.cookies)
+    maker.press("/app", "/sign-out")
+    assert "authz_developer" not in maker.browser.cookies
+    maker.browser.cookies = held
+    assert words(maker.open("/app")).startswith("Go to your app")
+    maker.sign_in(maker.client_id, maker.credentials["registration_access_token"])
+    assert words(maker.open("/app")).startswith("Heart Diary")
+    maker.world.transport.send(
+        "DELETE",
+        f"{maker.world.issuer}/register/{maker.client_id}",
+        {"Authorization": f"Bearer {maker.credentials['registration_access_token']}"},
+    )
+    assert words(maker.open("/app")).startswith("Go to your app")
+
+
+def test_tokens_can_not_be_guessed(maker: Maker) -> None:
+    """RL-02, LC-02: the tries of one app are counted, whatever comes of them."""
+    maker.register("patient-web")
+    pages = [Maker(maker.world).sign_in(maker.client_id, "x" * 43).status for _ in range(25)]
+    assert (pages[0], pages[-1]) == (401, 429)
+
+
+def test_no_form_is_taken_from_another_site(maker: Maker) -> None:
+    """LC-11, CWE-352: without the mark of a page of ours, or with that of another browser, nothing happens."""
+    maker.register("patient-web")
+    stranger = Maker(maker.world)
+    stranger.register("patient-phone", redirect_uri="com.example.app:/cb")
+    foreign = re.search(r'name="csrf" value="([0-9a-f]{64})"', stranger.open("/app").text)
+    assert foreign is not None
+    rules = [rule for rule in maker.world.app.url_map.iter_rules() if rule.rule.startswith("/developers")]
+    paths = [rule.rule for rule in rules if "POST" in (rule.methods or set())]
+    assert len(paths) >= 8
+    before = registered(maker.world, maker.credentials)
+    for path in paths:
+        for fields in ({}, {"csrf": ""}, {"csrf": foreign[1]}):
+            sent = urlencode({**fields, "client_id": maker.client_id}).encode()
+            reply = maker.browser.request("POST", maker.world.issuer + path, sent, {"Content-Type": FORM})
+            assert reply.status == 403, path
+    assert registered(maker.world, maker.credentials) == before
+
+
+def test_a_new_secret_works_beside_the_old_one_for_the_time_that_was_chosen(maker: Maker) -> None:
+    """ASVS 13.3.4: rotated without an interruption; at most seven days, and it is in the history."""
+    maker.register("patient-web")
+    page = maker.press("/app/keys", "/secret", {"overlap": "86400"})
+    secret = re.search(r"<dt>client_secret</dt><dd><code>([^<]+)", page.text)
+    assert secret is not None
+    assert "The old one works for one day more." in words(page)
+
+    def works(value: str) -> bool:
+        headers = {**basic(maker.client_id, value), "Content-Type": FORM}
+        sent = urlencode({"grant_type": "authorization_code", "code": "x", "redirect_uri": f"{APP}/cb"})
+        reply = maker.world.transport.send("POST", f"{maker.world.issuer}/token", headers, sent.encode())
+        return reply.status != 401
+
+    old = maker.credentials["client_secret"]
+    assert (works(old), works(secret[1])) == (True, True)
+    maker.world.clock.forward(hours=25)
+    assert (works(old), works(secret[1])) == (False, True)
+    maker.sign_in(maker.client_id, maker.credentials["registration_access_token"])
+    assert "A new secret was made by you" in words(maker.open("/app"))
+    assert maker.press("/app/keys", "/secret", {"overlap": "864000"}).status == 400
+
+
+def test_an_app_is_deleted_only_by_typing_its_client_id(maker: Maker) -> None:
+    """RFC 7592 §2.3, RG-25."""
+    maker.register("patient-web")
+    page = maker.press("/app/delete", "/delete", {"client_id": "other"})
+    assert (page.status, "This is not the client_id of the app." in words(page)) == (400, True)
+    page = maker.press("/app/delete", "/delete", {"client_id": maker.client_id})
+    assert words(page).startswith("Heart Diary is deleted")
+    assert maker.world.services.clients.find(maker.client_id) is None
+    assert words(maker.open("/app")).startswith("Go to your app")
+
+
+def test_the_preview_is_the_real_consent_page_and_can_not_be_sent(maker: Maker) -> None:
+    """REQ-88: the same words as people read; an invented person; no address to send anything to."""
+    maker.register("patient-web", data="results")
+    page = maker.open("/consent-preview")
+    assert words(page).startswith("A preview. The person is invented, and the buttons do nothing.")
+    real = maker.browser.open(maker.app().authorize_url(scope="openid fhirUser launch/patient patient/Observation.rs"))
+    asked = words(maker.browser.sign_in(real, "alice", "alice-password"))
+    shown = "You choose what Heart Diary may do See measurements and results Lab results, vital signs, answers and more"
+    assert shown in words(page)
+    assert shown in asked
+    assert "action=" not in page.text.partition("<form")[2].partition(">")[0]
+    assert page.text.count("disabled>") == 2
+
+
+def test_a_launch_is_made_as_the_ehr_would_and_each_step_is_told(maker: Maker) -> None:
+    """LAU-01, REQ-112: test launch from the page to the token; a trimmed scope is explained by the inspector."""
+    maker.register("clinician-ehr", launch_uri=f"{APP}/launch", data="results")
+    page = maker.press("/app/launch", "/launch")
+    link = re.search(r'href="(https://app\.example/launch\?[^"]+)"', page.text)
+    assert link is not None, page.text
+    sent = parse_qs(urlsplit(unescape(link[1])).query)
+    assert sent["iss"] == ["https://fhir.example/r4"]
+    app = maker.app()
+    reply = app.launched(sent["launch"][0], "launch openid fhirUser patient/Observation.rs patient/Condition.rs")
+    reply = maker.browser.submit(reply, press="allow") if reply.status == 200 else reply
+    tokens = app.redeem(reply.location_parameters["code"]).json()
+    assert tokens["patient"] in {"p1", "A"}
+    assert app.redeem(reply.location_parameters["code"]).status == 400
+    told = words(maker.open("/app/attempts"))
+    for text in (
+        "Opened from the EHR · Doctor · patient",
+        "the launch was made",
+        "the launch was used",
+        "the app got its code",
+        "the code was redeemed, a token issued",
+        "patient/Condition.rs dropped the app is not registered for it",
+        "The app's registration does not include it.",
+        "a token request was refused invalid_grant",
+        "Redeem a code once, within a minute",
+    ):
+        assert text in told, text
+    assert sent["launch"][0] not in told
+    assert tokens["access_token"] not in told
+
+
+def test_nobody_real_is_launched_with_nor_shown(maker: Maker) -> None:
+    """CTX-13: only test accounts with invented patients; what real people do with the app is not told at all."""
+    maker.register("clinician-ehr", launch_uri=f"{APP}/launch")
+    for trial in ("parent child-1", "doctor real-patient", "alice A", ""):
+        page = maker.press("/app/launch", "/launch", {"trial": trial})
+        assert (page.status, "choose a test account and an invented patient" in words(page)) == (400, True)
+    with maker.world.services.db.write() as session:
+        maker.world.services.clients.update(session, maker.client_id, {}, {"approved": True})
+    world = maker.world
+    with world.services.db.write() as session:
+        user = world.services.users.add(session, "nurse", "Nora Real")
+        world.services.users.link(session, user.sub, "main", "Practitioner/real")
+    launch = world.ehr.launch(maker.client_id, "nurse", patient="real-patient")["launch"]
+    reply = maker.app().launched(launch, "launch openid fhirUser patient/Patient.rs")
+    assert reply.status == 200
+    told = maker.open("/app/attempts").text
+    assert "Nora" not in told
+    assert "real-patient" not in told
+    assert "Nothing yet." in told
