@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.transport import Reply, Transport
 
-METADATA = {
+METADATA: dict[str, Any] = {
     "client_name": "Vendor App",
     "token_endpoint_auth_method": "none",
     "grant_types": ["authorization_code", "refresh_token"],

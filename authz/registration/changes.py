@@ -22,6 +22,7 @@ REVIEWED = (  # who the app is, where it sends people and what it may do: what a
     "redirect_uris",
     "launch_uris",
     "allowed_origins",
+    "smart_web_messaging_origins",
     "grant_types",
     "token_endpoint_auth_method",
     "application_type",
