@@ -64,6 +64,7 @@ def add_all(made: Services, config: DemoConfig) -> None:
         staff_picker=True,
         launch_picker=True,
         patient_search={"mrn_system": MRN},
+        registration="open",
         introspection_client_id=FHIR_CREDENTIAL.name,
     )
     with made.db.write() as session:
