@@ -158,35 +158,34 @@ def check(app: Flask) -> None:
 
 
 def start_background(app: Flask) -> threading.Event:
-    """Seal the audit trail, sweep the short-lived store, tell apps of sign-outs, check new apps, in daemon threads.
+    """Seal the audit trail, sweep the short-lived store, tell apps of sign-outs, look after new apps: daemon threads.
 
     Once per process, after it forked.
 
     Setting the event ends them.
     """
     stop = threading.Event()
+    own = services_of(app)
 
-    def seal() -> None:
-        with app.app_context():
-            services_of(app).sealer.run(stop)
-
-    def sweep() -> None:
+    def sweep(stop: threading.Event) -> None:
         while not stop.wait(SWEEP_SECONDS):
             try:
-                services_of(app).backend.sweep()
-                services_of(app).last_seen.flush()
+                own.backend.sweep()
+                own.last_seen.flush()
             except StoreUnavailable:
                 app.logger.warning("the short-lived store could not be swept")
 
-    def notify() -> None:
+    def run(job: Callable[[threading.Event], None]) -> None:
         with app.app_context():
-            services_of(app).sign_out.notices.run(stop)
+            job(stop)
 
-    def check() -> None:
-        with app.app_context():
-            services_of(app).registration.checks.run(stop)
-
-    jobs = {"sealer": seal, "sweeper": sweep, "logout notices": notify, "registration checks": check}
+    jobs = {
+        "sealer": own.sealer.run,
+        "sweeper": sweep,
+        "logout notices": own.sign_out.notices.run,
+        "registration checks": own.registration.checks.run,
+        "approvals": own.registration.automatic.run,
+    }
     for name, job in jobs.items():
-        threading.Thread(target=job, name=name, daemon=True).start()
+        threading.Thread(target=run, args=(job,), name=name, daemon=True).start()
     return stop

@@ -28,6 +28,7 @@ GROUPS = {
     "fhir-server": "FHIR servers this server protects",
     "keys": "signing keys and the file of secrets",
     "launch": "launches, as an EHR makes them",
+    "registration": "apps that register themselves: review, tokens, trusted issuers",
     "style": "style documents that apps may follow",
     "user": "people who sign in",
 }

@@ -1,56 +1,27 @@
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from authz.audit.event import EventName
+from authz.cli.client_options import members_and_decisions, metadata_options
 from authz.cli.client_scopes import scopes
-from authz.cli.client_sheet import sheet
-from authz.cli.context import record, replaced, secret_from_stdin, services
+from authz.cli.client_sheet import sheet as integration_sheet
+from authz.cli.context import record, secret_from_stdin, services
 from authz.cli.legacy import legacy
-from authz.cli.options import default_grant_types, options, overlap_option
+from authz.cli.options import default_grant_types, overlap_option
 from authz.cli.output import json_option, show, show_list
-from authz.clients.metadata import ABOUT, AUTH_METHODS, GRANT_TYPES, ClientMetadata
+from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from authz.consent.withdraw import withdraw_all
-from authz.errors import InvalidValue
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 COLUMNS = ("client_id", "client_name", "token_endpoint_auth_method", "scope", "enabled")
-DECISIONS = HospitalDecisions.__slots__
 PROOF = ("token_endpoint_auth_method", "jwks", "jwks_uri")  # how the client proves who it is
-
-metadata_options = options(
-    click.option("--auth-method", "token_endpoint_auth_method", type=click.Choice(AUTH_METHODS), help="none: public."),
-    click.option("--type", "application_type", type=click.Choice(["web", "native"]), help="web is the default."),
-    click.option("--redirect-uri", "redirect_uris", multiple=True, help="Complete and constant; repeatable."),
-    click.option("--launch-uri", "launch_uris", multiple=True, help="Where an EHR may start the app; repeatable."),
-    click.option("--origin", "allowed_origins", multiple=True, help="Of its pages; default: of the redirect URIs."),
-    click.option("--web-messaging-origin", "smart_web_messaging_origins", multiple=True, help="Of pages in an EHR."),
-    click.option("--scope", help="The most the app may ask for, separated by spaces."),
-    click.option("--grant-type", "grant_types", multiple=True, type=click.Choice(GRANT_TYPES), help="Repeatable."),
-    click.option("--jwks", type=click.File(), help="A file with the app's public keys."),
-    click.option("--jwks-uri", help="Where the app publishes its keys."),
-    *(click.option(f"--{name.replace('_', '-')}", name, help="Shown to people.") for name in ABOUT),
-    click.option("--contact", "contacts", multiple=True, help="Whom to write to; repeatable."),
-    click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Repeatable."),
-    click.option("--backchannel-logout-uri", help="Is told when somebody signs out."),
-    click.option(
-        "--backchannel-logout-session-required/--no-backchannel-logout-session-required",
-        default=None,
-        help="It needs the session's sid.",
-    ),
-    click.option("--fhir-server", "fhir_servers", multiple=True, help="Where it may be used; default: everywhere."),
-    click.option("--skip-consent-in-ehr-launch/--no-skip-consent-in-ehr-launch", default=None, help="A vetted app."),
-    click.option("--required-scope", help="What of the scope the app can not work without; who unticks it refuses."),
-    click.option("--app-state-code", "app_state_codes", multiple=True, help="system|code of state it may keep."),
-    click.option("--any-loopback-port/--no-any-loopback-port", default=None, help="For native apps (RFC 8252)."),
-)
 
 
 @click.group()
@@ -58,7 +29,7 @@ def client() -> None:
     """Apps that may ask for access."""
 
 
-for command in (legacy, scopes, sheet):
+for command in (legacy, scopes, integration_sheet):
     client.add_command(command)
 
 
@@ -95,9 +66,14 @@ def list_() -> None:
 
 @client.command("show")
 @click.argument("client_id")
+@click.option("--sheet", is_flag=True, help="What its developers need, as authz client sheet shows it.")
 @json_option
-def show_(client_id: str) -> None:
+@click.pass_context
+def show_(context: click.Context, client_id: str, *, sheet: bool) -> None:
     """Show one app."""
+    if sheet:
+        context.invoke(integration_sheet, client_id=client_id)
+        return
     with services() as made, made.db.read() as session:
         show(made.clients.metadata(session, client_id))
 
@@ -186,16 +162,3 @@ def rotate_secret(client_id: str, overlap_seconds: int) -> None:
         detail = {"overlap_seconds": overlap_seconds}
         record(made, session, EventName.CLIENT_CHANGED, "secret_rotated", client_id=client_id, detail=detail)
     show({"client_id": client_id, "client_secret": secret, "client_secret_expires_at": 0})
-
-
-def members_and_decisions(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What was given as options: RFC 7591 members, and what the hospital decides."""
-    found = {name: value for name, value in given.items() if value not in (None, ())}
-    found = {name: replaced(value) if isinstance(value, tuple) else value for name, value in found.items()}
-    if "jwks" in found:
-        try:
-            found["jwks"] = json.load(found["jwks"])
-        except ValueError as error:
-            raise InvalidValue("--jwks: the file is not JSON") from error
-    decisions = {name: found.pop(name) for name in DECISIONS if name in found}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in found.items()}, decisions

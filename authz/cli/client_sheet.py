@@ -31,6 +31,11 @@ def sheet(client_id: str) -> None:
         show_sheets([integration(made.discovery, client, server) for server in servers])
 
 
+def context(client: Client) -> list[str]:
+    """What the app may learn beside its token, by its launch scopes."""
+    return [str(scope) for scope in client.scope.launches]
+
+
 def integration(discovery: Discovery, client: Client, server: FhirServer) -> dict[str, Any]:
     """One FHIR server's part; the endpoints and capabilities are those of its discovery document."""
     document = discovery.smart_configuration(server)
@@ -44,5 +49,8 @@ def integration(discovery: Discovery, client: Client, server: FhirServer) -> dic
         "redirect_uris": list(client.redirect_uris),
         "launch_uris": list(client.launch_uris),
         "scope": str(client.scope),
+        "context": context(client),
+        "contacts": client.about.get("contacts", []),
         **found,
+        **({"developer_url": server.developer_url} if server.developer_url else {}),
     }

@@ -127,10 +127,14 @@ class KeySets:
 
         Raises BadAssertion if there is none or it can't be fetched; Unavailable if too many wait for it.
         """
-        if client.jwks is not None:
-            yield client.jwks
-        elif client.jwks_uri is not None:
-            yield from self.address(client.client_id, client.jwks_uri).sets()
+        yield from self.held(client.client_id, client.jwks, client.jwks_uri)
+
+    def held(self, name: str, jwks: dict[str, Any] | None, jwks_uri: str | None) -> Iterator[dict[str, Any]]:
+        """Likewise of anybody who gave or publishes keys."""
+        if jwks is not None:
+            yield jwks
+        elif jwks_uri is not None:
+            yield from self.address(name, jwks_uri).sets()
         else:
             raise BadAssertion("the client has no keys")
 

@@ -61,7 +61,8 @@ def ec_problem(key: dict[str, Any]) -> str | None:
 
 
 CHECKS = {"RSA": rsa_problem, "EC": ec_problem}
-KEY_TYPES = {"RS384": "RSA", "ES384": "EC"}
+KEY_TYPES = {"RS256": "RSA", "RS384": "RSA", "PS256": "RSA", "PS384": "RSA", "ES256": "EC", "ES384": "EC"}
+CURVE_OF = {"ES256": "P-256", "ES384": "P-384"}
 MATERIAL = {"RSA": ("kty", "n", "e"), "EC": ("kty", "crv", "x", "y")}
 
 
@@ -81,7 +82,7 @@ def suits(key: object, kid: str, kty: str, algorithm: str) -> bool:
         meant
         and isinstance(operations, list)
         and "verify" in operations
-        and (kty != "EC" or key.get("crv") == "P-384")
+        and (kty != "EC" or key.get("crv") == CURVE_OF[algorithm])
         and key_problem(key) is None
     )
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from authz.errors import OAuthError
 from authz.registration.lanes import Lane, in_lane, lane_of
 from authz.registration.model import RegistrationRow, Source, State
 
@@ -18,12 +17,7 @@ if TYPE_CHECKING:
 
     from authz.clients.metadata import ClientMetadata
     from authz.registration.initial_tokens import InitialTokens
-
-
-class UnapprovedSoftwareStatement(OAuthError):
-    """RFC 7591 §3.2.2: its issuer is not trusted here."""
-
-    code = "unapproved_software_statement"
+    from authz.registration.statements import Statements
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +73,7 @@ class Placement:
 @dataclass(frozen=True, slots=True)
 class Admission:
     tokens: InitialTokens
+    statements: Statements
     now: Callable[[], datetime]
     hold_seconds: int
 
@@ -87,9 +82,10 @@ class Admission:
 
         Raises InvalidSoftwareStatement and UnapprovedSoftwareStatement (RG-18).
         """
-        if presented.software_statement is not None:
-            raise UnapprovedSoftwareStatement("no issuer of software statements is trusted here")
-        return Introduced(presented.initial_access_token)
+        if presented.software_statement is None:
+            return Introduced(presented.initial_access_token)
+        proved = self.statements.prove(presented.software_statement)
+        return Introduced(presented.initial_access_token, proved.token, proved.members, proved.iss)
 
     def place(
         self, session: Session, metadata: ClientMetadata, introduced: Introduced, fhir_server: str | None
@@ -97,7 +93,8 @@ class Admission:
         """Decide about metadata that was loaded with ``introduced.members`` over the body, in the transaction.
 
         ``fhir_server`` is whose registration endpoint it came to. Whether that takes an app that nobody introduces
-        (``source`` is OPEN) is for the caller. Raises InvalidToken and InvalidClientMetadata.
+        (``source`` is OPEN) is for the caller. Raises InvalidToken, InvalidClientMetadata, InvalidSoftwareStatement and
+        UnapprovedSoftwareStatement.
         """
         lane = lane_of(metadata)
         metadata = in_lane(metadata, lane)
@@ -106,6 +103,11 @@ class Admission:
             token = self.tokens.spend(session, introduced.initial_access_token, lane, fhir_server)
             source, source_id, approves = Source.INITIAL_ACCESS_TOKEN, token.id, token.approves
             fhir_server = fhir_server or token.fhir_server
+        software_id, issuer = metadata.about.get("software_id"), introduced.issuer
+        self.statements.check_software_id(session, software_id, issuer or None)
+        if introduced.software_statement is not None:
+            source, source_id = Source.SOFTWARE_STATEMENT, issuer
+            approves |= self.statements.approves(session, issuer, introduced.members, lane, metadata)
         state, approves_at = self.start(lane, approves=approves)
         return Placement(
             metadata=metadata,
@@ -116,6 +118,8 @@ class Admission:
             approved=approves,
             approves_at=approves_at,
             fhir_server=fhir_server,
+            software_statement=introduced.software_statement,
+            software_id=software_id if introduced.software_statement is not None else None,
         )
 
     def start(self, lane: Lane, *, approves: bool) -> tuple[State, datetime | None]:

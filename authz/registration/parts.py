@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from authz.clients.key_sets import KeySets
 from authz.registration.admission import Admission
+from authz.registration.automatic import Automatic
 from authz.registration.checks import Checks
 from authz.registration.doors import Doors
 from authz.registration.history import History
 from authz.registration.initial_tokens import InitialTokens
 from authz.registration.limits import Limits
+from authz.registration.proposals import Proposals
 from authz.registration.published import Published
 from authz.registration.registrations import Registrations
+from authz.registration.review import Review
 from authz.registration.scope_words import ScopeWords
 from authz.registration.sector import Sectors
+from authz.registration.statements import Statements
 from authz.storage.limiter import Limiter
 
 if TYPE_CHECKING:
@@ -36,11 +41,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Registration:
     initial_tokens: InitialTokens
+    statements: Statements
     admission: Admission
     history: History
     limits: Limits
     registrations: Registrations
     checks: Checks
+    review: Review
+    proposals: Proposals
+    automatic: Automatic
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,8 @@ def build(
     settings: Settings, backend: Backend, trail: Trail, now: Callable[[], datetime], around: Neighbours
 ) -> Registration:
     tokens = InitialTokens(now)
-    admission = Admission(tokens, now, settings.registration_hold_seconds)
+    statements = Statements(around.db, KeySets(around.outbound, trail, now), settings.issuer, now)
+    admission = Admission(tokens, statements, now, settings.registration_hold_seconds)
     history = History(now)
     limits = Limits(Limiter(backend, now), trail, settings.registrations_per_hour, settings.unapproved_apps)
     checks = Checks(
@@ -72,8 +82,10 @@ def build(
         words=ScopeWords(around.describer),
         history=history,
     )
+    review = Review(around.db, around.clients, around.revocation, history, checks, trail)
     return Registration(
         initial_tokens=tokens,
+        statements=statements,
         admission=admission,
         history=history,
         limits=limits,
@@ -90,4 +102,7 @@ def build(
             trail=trail,
         ),
         checks=checks,
+        review=review,
+        proposals=Proposals(review),
+        automatic=Automatic(review),
     )

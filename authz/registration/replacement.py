@@ -76,7 +76,7 @@ class Replacement:
         placement = self.admission.place(session, self.metadata, self.introduced, registration.fhir_server)
         after = snapshot(placement.metadata)
         is_another = placement.lane != registration.lane or needs_review(self.before, after)
-        decisions = kept(client, placement)
+        decisions = kept(client, placement.metadata)
         if is_another:
             decisions |= self.approval(client, registration, placement)
         self.store(session, client, placement.metadata, decisions)
@@ -118,12 +118,12 @@ class Replacement:
         return secret
 
 
-def kept(client: ClientRow, placement: Placement) -> dict[str, Any]:
+def kept(client: ClientRow, metadata: ClientMetadata) -> dict[str, Any]:
     """What the hospital has decided, as far as it still makes sense."""
     found = {field.name: getattr(client, field.name) for field in fields(HospitalDecisions)}
     found = {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-    asked = ScopeSet.parse(placement.metadata.scope)
+    asked = ScopeSet.parse(metadata.scope)
     required = [scope for scope in ScopeSet.parse(client.required_scope) if asked.covers(ScopeSet.of(scope))]
     found["required_scope"] = " ".join(map(str, required))
-    found["any_loopback_port"] &= placement.metadata.application_type == "native"
+    found["any_loopback_port"] &= metadata.application_type == "native"
     return found

@@ -177,6 +177,10 @@ REFUSALS: Mapping[str, Explanation] = {
         "The software statement is genuine at best, but its issuer is not trusted here.",
         f"Register without it, or {ASK_HOSPITAL[0].lower()}{ASK_HOSPITAL[1:]} to trust the issuer.",
     ),
+    "already_decided": Explanation(
+        "Somebody else has decided about the app, or it was changed, since it was looked at.",
+        "Look at it again, and decide about what you see then.",
+    ),
     "not_found": Explanation("There is nothing of this name for this caller.", "Check the id."),
 }
 

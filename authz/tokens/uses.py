@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 
+def requested_since(session: Session, client_id: str, since: datetime) -> set[str]:
+    """Each scope that this app has asked for, as it was spelled, and that led to a grant of anything."""
+    mine = (GrantRow.client_id == client_id) & (GrantRow.created_at >= since)
+    found = session.scalars(select(GrantRow.verdicts).where(mine).execution_options(yield_per=500))
+    return {verdict["requested"] for verdicts in found for verdict in verdicts}
+
+
 def granted_scopes(session: Session, client_id: str) -> list[tuple[str, datetime]]:
     """Each scope parameter that this app was granted, as it was spelled, and when last."""
     last = func.max(GrantRow.created_at, type_=GrantRow.created_at.type)

@@ -1,0 +1,64 @@
+"""The approval that comes by itself, when its time has come and nobody has decided before (requirements.md row 116).
+
+The client's own row says from when on it counts, so nothing depends on this: here it is put down, once, on both.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from authz.audit.event import Event, EventName
+from authz.clients.model import ClientRow
+from authz.consent.withdraw import withdraw_all
+from authz.errors import Unavailable
+from authz.registration.history import SERVER
+from authz.registration.model import RegistrationRow, State
+from authz.storage.database import changed
+
+if TYPE_CHECKING:
+    import threading
+
+    from authz.registration.review import Review
+
+log = logging.getLogger(__name__)
+PAUSE_SECONDS = 5.0
+NOTE = "The waiting time is over, and nobody has decided otherwise."
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    review: Review
+
+    def run(self, stop: threading.Event) -> None:
+        """Approve what is due until told to stop; a database that is away is tried again."""
+        while not stop.wait(PAUSE_SECONDS):
+            try:
+                self.approve_due()
+            except Unavailable:
+                log.warning("apps whose waiting time is over could not be approved; trying again")
+
+    def approve_due(self) -> list[str]:
+        """Whose approval was put down; of several processes one does it for each."""
+        due = select(ClientRow.client_id).where(~ClientRow.approved, ClientRow.approves_at <= self.review.clients.now())
+        with self.review.db.read() as session:
+            found = session.scalars(due.order_by(ClientRow.approves_at)).all()
+        return [client_id for client_id in found if self.approve(client_id)]
+
+    def approve(self, client_id: str) -> bool:
+        review = self.review
+        with review.db.write() as session:
+            now = review.clients.now()
+            still = (ClientRow.client_id == client_id) & ~ClientRow.approved & (ClientRow.approves_at <= now)
+            if not changed(session, update(ClientRow).where(still).values(approved=True, approves_at=None)):
+                return False
+            mine = update(RegistrationRow).where(RegistrationRow.client_id == client_id)
+            session.execute(mine.values(state=State.APPROVED.value, reason="", decided_at=now))
+            withdraw_all(session, now, client_id=client_id)
+            review.history.note(session, client_id, SERVER, State.APPROVED.value, NOTE)
+            event = Event(EventName.CLIENT_CHANGED, reason="approved_by_time", client_id=client_id)
+            review.trail.record(session, event)
+        return True
