@@ -12,6 +12,7 @@ from authz import logs
 from authz.audit.event import Event, EventName
 from authz.endpoints import (
     authorize,
+    back_channel_logout,
     brands,
     consent,
     developers,
@@ -30,6 +31,7 @@ from authz.endpoints import (
     register,
     revoke,
     self_test,
+    sign_in,
     style,
     support,
     token,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     authorize,
+    back_channel_logout,
     brands,
     consent,
     developers,
@@ -69,6 +72,7 @@ PARTS = (
     register,
     revoke,
     self_test,
+    sign_in,
     style,
     support,
     token,
