@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := authz demo tests migrations config/gunicorn.conf.py wsgi.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check format lint types imports docs lock node fhir-server clean
+.PHONY: help run test test-all fuzz-registration check format lint types imports docs lock node fhir-server clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ test: $(VENV)/dev.done  ## what this machine can run, in at most ten minutes
 
 test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx; nothing is skipped
 	$(BIN)/python -m tests.run --all
+
+fuzz-registration: $(VENV)/dev.done  ## ten thousand made-up bodies to /register and /register/{client_id}
+	REGISTRATION_BODIES=10000 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/registration/test_openapi.py
 
 check: format lint types imports  ## format, lint, types, order of imports: zero warnings
 

@@ -22,6 +22,7 @@ from authz.settings import Settings
 from authz.support.explanations import REFUSALS, SCOPES
 from docs.citations import RULES, Citations, Rules
 from docs.conformance import cases_page, conformance_page
+from docs.openapi import openapi_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +119,7 @@ def pages() -> dict[str, str]:
         "reference/launch-record.md": launch_record(),
         "reference/doctor.md": doctor_page(),
         "reference/reasons.md": reasons_page(),
+        "reference/openapi.json": openapi_page(),
         "reference/tests.md": cases_page(citations),
     }
 
