@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from authz.developers.attempts import Attempts
 from authz.developers.overview import Overview
 from authz.developers.preview import Previews
-from authz.developers.record import Records
 from authz.developers.sessions import DeveloperSessions
 from authz.developers.trials import Trials
-from authz.registration.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +31,6 @@ class Developers:
     sessions: DeveloperSessions
     trials: Trials
     attempts: Attempts
-    records: Records
 
 
 def build(
@@ -48,5 +45,4 @@ def build(
         sessions=DeveloperSessions(db, launches.backend, clients),
         trials=Trials(db, directory.users, directory.fhir_servers, launches),
         attempts=Attempts(db, directory.fhir_servers, now),
-        records=Records(db, History(now), now),
     )

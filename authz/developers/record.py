@@ -1,4 +1,4 @@
-"""A registration as its makers see it on a page: where it stands, what happened, what is registered."""
+"""A registration as its makers see it on a page: where it stands, what was found, what happened, what is registered."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from authz.clients.client import members
-from authz.clients.model import ClientRow
 from authz.developers.status import Status, status
 from authz.registration.history import SERVER, VENDOR
-from authz.registration.model import RegistrationRow
+from authz.registration.proposals import APPLIED, PROPOSED, REFUSED, TAKEN_BACK
+from authz.registration.report import Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from authz.clients.registry import Client
-    from authz.registration.history import History
+    from authz.registration.applications import Application
     from authz.registration.model import RegistrationEventRow
-    from authz.storage.database import Database
+    from authz.registration.report import Report
 
 BY = {VENDOR: "you", SERVER: ""}
 WHAT = {  # what a history has, in words; any other is shown as it is
@@ -29,11 +27,22 @@ WHAT = {  # what a history has, in words; any other is shown as it is
     "approved": "Approved for production",
     "declined": "Declined",
     "held": "Put on hold",
-    "proposed": "A change was asked for",
-    "withdrawn": "The change was taken back",
+    PROPOSED: "A change was asked for",
+    APPLIED: "The change was agreed to, and made",
+    REFUSED: "The change was declined",
+    TAKEN_BACK: "The change was taken back",
     "secret_rotated": "A new secret was made",
 }
-Change = tuple[str, str, str]
+MOODS = {Level.ERROR: "bad", Level.WARNING: "warn", Level.OK: "good"}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A member that is not what it was, as text."""
+
+    name: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,34 +55,34 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    status: Status
-    history: tuple[Line, ...]
-    members: Mapping[str, Any]
-    proposed: tuple[Change, ...]  # a change that waits: member, before, after
+class Found:
+    """What an automatic check says."""
 
-    @property
-    def registered(self) -> list[tuple[str, list[str]]]:
-        return [(name, texts(value)) for name, value in self.members.items()]
+    level: str
+    mood: str
+    subject: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
-    db: Database
-    log: History
-    now: Callable[[], datetime]
+class Record:
+    status: Status
+    history: tuple[Line, ...]
+    registered: tuple[tuple[str, list[str]], ...]
+    proposed: tuple[Change, ...]  # a change that waits
+    checked_at: datetime | None  # None: not checked yet
+    found: tuple[Found, ...]
 
-    def of(self, client: Client) -> Record:
-        with self.db.read() as session:
-            row = session.get_one(RegistrationRow, client.client_id)
-            kept = session.get_one(ClientRow, client.client_id)
-            said = members(kept)
-            return Record(
-                status=status(client, row, kept.approves_at, self.now()),
-                history=tuple(line(event) for event in self.log.of(session, client.client_id)),
-                members=said,
-                proposed=changes(said, row.proposed) if row.proposed else (),
-            )
+
+def record(application: Application, now: datetime) -> Record:
+    return Record(
+        status=status(application, now),
+        history=tuple(map(line, application.history)),
+        registered=tuple((name, texts(value)) for name, value in application.metadata.items()),
+        proposed=changes(application.changes),
+        checked_at=application.report.made_at if application.report else None,
+        found=found(application.report),
+    )
 
 
 def line(event: RegistrationEventRow) -> Line:
@@ -82,20 +91,18 @@ def line(event: RegistrationEventRow) -> Line:
     return Line(event.at, WHAT.get(event.what, event.what), by, event.note, tuple(sorted(event.changes)))
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    """Each member that differs, as text."""
-    names = sorted({*before, *after} - {"client_id"})
-    pairs = ((name, before.get(name), after.get(name)) for name in names)
-    return tuple((name, told(old), told(new)) for name, old, new in pairs if old != new)
+def found(report: Report | None) -> tuple[Found, ...]:
+    """The gravest first; without a report there is nothing."""
+    findings = report.findings if report else ()
+    return tuple(Found(one.level.value, MOODS[one.level], one.subject, one.words) for one in findings)
 
 
-def told(value: Any) -> str:
-    return " ".join(texts(value))
+def changes(pairs: Mapping[str, tuple[Any, Any]]) -> tuple[Change, ...]:
+    return tuple(Change(name, " ".join(texts(old)), " ".join(texts(new))) for name, (old, new) in pairs.items())
 
 
 def texts(value: Any) -> list[str]:
-    if value is None or value == []:
+    if value is None:
         return []
-    if isinstance(value, list):
-        return [one if isinstance(one, str) else json.dumps(one) for one in value]
-    return [value if isinstance(value, str) else json.dumps(value)]
+    items = value if isinstance(value, list) else [value]
+    return [one if isinstance(one, str) else json.dumps(one) for one in items]

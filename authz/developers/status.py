@@ -11,8 +11,7 @@ from authz.registration.model import State
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from authz.clients.registry import Client
-    from authz.registration.model import RegistrationRow
+    from authz.registration.applications import Application
 
 LANES = {
     Lane.PATIENT: "An app for patients",
@@ -21,17 +20,20 @@ LANES = {
 }
 OUTLOOKS = {
     Lane.PATIENT: "It is approved by itself after a while, unless the hospital decides before.",
-    Lane.PROVIDER: "Ask for production on its page, and the hospital decides.",
+    Lane.PROVIDER: "Ask for production, and the hospital decides.",
     Lane.BACKEND: "The hospital decides; until then the service gets no token.",
 }
+NOTHING_YET = "It gets no token before the hospital has agreed."
 SANDBOX_WORKS = "It works for test accounts with invented patients, and for nobody else."
 STATES = {
-    State.SANDBOX: ("In the sandbox", SANDBOX_WORKS),
-    State.REQUESTED: ("Waiting for a decision", f"{SANDBOX_WORKS} Somebody at the hospital looks at it."),
-    State.HELD: ("On hold", f"{SANDBOX_WORKS} The hospital has a question before it decides."),
+    State.SANDBOX: ("In the sandbox", ""),
+    State.REQUESTED: ("Waiting for a decision", " Somebody at the hospital looks at it."),
+    State.HELD: ("On hold", " The hospital has to decide before it goes on."),
     State.APPROVED: ("In production", "It works for everybody it is for."),
-    State.DECLINED: ("Declined", f"{SANDBOX_WORKS} Correct what is said below, and ask again."),
+    State.DECLINED: ("Declined", " Correct what is said below, and ask again."),
 }
+SWITCHED_OFF = ("Switched off", "The hospital has switched the app off: nobody can use it.")
+MOODS = {State.APPROVED: "good", State.DECLINED: "bad", State.HELD: "bad"}
 BY_ITSELF = "It is approved by itself on {when}, unless the hospital decides before."
 HOUR = 3600
 
@@ -48,19 +50,21 @@ class Status:
     outlook: str  # what leads to production
 
 
-def status(client: Client, row: RegistrationRow, approves_at: datetime | None, now: datetime) -> Status:
+def status(application: Application, now: datetime) -> Status:
     """An approval that has come by itself is one, whatever was written down."""
-    state = State.APPROVED if client.is_approved else State(row.state)
-    title, meaning = STATES[state]
-    waits = approves_at is not None and state in (State.SANDBOX, State.REQUESTED)
+    state, row, is_enabled = application.state, application.registration, application.client.enabled
+    title, meaning = STATES[state] if is_enabled else SWITCHED_OFF
+    if is_enabled and state is not State.APPROVED:
+        meaning = (NOTHING_YET if row.lane == Lane.BACKEND else SANDBOX_WORKS) + meaning
+    by_itself = application.approves_at if state in (State.SANDBOX, State.REQUESTED) else None
     return Status(
         lane=LANES[Lane(row.lane)],
-        title=title if client.enabled else "Switched off",
-        meaning=meaning if client.enabled else "The hospital has switched the app off: nobody can use it.",
-        when=BY_ITSELF.format(when=moment(approves_at, now)) if waits and approves_at is not None else "",
+        title=title,
+        meaning=meaning,
+        when=BY_ITSELF.format(when=moment(by_itself, now)) if by_itself is not None else "",
         reason=row.reason,
-        mood={State.APPROVED: "good", State.DECLINED: "bad", State.HELD: "bad"}.get(state, "warn"),
-        may_request=client.enabled and state in (State.SANDBOX, State.DECLINED),
+        mood=MOODS.get(state, "warn"),
+        may_request=is_enabled and state in (State.SANDBOX, State.DECLINED),
         outlook=OUTLOOKS[Lane(row.lane)],
     )
 

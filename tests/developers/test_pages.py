@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from html import unescape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from joserfc.jwk import ECKey
 
 from authz.developers.kinds import KINDS
 from authz.developers.words import CAPABILITIES, capability
 from authz.discovery.offer import CAPABILITIES as OFFERED
-from tests.actors import FORM, basic
+from authz.registration.decision import Reviewer
+from tests.actors import FORM, Forms, basic
 from tests.developers.maker import APP, NOTES, Maker, open_registration, words
 
 if TYPE_CHECKING:
@@ -31,6 +34,11 @@ WRONG = "There is no app with this client_id and this token."
 def maker(world: World) -> Maker:
     open_registration(world)
     return Maker(world)
+
+
+def key(kid: str) -> dict[str, Any]:
+    """A new public key."""
+    return ECKey.generate_key("P-384", {"kid": kid, "use": "sig"}, private=True).as_dict(private=False)
 
 
 def shown_json(page: Reply) -> dict[str, Any]:
@@ -228,6 +236,115 @@ def test_a_new_secret_works_beside_the_old_one_for_the_time_that_was_chosen(make
     maker.sign_in(maker.client_id, maker.credentials["registration_access_token"])
     assert "A new secret was made by you" in words(maker.open("/app"))
     assert maker.press("/app/keys", "/secret", {"overlap": "864000"}).status == 400
+
+
+def test_production_is_asked_for_and_what_the_hospital_says_is_shown(maker: Maker) -> None:
+    """REQ-112: state and lane in words, both sides of the history, no name of anybody at the hospital."""
+    maker.register("clinician-ehr", launch_uri=f"{APP}/launch")
+    assert "An app for clinicians In the sandbox" in words(maker.open("/app"))
+    page = maker.press("/app", "/production", {"note": "For the ward."})
+    assert "An app for clinicians Waiting for a decision" in words(page)
+    assert "Production was asked for by you For the ward." in words(page)
+    assert "Ask for production" not in words(page)
+    review, by = maker.world.services.registration.review, Reviewer("Eve Admin")
+    review.decline(maker.client_id, by, "Say what it writes.")
+    page = maker.open("/app")
+    assert "Declined It works for test accounts" in words(page)
+    assert "The hospital says: Say what it writes." in words(page)
+    assert "Declined by the hospital Say what it writes." in words(page)
+    assert "Eve" not in page.text
+    maker.press("/app", "/production", {"note": "Nothing, it only reads."})
+    review.approve(maker.client_id, by)
+    assert "In production It works for everybody it is for." in words(maker.open("/app"))
+
+
+def test_a_patient_app_says_when_it_is_approved_by_itself(maker: Maker) -> None:
+    """requirements.md row 116: the time that is left, in words."""
+    maker.register("patient-web")
+    when = f"{maker.world.clock() + timedelta(hours=48):%H:%M} UTC (in 48 hours), unless the hospital decides before."
+    assert when in words(maker.open("/app"))
+    maker.world.clock.forward(hours=49)
+    maker.sign_in(maker.client_id, maker.credentials["registration_access_token"])
+    assert "An app for patients In production" in words(maker.open("/app"))
+
+
+def test_a_service_is_told_that_it_gets_no_token_yet(maker: Maker) -> None:
+    """BKS-01: a key is no approval."""
+    maker.register("backend", jwks=json.dumps({"keys": [key("a")]}))
+    assert "A service without people Waiting for a decision It gets no token before" in words(maker.open("/app"))
+
+
+def test_the_automatic_checks_are_shown_and_run_again_on_demand(maker: Maker) -> None:
+    """Item 4: the same report as the reviewer's; once a minute."""
+    maker.register("patient-web")
+    assert "They run now" in words(maker.open("/app"))
+    checks = maker.world.services.registration.checks
+    assert checks.check_due() == 1
+    found = maker.world.services.registration.review.show(maker.client_id).report
+    assert found is not None
+    page = words(maker.open("/app"))
+    for one in found.findings:
+        assert f"{one.level.value} {one.subject} {one.words}" in page
+    assert maker.press("/app", "/checks").status == 429
+    maker.world.clock.forward(minutes=2)
+    assert maker.press("/app", "/checks").status == 200
+    assert checks.check_due() == 1
+
+
+def test_an_app_in_the_sandbox_is_changed_at_once(maker: Maker) -> None:
+    """RFC 7592 §2.2: before and after first; the rest of the registration stays as it was."""
+    maker.register("patient-web", contact="a@app.example")
+    before = registered(maker.world, maker.credentials)
+    page = maker.press("/app/change", "/change", {"client_name": "Heart Book", "policy_uri": f"{APP}/p"}, "review")
+    assert "client_name before Heart Diary after Heart Book policy_uri before nothing" in words(page)
+    assert registered(maker.world, maker.credentials) == before
+    maker.browser.submit(page, press="send", to="/change")
+    assert registered(maker.world, maker.credentials) == {
+        **before,
+        "client_name": "Heart Book",
+        "policy_uri": f"{APP}/p",
+    }
+    page = maker.press("/app/change", "/change", {"redirect_uris": "javascript:alert(1)"}, "review")
+    assert (page.status, "javascript:alert(1): " in words(page)) == (400, True)
+
+
+def test_an_approved_app_stays_as_it_is_until_its_change_is_agreed_to(maker: Maker) -> None:
+    """RG-23: the gentle way; it can be taken back."""
+    maker.register("patient-web")
+    review, by = maker.world.services.registration.review, Reviewer("Eve Admin")
+    review.approve(maker.client_id, by)
+    page = maker.press("/app/change", "/change", {"client_name": "Heart Book"}, "review")
+    assert "Your app works as it is now until the hospital has decided" in words(page)
+    page = maker.browser.submit(page, press="send", to="/change")
+    assert "A change that waits" in words(page)
+    assert "client_name before Heart Diary after Heart Book" in words(page)
+    assert registered(maker.world, maker.credentials)["client_name"] == "Heart Diary"
+    page = maker.browser.submit(page, to="/take-back")
+    assert "A change that waits" not in words(page)
+    page = maker.press("/app/change", "/change", {"client_name": "Heart Book"}, "review")
+    maker.browser.submit(page, press="send", to="/change")
+    maker.world.services.registration.proposals.apply(maker.client_id, by)
+    assert registered(maker.world, maker.credentials)["client_name"] == "Heart Book"
+    assert "The change was agreed to, and made by the hospital" in words(maker.open("/app"))
+
+
+def test_a_key_is_added_beside_the_old_one_or_the_set_is_published(maker: Maker) -> None:
+    """REG-05, REG-06: two side by side; a key that can't be is said beside its field."""
+    maker.register("backend", jwks=json.dumps({"keys": [key("a")]}))
+    page = maker.press("/app/keys", "/keys", {"key": "{"}, "add")
+    assert (page.status, "is not JSON" in words(page)) == (400, True)
+    page = maker.press("/app/keys", "/keys", {"key": json.dumps(key("a"))}, "add")
+    assert (page.status, "two keys have the same kid and kty" in words(page)) == (400, True)
+    maker.press("/app/keys", "/keys", {"key": json.dumps(key("b"))}, "add")
+    kids = [one["kid"] for one in registered(maker.world, maker.credentials)["jwks"]["keys"]]
+    assert kids == ["a", "b"]
+    page = maker.open("/app/keys")
+    sent = {"jwks_uri": "https://app.example/jwks", "csrf": dict(Forms(page.text).fields)["csrf"], "action": "publish"}
+    maker.browser.request(
+        "POST", f"{maker.world.issuer}/developers/app/keys", urlencode(sent).encode(), {"Content-Type": FORM}
+    )
+    now = registered(maker.world, maker.credentials)
+    assert (now["jwks_uri"], "jwks" in now) == ("https://app.example/jwks", False)
 
 
 def test_an_app_is_deleted_only_by_typing_its_client_id(maker: Maker) -> None:

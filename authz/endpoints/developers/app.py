@@ -8,8 +8,9 @@ from flask import Blueprint
 
 from authz.endpoints.cookies import DEVELOPER, cookie
 from authz.endpoints.current import http_request, services
-from authz.endpoints.developers.desk import sent_form, show, signed_in
+from authz.endpoints.developers.desk import sent_form, show, signed_in, stands
 from authz.endpoints.developers.session import forget
+from authz.endpoints.pages import see_other
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -20,20 +21,32 @@ bp = Blueprint("app", __name__)
 
 
 @bp.get("/app")
-def stands() -> ResponseReturnValue:
-    """State and lane in words, the review's history, the checks, and what is registered."""
+def page() -> ResponseReturnValue:
+    """State and lane in words, the automatic checks, the review's history, and what is registered."""
     client = signed_in().client
-    record = services().developers.records.of(client)
-    return show(
-        "developers_app.html",
-        TAB,
-        client=client,
-        launchable="authorization_code" in client.grant_types,
-        stands=record.status,
-        history=record.history,
-        registered=record.registered,
-        proposed=record.proposed,
-    )
+    opens = "authorization_code" in client.grant_types
+    return show("developers_app.html", TAB, client=client, opens=opens, record=stands(client.client_id))
+
+
+@bp.post("/app/production")
+def ask_for_production() -> ResponseReturnValue:
+    maker, sent = signed_in(), dict(sent_form())
+    note, peer = sent.get("note", ""), http_request().peer
+    services().registration.review.request_production(maker.client.client_id, note, peer)
+    return back()
+
+
+@bp.post("/app/checks")
+def check_again() -> ResponseReturnValue:
+    """Soon, in the background: others are asked."""
+    maker, _ = signed_in(), sent_form()
+    with services().db.write() as session:
+        services().registration.checks.ask_again(session, maker.client.client_id)
+    return back()
+
+
+def back() -> ResponseReturnValue:
+    return see_other(services().settings.url("/developers/app"))
 
 
 @bp.get("/app/delete")

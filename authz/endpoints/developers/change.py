@@ -12,6 +12,7 @@ from authz.endpoints.current import http_request, services
 from authz.endpoints.developers.desk import sent_form, show, signed_in
 from authz.endpoints.pages import see_other
 from authz.errors import OAuthError
+from authz.registration.changes import differences
 from authz.registration.registered import without_ours
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def review_or_send() -> ResponseReturnValue:
             client=maker.client,
             outlook=WAITS if maker.client.is_approved else AT_ONCE,
             errors={},
-            proposed=changes(before, after),
+            proposed=changes(differences(before, after)),
             sent=edited.fields(),
             waits=maker.client.is_approved,
         )
@@ -63,7 +64,17 @@ def review_or_send() -> ResponseReturnValue:
 
 def change(maker: Maker, after: dict[str, object]) -> None:
     """An approved app goes on as it was until a reviewer agrees; one in the sandbox is changed (RFC 7592 §2.2)."""
+    if maker.client.is_approved:
+        services().registration.proposals.propose(maker.client.client_id, after, peer=http_request().peer)
+        return
     services().registration.registrations.replace(maker.holder, after, http_request().peer)
+
+
+@bp.post("/app/change/take-back")
+def take_back() -> ResponseReturnValue:
+    maker, _ = signed_in(), sent_form()
+    services().registration.proposals.take_back(maker.client.client_id, http_request().peer)
+    return see_other(services().settings.url("/developers/app"))
 
 
 def show_form(maker: Maker, edited: Edited, errors: dict[str, str]) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import abort
 
+from authz.developers.record import Record, record
 from authz.endpoints.browser import set_cookie
 from authz.endpoints.cookies import DEVELOPER, DEVELOPER_FORM, cookie
 from authz.endpoints.current import http_request, services
@@ -63,6 +64,10 @@ def sent_form(cookie_name: str = DEVELOPER) -> list[tuple[str, str]]:
     if held is None or not compare_digest(mark(held).encode(), given.encode()):
         raise AccessDenied("this form is out of date, or it was opened in another browser; open the page again")
     return sent
+
+
+def stands(client_id: str) -> Record:
+    return record(services().registration.review.show(client_id), services().now())
 
 
 def signed_in() -> Maker:

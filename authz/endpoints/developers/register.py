@@ -12,7 +12,7 @@ from authz.developers.answers import Answers, by_field
 from authz.developers.kinds import KINDS, KindOfApp, offered
 from authz.endpoints.cookies import DEVELOPER_FORM
 from authz.endpoints.current import http_request, services
-from authz.endpoints.developers.desk import open_servers, sent_form, show, show_form
+from authz.endpoints.developers.desk import open_servers, sent_form, show, show_form, stands
 from authz.endpoints.developers.session import remember
 from authz.endpoints.gate import query
 from authz.endpoints.register import on_the_trail
@@ -112,7 +112,7 @@ def send(answers: Answers, server: FhirServer) -> Response:
         TAB,
         made=made,
         url=services().settings.url(f"/register/{made.client_id}"),
-        stands=services().developers.records.of(maker.client).status,
+        stands=stands(maker.client.client_id).status,
     )
     return remember(shown, handle)
 
