@@ -11,8 +11,9 @@ from flask import Flask, Response, request
 from authz import logs
 from authz.audit.event import Event, EventName
 from authz.endpoints import (
+    admin,
+    admin_registrations,
     authorize,
-    back_channel_logout,
     brands,
     consent,
     developers,
@@ -31,7 +32,6 @@ from authz.endpoints import (
     register,
     revoke,
     self_test,
-    sign_in,
     style,
     support,
     token,
@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     from authz.outbound import Outbound
 
 PARTS = (
+    admin,
+    admin_registrations,
     authorize,
-    back_channel_logout,
     brands,
     consent,
     developers,
@@ -72,7 +73,6 @@ PARTS = (
     register,
     revoke,
     self_test,
-    sign_in,
     style,
     support,
     token,
