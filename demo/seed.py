@@ -18,7 +18,7 @@ from authz.keyring.secrets import rotate_file
 from authz.storage import migrations
 from authz.users.user import Representation
 from demo.config import EHR_CREDENTIAL, FHIR_CREDENTIAL, GROWTH_CHART, REFERRAL_CREDENTIAL
-from demo.hospital.accounts import ACCOUNTS, Account
+from demo.hospital.accounts import ACCOUNTS, SANDBOX_ACCOUNTS, SANDBOX_PATIENTS, Account
 from demo.hospital.build import MRN
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def add_all(made: Services, config: DemoConfig) -> None:
         launch_picker=True,
         patient_search={"mrn_system": MRN},
         registration="open",
+        sandbox_patients=SANDBOX_PATIENTS,
         introspection_client_id=FHIR_CREDENTIAL.name,
     )
     with made.db.write() as session:
@@ -72,7 +73,7 @@ def add_all(made: Services, config: DemoConfig) -> None:
     with made.db.write() as session:
         made.ehrs.add(session, ["demo"], EHR_CREDENTIAL.name, EHR_CREDENTIAL.secret)
     add_clients(made, config)
-    for account in ACCOUNTS.values():
+    for account in (*ACCOUNTS.values(), *SANDBOX_ACCOUNTS):
         add_person(made, account)
 
 
@@ -127,6 +128,7 @@ def add_bulk(made: Services, state_dir: Path) -> None:
 def add_person(made: Services, account: Account) -> None:
     with made.db.write() as session:
         user = made.users.add(session, account.name, account.display)
+        made.users.set_sandbox(session, user.sub, is_sandbox=account.is_sandbox)
         made.users.link(session, user.sub, "demo", account.fhir_user)
         made.passwords.set_password(session, user.sub, account.name)
         for patient in account.patients if account.fhir_user.startswith("RelatedPerson/") else ():

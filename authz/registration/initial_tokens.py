@@ -98,5 +98,6 @@ class InitialTokens:
         if row.fhir_server is not None and fhir_server not in (None, row.fhir_server):
             raise InvalidToken(NO_GOOD)
         if lane not in row.lanes:
-            raise InvalidClientMetadata(f"this is a {lane} app, and the initial access token is for {row.lanes}")
+            named = " and ".join(row.lanes)
+            raise InvalidClientMetadata(f"this is a {lane} app, and the initial access token is for {named} apps")
         return row

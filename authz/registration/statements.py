@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from marshmallow import ValidationError
 from sqlalchemy import select
 
 from authz.clients import statement as statements
 from authz.clients.assertion import BadAssertion
 from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
+from authz.clients.redirect_uri import problems as uri_problems
 from authz.clients.statement import BadStatement
-from authz.clients.values import check_web_address
 from authz.errors import AlreadyExists, InvalidScope, InvalidValue, NotFound, OAuthError
 from authz.keyring.public_keys import jwks_problems
 from authz.registration.changes import KEYS, REVIEWED, snapshot
@@ -158,13 +157,11 @@ def check_new(new: NewIssuer) -> None:
         raise InvalidValue("give either the issuer's keys or where it publishes them")
     if new.jwks is not None and (problems := jwks_problems(new.jwks)):
         raise InvalidValue("; ".join(problems))
+    if new.jwks_uri is not None and (problems := uri_problems(new.jwks_uri, "web", ())):
+        raise InvalidValue(f"{new.jwks_uri}: {'; '.join(problems)}")
     try:
         ScopeSet.parse(new.scope)
-        if new.jwks_uri is not None:
-            check_web_address(new.jwks_uri)
     except InvalidScope as error:
         raise InvalidValue(error.description) from error
-    except ValidationError as error:
-        raise InvalidValue(f"jwks_uri: {' '.join(map(str, error.messages_dict))}") from error
     if not new.lanes:
         raise InvalidValue("an issuer is trusted for at least one lane")

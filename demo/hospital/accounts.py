@@ -13,6 +13,7 @@ class Account:
     display: str
     fhir_user: str
     patients: tuple[str, ...] = ()
+    is_sandbox: bool = False  # a test account, for apps that are not approved; not in the EHR
 
     @property
     def is_staff(self) -> bool:
@@ -27,3 +28,8 @@ ACCOUNTS = {
         Account("parent", "Katharina Brandt", "RelatedPerson/rel-1", ("child-1", "child-2")),
     )
 }
+SANDBOX_PATIENTS = ("test-1", "test-2")
+SANDBOX_ACCOUNTS = (
+    Account("sandbox-clinician", "Dr. Toni Sandbox", "Practitioner/prac-9", is_sandbox=True),
+    Account("sandbox-patient", "Tessa Sandbox", "Patient/test-1", ("test-1",), is_sandbox=True),
+)

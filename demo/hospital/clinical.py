@@ -43,6 +43,7 @@ CONDITIONS = (  # patient, SNOMED CT code, words, days since it began
     ("pat-10", "38341003", "Hypertension", 9_000),
     ("child-1", "24079001", "Atopic dermatitis", 380),
     ("child-2", "195967001", "Asthma", 730),
+    ("test-1", "38341003", "Hypertension", 640),
 )
 
 ALLERGIES = (  # patient, SNOMED CT code, substance, criticality
@@ -94,6 +95,7 @@ LABORATORY = (  # patient, what, values from the oldest to the newest, one each 
     ("pat-10", HAEMOGLOBIN, (12.4,)),
     ("child-1", HAEMOGLOBIN, (11.2,)),
     ("child-2", HAEMOGLOBIN, (12.6,)),
+    ("test-1", HBA1C, (5.4, 5.6)),
 )
 
 VISITS = (  # patient, days ago, class, reason
@@ -111,6 +113,8 @@ VISITS = (  # patient, days ago, class, reason
     ("child-1", 330, "AMB", "Eczema"),
     ("child-2", 0, "AMB", "Asthma review"),
     ("child-2", 200, "EMER", "Wheezing"),
+    ("test-1", 30, "AMB", "Blood pressure check"),
+    ("test-2", 12, "AMB", "Well-child visit"),
 )
 
 REFERRALS = (  # patient, what is asked for, why

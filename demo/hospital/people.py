@@ -43,6 +43,8 @@ PEOPLE = (
     Person("pat-10", "Solberg", "Ingrid", "female", 29_790),
     Person("child-1", "Brandt", "Ella", "female", 693),
     Person("child-2", "Brandt", "Jonas", "male", 2_352),
+    Person("test-1", "Sandbox", "Tessa", "female", 12_960),
+    Person("test-2", "Sandbox", "Theo", "male", 2_700),
 )
 
 STREETS = ("Harbour Lane", "Mill Road", "Station Street", "Linden Avenue", "Quay Terrace")
@@ -83,6 +85,7 @@ def staff() -> Iterator[Resource]:
         ("prac-1", "Marsh", "Helen", "Dr.", Code(SNOMED, "394537008", "Paediatric specialty")),
         ("prac-2", "Adeyemi", "Samuel", "Dr.", Code(SNOMED, "394579002", "Cardiology")),
         ("prac-3", "Fischer", "Lena", "RN", Code(SNOMED, "224535009", "Registered nurse")),
+        ("prac-9", "Sandbox", "Toni", "Dr.", Code(SNOMED, "394802001", "General medicine")),
     )
     for key, family, given, title, specialty in people:
         number = key.removeprefix("prac-")

@@ -26,6 +26,8 @@ def test_a_partner_is_told_everything_at_registration(hospital: Cli) -> None:
         "redirect_uris": ["https://rms.example/cb"],
         "launch_uris": ["https://rms.example/launch"],
         "scope": scope,
+        "context": ["launch"],
+        "contacts": [],
         "issuer": ISSUER,
         "jwks_uri": f"{ISSUER}/jwks",
         **{

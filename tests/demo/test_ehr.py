@@ -83,7 +83,7 @@ def test_the_session_cookie_has_the_ehrs_own_name_and_is_out_of_reach_for_script
 def test_a_clinician_sees_all_patients_and_finds_one_by_name_or_number(browser: Browser) -> None:
     browser.sign_in("clinician")
     rows = re.findall(r'href="/patients/([\w-]+)"', browser.get("/").text)
-    assert len(rows) == 12
+    assert len(rows) == 14
     assert re.findall(r'href="/patients/([\w-]+)"', browser.get("/?q=brandt").text) == ["child-1", "child-2"]
     assert re.findall(r'href="/patients/([\w-]+)"', browser.get("/?q=lg-40127").text) == ["pat-1"]
     assert "Nobody here matches “&lt;zz&gt;”" in browser.get("/?q=<zz>").text

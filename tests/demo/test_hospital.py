@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demo.config import DemoConfig
@@ -27,6 +27,7 @@ def references(value: Any) -> list[str]:
     return own + [found for item in value.values() for found in references(item)]
 
 
+@settings(deadline=None)
 @given(st.dates(date(2024, 1, 1), date(2040, 12, 31)))
 def test_on_any_day_ids_are_unique_and_every_reference_leads_somewhere(today: date) -> None:
     records = hospital_records(today)

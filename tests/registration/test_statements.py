@@ -1,0 +1,262 @@
+"""Software statements: a trusted issuer speaks for an app, and for no more than it signed (RFC 7591 §2.3)."""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, OctKey, RSAKey
+
+from authz.errors import AlreadyExists, InvalidValue, NotFound
+from authz.registration.lanes import Lane
+from authz.registration.statements import NewIssuer
+from tests.backend import answered, key_set
+from tests.outside import FakeOutbound, Outside
+from tests.vendor import METADATA, Vendor
+from tests.world import ISSUER, build, settings_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.transport import Reply
+    from tests.world import World
+
+ALLIANCE = "https://alliance.example"
+JWKS = f"{ALLIANCE}/jwks"
+KEYS: dict[str, ECKey | RSAKey] = {
+    "rsa": RSAKey.generate_key(2048),
+    "p256": ECKey.generate_key("P-256"),
+    "p384": ECKey.generate_key("P-384"),
+}
+KID = {"RS": "rsa", "PS": "rsa"}
+STATED = {**METADATA, "software_id": "growth", "fhir_user_types": ["Patient", "RelatedPerson"]}
+ALGORITHMS = ["RS256", "RS384", "PS256", "PS384", "ES256", "ES384", "RS512", "HS256", "none"]
+
+
+@dataclass
+class Alliance:
+    """Somebody who knows apps and signs for them."""
+
+    world: World
+    outside: Outside
+    keys: dict[str, ECKey | RSAKey] = field(default_factory=lambda: dict(KEYS))
+
+    def trust(self, iss: str = ALLIANCE, **changes: Any) -> None:
+        given = {"jwks_uri": JWKS, **changes}
+        with self.world.services.db.write() as session:
+            self.world.services.registration.statements.add(session, NewIssuer(iss, **given))
+
+    def statement(self, alg: str = "RS256", header: dict[str, Any] | None = None, **claims: Any) -> str:
+        now = int(self.world.clock().timestamp())
+        said = {"iss": ALLIANCE, "iat": now, "exp": now + 3600, **STATED, **claims}
+        kid = KID.get(alg[:2], "p256" if alg == "ES256" else "p384")
+        head = {"alg": alg, "kid": kid, **(header or {})}
+        key = OctKey.import_key("secret-of-many-bytes-so-that-it-is-long") if alg == "HS256" else self.keys[kid]
+        content = json.dumps({name: value for name, value in said.items() if value is not None})
+        if alg == "none":
+            unsigned = [urlsafe_b64encode(part.encode()).rstrip(b"=") for part in (json.dumps(head), content, "x")]
+            return b".".join(unsigned).decode()
+        return jws.serialize_compact(
+            {name: value for name, value in head.items() if value is not None}, content, key, algorithms=ALGORITHMS
+        )
+
+    def without(self, member: str) -> str:
+        return self.statement(**{member: None})  # type: ignore[arg-type]  # no parameter of statement itself
+
+    def vendor(self) -> Vendor:
+        return Vendor(self.world.transport)
+
+    def register(self, statement: str, **body: Any) -> dict[str, Any]:
+        return self.vendor().register(software_statement=statement, **body)
+
+    def refused(self, statement: object, **body: Any) -> tuple[int, dict[str, str]]:
+        return told(self.vendor().send({**METADATA, "software_statement": statement, **body}))
+
+
+def told(reply: Reply) -> tuple[int, dict[str, str]]:
+    return reply.status, {name: value for name, value in reply.json().items() if name != "error_uri"}
+
+
+def invalid(text: str) -> tuple[int, dict[str, str]]:
+    return 400, {"error": "invalid_software_statement", "error_description": f"software_statement: {text}"}
+
+
+def unapproved(text: str) -> tuple[int, dict[str, str]]:
+    return 400, {"error": "unapproved_software_statement", "error_description": f"software_statement: {text}"}
+
+
+@pytest.fixture
+def alliance(tmp_path: Path) -> Iterator[Alliance]:
+    outside = Outside({JWKS: answered(key_set(**KEYS))})
+    world = build(settings_in(tmp_path), outbound=FakeOutbound(outside))
+    with world.app.app_context():
+        with world.services.db.write() as session:
+            world.services.fhir_servers.update(session, "main", {"registration": "invited"})
+        yield Alliance(world, outside)
+        world.services.db.engine.dispose()
+    world.services.backend.close()
+
+
+@pytest.mark.parametrize("alg", ["RS256", "RS384", "PS256", "PS384", "ES256", "ES384"])
+def test_what_a_trusted_issuer_signed_goes_before_what_the_body_says(alliance: Alliance, alg: str) -> None:
+    """RFC 7591 §2.3, §3.2.1: overridden, and the statement comes back as it was sent."""
+    alliance.trust()
+    statement = alliance.statement(alg, client_name="The Signed Name")
+    answer = alliance.register(statement, client_name="Another", contacts=["a@vendor.example"])
+    assert (answer["client_name"], answer["contacts"]) == ("The Signed Name", ["a@vendor.example"])
+    assert (answer["software_statement"], answer["software_id"]) == (statement, "growth")
+    assert {"iss", "iat", "exp"} & answer.keys() == set()
+    assert answer["registration_state"] == "sandbox"
+
+
+def test_one_statement_is_for_every_instance_of_the_app(alliance: Alliance) -> None:
+    """RFC 7591 §2.3: it is presented by each of them; it is no single-use ticket."""
+    alliance.trust()
+    statement = alliance.statement(jti="one")
+    assert alliance.register(statement)["client_id"] != alliance.register(statement)["client_id"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"alg": "none"}, "its alg must be one of RS256, RS384, ES256, ES384, PS256, PS384"),
+        ({"alg": "HS256"}, "its alg must be one of RS256, RS384, ES256, ES384, PS256, PS384"),
+        ({"alg": "RS512"}, "its alg must be one of RS256, RS384, ES256, ES384, PS256, PS384"),
+        ({"header": {"jwk": {"kty": "RSA"}}}, "its header has jwk: only alg, kid and typ are read"),
+        ({"header": {"jku": JWKS, "x5c": ["x"]}}, "its header has jku, x5c: only alg, kid and typ are read"),
+        ({"header": {"typ": "logout+jwt"}}, "its header must have kid, and typ JWT if any"),
+        ({"header": {"kid": None}}, "its header must have kid, and typ JWT if any"),
+        ({"header": {"kid": "p256"}}, "its signature is not by a key of its issuer"),
+        ({"exp": 1}, "its exp must be an integer, in the future"),
+        ({"exp": None}, "its exp must be an integer, in the future"),
+        ({"exp": True}, "its exp must be an integer, in the future"),
+        ({"iat": None}, "its iat must be an integer, not in the future"),
+        ({"iat": 4_102_444_800}, "its iat must be an integer, not in the future"),
+        ({"nbf": 4_102_444_800}, "its nbf lies ahead"),
+        ({"aud": "https://elsewhere.example"}, "its aud is another server than this"),
+        ({"iss": None}, "it has no iss"),
+    ],
+)
+def test_a_statement_that_can_not_be_believed_is_refused(alliance: Alliance, changes: dict[str, Any], why: str) -> None:
+    """RG-18: algorithm, key within, times, audience."""
+    alliance.trust()
+    assert alliance.refused(alliance.statement(**changes)) == invalid(why)
+
+
+def test_a_statement_for_us_is_one_for_us(alliance: Alliance) -> None:
+    alliance.trust()
+    assert alliance.register(alliance.statement(aud=[ISSUER, "https://elsewhere.example"]))["software_id"] == "growth"
+
+
+def test_another_key_or_a_changed_statement_is_refused(alliance: Alliance) -> None:
+    """RG-18: wrong key; and what is no JWT at all."""
+    alliance.trust()
+    good = alliance.statement()
+    alliance.keys["rsa"] = RSAKey.generate_key(2048)
+    why = invalid("its signature is not by a key of its issuer")
+    assert alliance.refused(alliance.statement()) == why
+    head, _, signature = good.split(".")
+    other = alliance.statement(client_name="Evil").split(".")[1]
+    assert alliance.refused(f"{head}.{other}.{signature}") == why
+    assert alliance.refused("nonsense") == invalid("it is no signed JWT: not three segments")
+    assert alliance.refused("x" * 20_000) == invalid("it is longer than 16 KB")
+    assert alliance.refused(5)[1]["error"] == "invalid_client_metadata"
+
+
+def test_an_issuer_that_is_not_trusted_is_told_so_and_asked_nothing(alliance: Alliance) -> None:
+    """RFC 7591 §3.2.2; RG-11: no fetch for a stranger."""
+    assert alliance.refused(alliance.statement()) == unapproved("its issuer is not trusted here")
+    assert alliance.outside.asked == []
+
+
+def test_an_issuer_whose_keys_can_not_be_had_is_not_believed(alliance: Alliance) -> None:
+    alliance.trust()
+    alliance.outside.answers.clear()
+    assert alliance.refused(alliance.statement()) == invalid("its issuer's keys can't be had now")
+
+
+def test_an_issuer_speaks_within_its_lanes_and_its_scope(alliance: Alliance) -> None:
+    """RG-18, RG-06: valid but widening; signed claims cannot exceed policy."""
+    alliance.trust(lanes=(Lane.PATIENT,), scope="launch launch/patient openid fhirUser offline_access patient/*.rs")
+    provider = alliance.statement(scope="user/*.rs", fhir_user_types=["Practitioner"])
+    assert alliance.refused(provider) == unapproved("its issuer is not trusted for provider apps")
+    wide = alliance.statement(scope="patient/*.cruds")
+    assert alliance.refused(wide) == unapproved("its issuer may not speak for this much scope")
+    assert alliance.register(alliance.statement())["scope"] == METADATA["scope"]
+    own = alliance.statement(scope="patient/*.rs __launch")
+    assert alliance.refused(own)[1]["error_description"] == "scope: __launch is given by the hospital only"
+
+
+def test_what_is_stated_in_full_by_who_may_approve_is_approved(alliance: Alliance) -> None:
+    alliance.trust(approves=True)
+    answer = alliance.register(alliance.statement())
+    assert answer["registration_state"] == "approved"
+    shown = alliance.world.services.registration.review.show(answer["client_id"])
+    assert (shown.registration.source, shown.registration.source_id) == ("software_statement", ALLIANCE)
+
+
+@pytest.mark.parametrize(
+    "member", ["client_name", "redirect_uris", "launch_uris", "grant_types", "token_endpoint_auth_method", "scope"]
+)
+def test_what_is_not_in_the_statement_is_not_approved_by_it(alliance: Alliance, member: str) -> None:
+    """A statement is no secret: whoever found one must not get an approved app with addresses of their own."""
+    alliance.trust(approves=True)
+    assert alliance.register(alliance.without(member))["registration_state"] == "sandbox"
+
+
+def test_nobody_takes_the_software_id_of_another_issuers_app(alliance: Alliance) -> None:
+    """RFC 7591 §2.3, security.md RG-18: impersonation, with a statement and without."""
+    alliance.trust()
+    rival = "https://rival.example"
+    alliance.trust(rival, jwks=key_set(**KEYS), jwks_uri=None)
+    alliance.register(alliance.statement())
+    why = "software_id: it belongs to an app with a software statement by somebody else"
+    told_so = alliance.refused(alliance.statement(iss=rival))
+    assert told_so == (400, {"error": "invalid_software_statement", "error_description": why})
+    with alliance.world.services.db.write() as session:
+        alliance.world.services.fhir_servers.update(session, "main", {"registration": "open"})
+    plain = told(alliance.vendor().send({**METADATA, "software_id": "growth"}))
+    assert plain == (400, {"error": "invalid_client_metadata", "error_description": why})
+    assert alliance.register(alliance.statement(software_id="rivals", iss=rival))["software_id"] == "rivals"
+
+
+def test_who_is_trusted_no_more_states_nothing_more(alliance: Alliance) -> None:
+    """What it stated before stays."""
+    alliance.trust()
+    answer = alliance.register(alliance.statement())
+    statements = alliance.world.services.registration.statements
+    with alliance.world.services.db.write() as session:
+        statements.remove(session, ALLIANCE)
+    assert alliance.refused(alliance.statement()) == unapproved("its issuer is not trusted here")
+    assert alliance.vendor().read(answer).json() == answer
+    with pytest.raises(NotFound), alliance.world.services.db.write() as session:
+        statements.remove(session, ALLIANCE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"jwks_uri": None},
+        {"jwks": key_set(**KEYS)},
+        {"jwks": {"keys": []}, "jwks_uri": None},
+        {"jwks_uri": "http://alliance.example/jwks"},
+        {"lanes": ()},
+        {"iss": ""},
+        {"iss": "a b"},
+        {"scope": "a" * 9000},
+    ],
+)
+def test_an_issuer_must_be_named_and_have_keys(alliance: Alliance, changes: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue):
+        alliance.trust(**changes)
+
+
+def test_an_issuer_is_trusted_once(alliance: Alliance) -> None:
+    alliance.trust()
+    with pytest.raises(AlreadyExists):
+        alliance.trust()
