@@ -48,14 +48,15 @@ TOO_FAINT = """() => {
   }).filter((found) => found.ratio < 4.5);
 }"""
 TOO_SMALL = """() => {
-  const targets = "button, summary, input:not([type=hidden]):not([type=checkbox]), label.row";
+  const targets = "button, a.button, a.card, summary, label.row, "
+    + "input:not([type=hidden]):not([type=checkbox]):not([type=radio])";
   return [...document.querySelectorAll(targets)]
     .filter((e) => e.checkVisibility() && e.getBoundingClientRect().height < 44)
     .map((e) => e.textContent.trim() || e.name);
 }"""
 WITHOUT_LABEL_OR_GROUP = """() => {
   const legend = (e) => e.closest("fieldset").querySelector(":scope > legend");
-  return [...document.querySelectorAll("input[type=checkbox]")]
+  return [...document.querySelectorAll("input[type=checkbox], input[type=radio]")]
     .filter((e) => !e.labels[0]?.textContent.trim() || !legend(e)?.textContent.trim())
     .map((e) => e.value);
 }"""
