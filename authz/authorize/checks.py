@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from authz.authorize.refusal import PageRefusal
 from authz.errors import (
+    AccessDenied,
     InvalidScope,
     LoginRequired,
     NotAgreed,
@@ -16,7 +17,7 @@ from authz.errors import (
 from authz.fhir_servers.people import for_whom
 from authz.launch.standing import STAFF
 from authz.policy.access import REFRESH
-from authz.policy.sandbox import ONLY_TESTS, is_confined, is_test
+from authz.policy.sandbox import is_confined, is_test, why_not
 from authz.scopes import LaunchScope
 
 if TYPE_CHECKING:
@@ -54,8 +55,9 @@ def check_app(request: AuthorizationRequest, user: User, fhir_user: str | None, 
     client, server = request.client, request.fhir_server
     if not client.is_for(fhir_user):
         raise NotForThisUser(f"this app is for {for_whom(client.user_types)}, and this user is none of them")
-    if is_confined(client, server) and not is_test(server, by_test_account=user.is_sandbox, patient=patient):
-        raise NotApproved(ONLY_TESTS)
+    confined = is_confined(client, server, by_test_account=user.is_sandbox)
+    if confined and not is_test(server, by_test_account=user.is_sandbox, patient=patient):
+        raise (AccessDenied if client.is_approved else NotApproved)(why_not(client))
 
 
 def check_something_left(judgement: Judgement, pending: Pending, agreed: ScopeSet | None) -> None:

@@ -73,12 +73,15 @@ class Picker:
         """The page for whoever has to choose a patient, and what is to be kept of it."""
         who = on_behalf(request, pending, situation, peer)
         picking = pending.picking
-        is_confined_app = is_confined(request.client, request.fhir_server)
-        if not situation.is_staff or is_confined_app:
-            results = self.tests(who) if situation.is_staff else self.represented(request, who)
-            page = PatientsPage(
-                results, None, PatientQuery(), is_searched=False, is_further=False, is_test=is_confined_app
+        by_test_account = situation.user is not None and situation.user.is_sandbox
+        only_tests = is_confined(request.client, request.fhir_server, by_test_account=by_test_account)
+        if not situation.is_staff or only_tests:
+            results = (
+                self.tests(who)
+                if situation.is_staff
+                else self.represented(request, who, by_test_account=by_test_account)
             )
+            page = PatientsPage(results, None, PatientQuery(), is_searched=False, is_further=False, is_test=only_tests)
             return page, Picking(offered=results.offered)
         query = picking.query
         results = self.before(who) if query is None else self.found(who, query, picking.url)
@@ -92,7 +95,7 @@ class Picker:
         return page, Picking(query, picking.url, results.next_url, results.offered)
 
     def tests(self, who: OnBehalf) -> Results:
-        """The test patients of a FHIR server: nobody else is searched for an app that is not approved."""
+        """The test patients of a FHIR server: no test account, and no app that is not approved, finds anybody else."""
         ids = sorted(who.server.sandbox_patients)
         try:
             records = self.searching.named(who, ids)
@@ -100,10 +103,11 @@ class Picker:
             return Results(problem=PROBLEMS[failure.why])
         return Results(tuple(patient_choice(records[key], key) for key in ids if key in records))
 
-    def represented(self, request: AuthorizationRequest, who: OnBehalf) -> Results:
+    def represented(self, request: AuthorizationRequest, who: OnBehalf, *, by_test_account: bool) -> Results:
         """The people somebody acts for; one whose record they can't see is shown by its number."""
         known = self.users.representations(who.sub, who.server.name)
-        allowed = choosable(request.client, request.fhir_server, [one.patient for one in known])
+        patients = [one.patient for one in known]
+        allowed = choosable(request.client, request.fhir_server, patients, by_test_account=by_test_account)
         known = tuple(one for one in known if one.patient in allowed)
         try:
             records = self.searching.named(who, [one.patient for one in known])

@@ -44,7 +44,7 @@ def find_context(
     patient, encounter = given.patient or chosen, given.encounter or pending.encounter
     if not may_choose or (given.patient is None and given.encounter is not None):
         return Context(patient, encounter)  # whose visit the EHR named, nobody here can tell
-    asked = question(request, pending, fhir_user, Context(anybody(request), SOMEBODY))
+    asked = question(request, pending, fhir_user, Context(anybody(request, user), SOMEBODY))
     wanted = decide(replace(asked, by_test_account=user.is_sandbox)).granted
     if patient is None and wanted.is_for_patient:
         patient, needs_patient = whose(request, pending, users, user, fhir_user)
@@ -56,10 +56,11 @@ def find_context(
     )
 
 
-def anybody(request: AuthorizationRequest) -> str:
+def anybody(request: AuthorizationRequest, user: User) -> str:
     """Somebody whose records the app could open."""
     server = request.fhir_server
-    return next(iter(server.sandbox_patients), SOMEBODY) if is_confined(request.client, server) else SOMEBODY
+    only_tests = is_confined(request.client, server, by_test_account=user.is_sandbox)
+    return next(iter(server.sandbox_patients), SOMEBODY) if only_tests else SOMEBODY
 
 
 def whose(
@@ -79,7 +80,7 @@ def whose(
     else:
         is_vouched = pending.launch is not None and request.fhir_server.vouched_representatives
         represented = () if is_vouched else users.represented(user.sub, request.fhir_server.name)
-        represented = choosable(request.client, request.fhir_server, represented)
+        represented = choosable(request.client, request.fhir_server, represented, by_test_account=user.is_sandbox)
         if represented:
             return (represented[0], False) if len(represented) == 1 else (None, True)
         refusal = AccessDenied("there is no patient whose records this user may share")

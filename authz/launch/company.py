@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from authz.launch.directory import Person
     from authz.users.registry import Users
 
+OF_TEST_ACCOUNT = "a test account is launched with a test patient of this FHIR server"
 ONLY_TESTS = "the app is not approved yet: launch it as a test account, with a test patient of this FHIR server"
 
 
@@ -35,15 +36,17 @@ def check_app(users: Users, client: Client, person: Person, context: LaunchConte
     """An app is opened for those whom it is for; one that is not approved, with nobody real."""
     if not client.is_for(person.reference):
         raise InvalidRequest(f"user: the app is for {for_whom(client.user_types)}, and this user is none of them")
-    if client.is_approved or server.is_sandbox:
-        return
     user = users.by_sub(person.sub) if person.sub is not None else None
-    if user is None or not user.is_sandbox:
+    by_test_account = user is not None and user.is_sandbox
+    if server.is_sandbox or (client.is_approved and not by_test_account):
+        return
+    if not by_test_account:
         raise InvalidRequest(f"user: {ONLY_TESTS}")
+    why = OF_TEST_ACCOUNT if client.is_approved else ONLY_TESTS
     if not patients_of(context) <= server.sandbox_patients:
-        raise InvalidRequest(f"patient: {ONLY_TESTS}")
+        raise InvalidRequest(f"patient: {why}")
     if context.patient is None and (context.encounter is not None or context.fhir_context):
-        raise InvalidRequest(f"patient: say whose record is open; {ONLY_TESTS}")
+        raise InvalidRequest(f"patient: say whose record is open; {why}")
 
 
 def patients_of(context: LaunchContext) -> set[str]:

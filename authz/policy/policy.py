@@ -9,7 +9,7 @@ from authz.errors import InvalidGrant
 from authz.fhir_servers.features import Feature
 from authz.policy.access import AccessQuestion, decide
 from authz.policy.rights import RightsQuestion
-from authz.policy.sandbox import ONLY_TESTS, is_confined, is_test
+from authz.policy.sandbox import is_confined, is_test, why_not
 
 if TYPE_CHECKING:
     from authz.clients.registry import Client
@@ -54,8 +54,8 @@ class Policy:
         if not held.client.is_for(fhir_user):
             raise InvalidGrant("the app is no longer for users of this kind")
         tests = is_test(server, by_test_account=user.is_sandbox, patient=held.patient)
-        if is_confined(held.client, server) and not tests:
-            raise InvalidGrant(ONLY_TESTS)
+        if is_confined(held.client, server, by_test_account=user.is_sandbox) and not tests:
+            raise InvalidGrant(why_not(held.client))
         if held.patient is not None:
             vouches = held.is_vouched and server.vouched_representatives
             asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)

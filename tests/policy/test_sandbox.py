@@ -83,6 +83,11 @@ def test_what_is_left_of_a_request(question: AccessQuestion, granted: str) -> No
     assert {s for s, reason in left_out.items() if reason is not Reason.NOT_APPROVED} == without_patient
 
 
-def test_an_approved_app_is_bound_to_no_test_account() -> None:
-    asked = replace(DOCTOR, requested=ScopeSet.parse(ASKED))
-    assert decide(asked) == decide(replace(asked, fhir_server=TESTS, by_test_account=True))
+def test_an_approved_app_is_bound_to_no_test_account_but_a_test_account_to_test_patients() -> None:
+    """Its password may be published: nothing beyond the test patient, whatever the app may do."""
+    asked = replace(DOCTOR, requested=ScopeSet.parse(ASKED), fhir_server=TESTS)
+    assert decide(asked) == decide(replace(asked, fhir_server=INVENTED, by_test_account=True))
+    found = decide(replace(asked, by_test_account=True))
+    assert str(found.granted) == str(decide(asked).granted.without("user/*.rs"))
+    assert {v.reason for v in found.verdicts if str(v.requested) == "user/*.rs"} == {Reason.USER_RIGHTS}
+    assert not decide(replace(asked, by_test_account=True, patient="B")).granted
