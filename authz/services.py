@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 from authz.audit.sealer import Sealer
 from authz.audit.trail import Trail
+from authz.authorize.at_provider import AtProvider
+from authz.authorize.at_provider import build as build_at_provider
 from authz.authorize.choosing import Choosing
 from authz.authorize.draft import Registries
 from authz.authorize.front import FrontChannel
 from authz.authorize.guard import Guard
+from authz.authorize.identifying import Identifying
 from authz.authorize.logout import Logout
 from authz.authorize.next_page import NextPage
 from authz.authorize.pending import Interactions
@@ -22,6 +25,7 @@ from authz.authorize.searching import Searching
 from authz.authorize.show import Consenting
 from authz.authorize.signing_in import SigningIn
 from authz.authorize.situation import Judge
+from authz.authorize.ways import Ways
 from authz.brands.registry import Brands
 from authz.clients.key_sets import KeySets
 from authz.clients.registry import Clients
@@ -52,6 +56,7 @@ from authz.launch.store import Launches
 from authz.login.admin_session import AdminSessions
 from authz.login.administrators import Administrators
 from authz.login.by_password import ByPassword
+from authz.login.federated.federation import Federation
 from authz.login.password import Passwords
 from authz.login.second_factor import SecondFactor
 from authz.login.session import Sessions
@@ -141,6 +146,7 @@ class Services:
     developers: developers.Developers
     signing_in: SigningIn
     registration: registration.Registration
+    at_provider: AtProvider
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -213,7 +219,8 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     passwords = Passwords(users, db, now)
     sessions = Sessions(db, backend, users, now, settings.session_seconds)
     notices = LogoutNotices(db, now, settings.issuer, keyring, outbound, trail)
-    sign_out = SignOut(sessions, revocation, notices, trail)
+    federation = Federation.wire(settings, (db, backend), (secrets, keyring), outbound, now)
+    sign_out = SignOut(sessions, revocation, notices, trail, federation.sessions)
     consents = Consents(db, now, settings.consent_seconds)
     recent = RecentPatients(db, now)
     searching = Searching(db, FhirSearch(outbound), OwnTokens(db, now, grants.issuer, revocation), trail)
@@ -230,12 +237,15 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
             db, launches, ehr_sessions, consents, codes, handles, sessions, trail, recent, settings.issuer
         ),
         interactions=interactions,
-        next_page=NextPage(interactions, Picker(users, recent, searching), consenting),
+        next_page=NextPage(interactions, Picker(users, recent, searching), consenting, Ways(federation)),
     )
     second_factor = SecondFactor(db, Box(secrets, "second factor"), settings.organization, now)
     by_password = ByPassword(passwords, second_factor, Throttle(backend, secrets, now), secrets, db, trail, now)
     brands = Brands(db, fhir_servers, now, settings.issuer)
     around = registration.Neighbours(db, outbound, clients, fhir_servers, revocation, brands, consenting.describer)
+    signing_in = SigningIn(authorization, sessions, by_password, sign_out)
+    identifying = Identifying(federation, users, searching, db, trail, now)
+    at_provider = build_at_provider(signing_in, identifying, backend, Box(secrets, "sign-in arrival"))
     return Services(
         settings=settings,
         db=db,
@@ -281,6 +291,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         self_tests=SelfTests(backend),
         developers=developers.build(db, launches, discovery, describer, now),
         choosing=Choosing(authorization),
-        signing_in=SigningIn(authorization, sessions, by_password, sign_out),
+        signing_in=signing_in,
         registration=registration.build(settings, backend, trail, now, around),
+        at_provider=at_provider,
     )

@@ -9,6 +9,7 @@ import authz.consent.model
 import authz.fhir_servers.model
 import authz.keyring.model
 import authz.launch.model
+import authz.login.federated.model
 import authz.login.model
 import authz.registration.model
 import authz.tokens.model

@@ -47,9 +47,11 @@ class EventName(StrEnum):
     REGISTRATION_CHANGED = "registration.changed"  # who may register apps, and by whose word
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"
+    USER_UNIDENTIFIED = "user.unidentified"  # signed in, and no FHIR resource is theirs
     FHIR_SERVER_CHANGED = "fhir_server.changed"
     BRANDS_CHANGED = "brands.changed"
     EHR_CHANGED = "ehr.changed"
+    SIGN_IN_PROVIDER_CHANGED = "sign_in_provider.changed"
     KEY_CHANGED = "key.changed"
     SERVER_STARTED = "server.started"
     AUDIT_READ = "audit.read"

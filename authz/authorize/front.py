@@ -10,6 +10,7 @@ from authz.audit.event import Event, EventName
 from authz.authorize.outcome import (
     Continue,
     Done,
+    GoToProvider,
     ShowConsent,
     ShowEncounters,
     ShowLogin,
@@ -75,7 +76,7 @@ class FrontChannel:
         binding = browser.binding or secrets.token_urlsafe(32)
         pending = Pending(parameters, binding=digest(binding))
         outcome = self.proceed(request, pending, replace(browser, binding=binding))
-        if isinstance(outcome, ShowLogin | ShowPatients | ShowEncounters | ShowConsent):
+        if isinstance(outcome, ShowLogin | GoToProvider | ShowPatients | ShowEncounters | ShowConsent):
             return replace(outcome, new_binding=binding)  # also one that is there: it must live as long as the page
         return outcome
 
@@ -128,7 +129,7 @@ class FrontChannel:
                 raise PageRefusal(OUT_OF_DATE)  # of two at once the other one got the code
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
-        return self.next_page.show(step, request, pending, situation, browser.peer, handle)
+        return self.next_page.show(step, request, pending, situation, browser, handle)
 
     def go_on(self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts) -> Outcome:
         """After a form: back to /authorize, or at once to the next page where no cookie ties it to the browser."""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
 from authz.authorize.flow import launch_id
-from authz.authorize.outcome import Continue, Done, Frame, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
+from authz.authorize.outcome import (
+    Continue,
+    Done,
+    Frame,
+    Leave,
+    ShowCandidates,
+    ShowConsent,
+    ShowEncounters,
+    ShowLogin,
+    ShowPatients,
+)
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.errors import NotAgreed, OAuthError, TemporarilyUnavailable, Unavailable
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
 
 PAGES: dict[type, str] = {
     ShowLogin: "sign_in",
+    ShowCandidates: "who_are_you",
     ShowPatients: "patient",
     ShowEncounters: "encounter",
     ShowConsent: "consent",
@@ -78,7 +89,9 @@ class Guard:
     def noted(self, about: Event, outcome: Outcome) -> Outcome:
         """A page is where an app may stay open for ever: the trail says which was the last."""
         page = PAGES.get(type(outcome))
-        if page is not None and not isinstance(outcome, Continue) and not getattr(outcome, "problem", None):
+        if isinstance(outcome, Continue | Leave):
+            return outcome
+        if page is not None and not getattr(outcome, "problem", None):
             opening = outcome.frame.launch_id or about.launch_id
             self.trail.shown(replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening))
         return outcome

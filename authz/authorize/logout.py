@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from authz.authorize.outcome import BrowserFacts
     from authz.clients.registry import Client, Clients
     from authz.keyring.signing import Keyring
+    from authz.login.federated.sessions import SignOutThere
     from authz.login.session import BrowserSession, Sessions
     from authz.storage.short_lived import Backend
     from authz.tokens.sign_out import SignOut
@@ -56,6 +57,7 @@ class AskToSignOut:
 @dataclass(frozen=True, slots=True)
 class SignedOut:
     location: str | None = None
+    there: SignOutThere | None = None  # where one may sign out at the hospital's provider too
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Logout:
             return SignedOut(request.location)
         if (request.sub, request.sid) == (session.sign_in.sub, session.sid):
             self.sign_out.end(browser.session, session, "app", browser.peer)
-            return SignedOut(request.location)
+            return self.signed_out(session, request.location)
         handle = self.waiting.put(Waiting(session.sid, request.location), SECONDS)
         client = self.client(request.client_id)
         return AskToSignOut(handle, self.name(session), client.client_name if client else None, request.location)
@@ -149,7 +151,11 @@ class Logout:
         if not agreed:
             return StillSignedIn(self.name(session))
         self.sign_out.end(browser.session, session, "user", browser.peer)
-        return SignedOut(asked.location)
+        return self.signed_out(session, asked.location)
+
+    def signed_out(self, session: BrowserSession, location: str | None) -> SignedOut:
+        """Whoever stays on a page of ours is offered to sign out at the provider as well; nobody is sent there."""
+        return SignedOut(location, None if location else self.sign_out.upstream.way_out(session.digest))
 
     def name(self, session: BrowserSession) -> str:
         user = self.users.by_sub(session.sign_in.sub)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.authorize.outcome import ShowCode, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
+from authz.authorize.outcome import GoToProvider, Place, ShowCode, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
 from authz.authorize.show import frame
 from authz.authorize.steps import Step
 
 if TYPE_CHECKING:
-    from authz.audit.event import Peer
-    from authz.authorize.outcome import Outcome
+    from authz.authorize.outcome import BrowserFacts, Outcome
     from authz.authorize.pending import Interactions, Pending
     from authz.authorize.picker import Picker
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.show import Consenting
     from authz.authorize.situation import Situation
+    from authz.authorize.ways import Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class NextPage:
     interactions: Interactions
     picker: Picker
     consenting: Consenting
+    ways: Ways
 
     def show(
         self,
@@ -31,7 +32,7 @@ class NextPage:
         request: AuthorizationRequest,
         pending: Pending,
         situation: Situation,
-        peer: Peer,
+        browser: BrowserFacts,
         handle: str | None,
     ) -> Outcome:
         """A handle that the page was reached by stays good for it."""
@@ -41,13 +42,13 @@ class NextPage:
             handle = self.interactions.show(pending, kept, handle)
             if pending.half is not None:
                 return ShowCode(handle, shown, app_name)
-            return ShowLogin(handle, shown, app_name, request.login_hint or "")
+            return self.sign_in(request, pending, browser, handle)
         if step is Step.SELECT_PATIENT:
-            patients, picking = self.picker.patients(request, pending, situation, peer)
+            patients, picking = self.picker.patients(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
             return ShowPatients(handle, shown, app_name, patients)
         if step is Step.SELECT_ENCOUNTER:
-            encounters, picking = self.picker.encounters(request, pending, situation, peer)
+            encounters, picking = self.picker.encounters(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
             return ShowEncounters(handle, shown, app_name, encounters)
         asked = self.consenting.offer(request, situation)
@@ -55,3 +56,14 @@ class NextPage:
             pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle
         )
         return ShowConsent(handle, shown, self.consenting.page(request, situation, asked, pending.patient))
+
+    def sign_in(
+        self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, handle: str
+    ) -> ShowLogin | GoToProvider:
+        """The page, or the only provider at once; a provider's pages can't be framed, so a frame shows ours first."""
+        ways, shown = self.ways.of(request.fhir_server.name), frame(request, pending)
+        place = Place.FRAME if pending.launch is not None and not browser.is_top_level else Place.PAGE
+        if ways.only_provider is not None and place is Place.PAGE:
+            return GoToProvider(handle, shown, ways.only_provider.name)
+        hint = request.login_hint or ""
+        return ShowLogin(handle, shown, request.client.client_name, hint, ways=ways, place=place)

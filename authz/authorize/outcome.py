@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from authz.fhir_servers.branding import UNBRANDED, Branding
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from authz.audit.event import Peer
     from authz.authorize.picker import EncountersPage, PatientsPage
     from authz.consent.describe import ConsentPage
+    from authz.users.fhir_user import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class BrowserFacts:
     binding: str | None = None  # ties an interaction to this browser
     session: str | None = None  # of somebody signed in
     device: str | None = None  # what it kept of an earlier sign-in
+    is_top_level: bool = False  # by its own word: no frame around the page; False also if it does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,35 @@ class Frame:
     launch_id: str | None = None  # of an EHR launch, for the audit trail
 
 
+class Place(Enum):
+    """Where a sign-in page is shown: providers can't be framed, so from a frame a window is opened for them."""
+
+    PAGE = auto()
+    FRAME = auto()
+    WINDOW = auto()  # that one
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A provider at which one can sign in."""
+
+    name: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaysIn:
+    """By which ways people sign in."""
+
+    has_password: bool = True
+    providers: tuple[Way, ...] = ()
+
+    @property
+    def only_provider(self) -> Way | None:
+        """The provider, if there is no choice."""
+        return self.providers[0] if len(self.providers) == 1 and not self.has_password else None
+
+
 @dataclass(frozen=True, slots=True)
 class ShowLogin:
     handle: str
@@ -45,6 +77,57 @@ class ShowLogin:
     new_binding: str | None = None  # a cookie to set
     status: int = 200
     retry_after: int | None = None  # seconds
+    ways: WaysIn = WaysIn()
+    place: Place = Place.PAGE
+    support_code: str | None = None  # finds the problem on the audit trail
+
+
+@dataclass(frozen=True, slots=True)
+class GoToProvider:
+    """There is nothing to choose: on to the provider at once."""
+
+    handle: str
+    frame: Frame
+    provider: str
+    new_binding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """To the provider's own pages."""
+
+    location: str
+    new_binding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowWindowCode:
+    """Signed in, in a window beside the EHR's frame: the code is typed there."""
+
+    frame: Frame
+    app_name: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCandidates:
+    """Several resources may be the person who has signed in; asked once."""
+
+    handle: str  # of the arrival
+    frame: Frame
+    app_name: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShowNobody:
+    """Signed in, but nobody in the records of this FHIR server; the app may do with less."""
+
+    handle: str
+    frame: Frame
+    app_name: str
+    support_code: str
+    new_session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +200,18 @@ class Done:
     frame: Frame
 
 
-Outcome = ShowLogin | ShowCode | ShowWrongUser | ShowPatients | ShowEncounters | ShowConsent | Continue | Done
+Outcome = (
+    ShowLogin
+    | ShowCode
+    | GoToProvider
+    | Leave
+    | ShowWindowCode
+    | ShowCandidates
+    | ShowNobody
+    | ShowWrongUser
+    | ShowPatients
+    | ShowEncounters
+    | ShowConsent
+    | Continue
+    | Done
+)

@@ -9,7 +9,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from authz.audit.event import Event
 from authz.authorize.flow import launch_id
@@ -19,11 +19,29 @@ from authz.login.method import HalfSignIn, SignIn
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from authz.audit.event import EventName, Peer
     from authz.keyring.box import Box
     from authz.storage.short_lived import Backend
 
 PREFIX = "interaction:"
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A sign-in in a window beside the EHR's frame; whoever sits there reads a code, and types it here."""
+
+    sign_in: SignIn
+    code_digest: str
+    tries_left: int = 3
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "sign_in": self.sign_in.as_dict()}
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> Self:
+        return cls(**{**members, "sign_in": SignIn.from_dict(members["sign_in"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +53,7 @@ class Pending:
     binding: str | None = None  # digest of the browser's cookie; None in an EHR launch
     sign_in: SignIn | None = None  # made within this interaction
     half: HalfSignIn | None = None  # the password was right, the code is still to come
+    elsewhere: Elsewhere | None = None  # made in another window, and not yet shown to be the same person's
     patient: Choice | None = None  # chosen in this interaction
     encounter: str | None = None
     without_encounter: bool = False  # the person goes on without
@@ -105,8 +124,9 @@ def encode(pending: Pending) -> bytes:
         "parameters": pending.parameters,
         "launch": pending.launch.as_dict() if pending.launch else None,
         "binding": pending.binding,
-        "sign_in": asdict(sign_in) | {"auth_time": sign_in.auth_time.timestamp()} if sign_in else None,
+        "sign_in": sign_in.as_dict() if sign_in else None,
         "half": [half.sub, half.name, half.at.timestamp()] if half else None,
+        "elsewhere": pending.elsewhere.as_dict() if pending.elsewhere else None,
         "patient": asdict(pending.patient) if pending.patient else None,
         "encounter": pending.encounter,
         "without_encounter": pending.without_encounter,
@@ -119,17 +139,15 @@ def encode(pending: Pending) -> bytes:
 
 def decode(stored: bytes) -> Pending:
     members = json.loads(stored)
-    launch, sign_in = members["launch"], members["sign_in"]
-    if sign_in is not None:
-        auth_time = datetime.fromtimestamp(sign_in["auth_time"], UTC)
-        sign_in = SignIn(sign_in["sub"], auth_time, tuple(sign_in["amr"]), sign_in["acr"])
+    launch, sign_in, elsewhere = members["launch"], members["sign_in"], members.get("elsewhere")
     half = members.get("half")
     return Pending(
         parameters=members["parameters"],
         launch=Launch.from_dict(launch) if launch is not None else None,
         binding=members["binding"],
-        sign_in=sign_in,
+        sign_in=SignIn.from_dict(sign_in) if sign_in else None,
         half=HalfSignIn(half[0], half[1], datetime.fromtimestamp(half[2], UTC)) if half else None,
+        elsewhere=Elsewhere.from_dict(elsewhere) if elsewhere else None,
         patient=Choice.from_dict(members["patient"]) if members["patient"] is not None else None,
         encounter=members["encounter"],
         without_encounter=members["without_encounter"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from authz.audit.event import Event, EventName
 from authz.errors import AccessDenied, InvalidGrant
@@ -56,6 +56,14 @@ class Searching:
     def named(self, who: OnBehalf, ids: Iterable[str]) -> dict[str, PatientRecord]:
         return self.on_trail(who, PATIENTS, lambda token: self.search.named(who.server, token, ids), len)
 
+    def people(self, who: OnBehalf, resource_type: str, asked: list[tuple[str, str]]) -> tuple[dict[str, Any], ...]:
+        """Who somebody may be that has just signed in; it is this server that asks, as they have no rights yet."""
+
+        def ask(token: str) -> tuple[dict[str, Any], ...]:
+            return self.search.page(who.server, token, resource_type, asked).resources
+
+        return self.on_trail(who, ScopeSet.parse(f"system/{resource_type}.rs"), ask, len)
+
     def visits(self, who: OnBehalf, patient: str, next_url: str | None) -> Visits:
         def ask(token: str) -> Visits:
             known = self.search.named(who.server, token, [patient])
@@ -74,7 +82,7 @@ class Searching:
         """Ask with a token that is good for this alone; the trail tells who searched and how many were found."""
         about = Event(
             event=EventName.RECORDS_SEARCHED,
-            sub=who.sub,
+            sub=who.sub or None,
             client_id=who.client_id,
             fhir_server=who.server.name,
             patient=patient,

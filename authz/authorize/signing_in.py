@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from authz.audit.event import EventName
 from authz.audit.support_code import new_support_code
 from authz.authorize.outcome import Continue, ShowCode, ShowLogin, ShowWrongUser
+from authz.authorize.refusal import NotOffered
 from authz.authorize.show import frame
 from authz.errors import TooManyRequests
 from authz.login.by_password import Attempt, CodeAttempt
@@ -45,7 +46,11 @@ class SigningIn:
     def signed_in(
         self, request: AuthorizationRequest, pending: Pending, attempt: Attempt, browser: BrowserFacts
     ) -> Outcome:
+        ways = self.front.next_page.ways.of(request.fhir_server.name)
+        if not ways.has_password:
+            raise NotOffered("This way to sign in is not offered.")
         shown: dict[str, Any] = {
+            "ways": ways,
             "frame": frame(request, pending),
             "app_name": request.client.client_name,
             "username": attempt.name,
@@ -91,13 +96,20 @@ class SigningIn:
     ) -> Outcome:
         """Signed in: on with the launch if it is its user, else with a session of this browser."""
         if pending.launch is not None:
-            if sign_in.sub != pending.launch.user_sub:
-                return self.wrong_user(request, pending, sign_in.sub, browser)
-            return self.front.proceed(request, replace(pending, sign_in=sign_in), browser)
+            return self.of_launch(request, pending, sign_in, browser)
         self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
         cookie, _session = self.sessions.begin(sign_in, browser.session)
         handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))
         return Continue(handle, cookie, self.by_password.throttle.device_mark(name))
+
+    def of_launch(
+        self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, browser: BrowserFacts
+    ) -> Outcome:
+        """On with the launch, if this is its user."""
+        assert pending.launch is not None
+        if sign_in.sub != pending.launch.user_sub:
+            return self.wrong_user(request, pending, sign_in.sub, browser)
+        return self.front.proceed(request, replace(pending, sign_in=sign_in), browser)
 
     def wrong_user(
         self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts

@@ -88,7 +88,7 @@ class Judge:
         user = self.users.by_sub(sign_in.sub)
         if user is None or not user.enabled:
             raise AccessDenied("this user may not sign in here")
-        if pending.sign_in is not None and sign_in.auth_time < user.sessions_valid_from:
+        if pending.sign_in is not None and sign_in.since < user.sessions_valid_from:
             raise AccessDenied("this sign-in was ended meanwhile")
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
         check_app(request, user, fhir_user)
@@ -137,13 +137,19 @@ class Judge:
             before = vouched(self.users, pending.launch)
             if request.fhir_server.reauthenticate:
                 return None, None
-        elif session is None:
+        elif session is None or self.is_to_be_found(request, session.sign_in):
             return None, None
         else:
             before = session.sign_in
         if request.max_age is not None and self.now() - before.auth_time > timedelta(seconds=request.max_age):
             return None, None
         return (None, None) if request.max_age == 0 else (before, sid)
+
+    def is_to_be_found(self, request: AuthorizationRequest, before: SignIn) -> bool:
+        """Whether a sign-in at the hospital's provider may still tell which resource they are at this FHIR server."""
+        if before.provider is None or "none" in request.prompt:
+            return False
+        return self.users.fhir_user(before.sub, request.fhir_server.name) is None
 
     def check_rights(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None

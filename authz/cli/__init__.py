@@ -29,6 +29,7 @@ GROUPS = {
     "keys": "signing keys and the file of secrets",
     "launch": "launches, as an EHR makes them",
     "registration": "apps that register themselves: review, tokens, trusted issuers",
+    "sign-in-provider": "the hospital's own providers, at which people sign in",
     "style": "style documents that apps may follow",
     "user": "people who sign in",
 }

@@ -9,6 +9,7 @@ from authz.cli.context import first_line, record, services, the_fhir_server
 from authz.cli.output import json_option, show, show_list
 from authz.cli.people import as_record, fhir_server_option, reference_at, the_user
 from authz.cli.representation import represent, stop_representing
+from authz.cli.user_explain import explain
 from authz.cli.user_totp import totp
 from authz.consent.withdraw import withdraw_all
 from authz.users.user import ADMINISTRATOR
@@ -188,6 +189,7 @@ def as_role(word: str) -> str | None:
     return None if word == "none" else word
 
 
+user.add_command(explain)
 user.add_command(represent)
 user.add_command(stop_representing)
 user.add_command(totp)

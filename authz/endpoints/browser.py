@@ -8,11 +8,17 @@ from authz.authorize.outcome import (
     BrowserFacts,
     Continue,
     Done,
+    GoToProvider,
+    Leave,
+    Place,
+    ShowCandidates,
     ShowCode,
     ShowConsent,
     ShowEncounters,
     ShowLogin,
+    ShowNobody,
     ShowPatients,
+    ShowWindowCode,
     ShowWrongUser,
 )
 from authz.endpoints.cookies import BINDING, DEVICE, SESSION, cookie, cookie_name
@@ -23,44 +29,64 @@ if TYPE_CHECKING:
     from flask import Response
 
     from authz.authorize.outcome import Frame, Outcome
+    from authz.settings import Settings
 
 TEMPLATES: dict[type[Outcome], str] = {
     ShowLogin: "login.html",
     ShowCode: "login_code.html",
+    ShowWindowCode: "sign_in_window.html",
+    ShowCandidates: "who_are_you.html",
+    ShowNobody: "nobody.html",
+    ShowWrongUser: "wrong_user.html",
     ShowPatients: "select_patient.html",
     ShowEncounters: "select_encounter.html",
     ShowConsent: "consent.html",
 }
 DEVICE_SECONDS = 90 * 86400
+FORBIDDEN = 403
 
 
 def browser() -> BrowserFacts:
     """What the browser says of itself."""
-    return BrowserFacts(http_request().peer, *map(cookie, (BINDING, SESSION, DEVICE)))
+    request = http_request()
+    is_top_level = request.headers.get("sec-fetch-dest") == "document"
+    binding, session, device = map(cookie, (BINDING, SESSION, DEVICE))
+    return BrowserFacts(request.peer, binding, session, device, is_top_level)
 
 
 def show(outcome: Outcome) -> Response:
-    """The page or redirect; an EHR launch neither gets nor needs a cookie (decision 14)."""
+    """The page or redirect, with its cookies; an EHR launch neither gets nor needs one (decision 14)."""
     match outcome:
         case Done(location, frame):
-            return see_other(location, keep_opener=frame.is_ehr_launch)
-        case Continue(handle, new_session, new_device):
+            response = see_other(location, keep_opener=frame.is_ehr_launch)
+        case Continue(handle):
             response = see_other(services().settings.url(f"/authorize?interaction={handle}"))
-            if new_session is not None:
-                set_cookie(response, SESSION, new_session, services().settings.session_seconds)
-            if new_device is not None:
-                set_cookie(response, DEVICE, new_device, DEVICE_SECONDS)
-            return response
-        case ShowWrongUser():
-            return framed("wrong_user.html", outcome, outcome.frame, status=403)
-        case ShowLogin() | ShowCode():
-            response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame, status=outcome.status)
+        case Leave(location):
+            response = see_other(location)
+        case GoToProvider(handle, frame, provider):
+            url = services().settings.url(f"/sign-in/{provider}?interaction={handle}")
+            response = see_other(url, keep_opener=frame.is_ehr_launch)
+        case _:
+            response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame, status=status_of(outcome))
             response.headers.update(retry_after(outcome))
-        case ShowPatients() | ShowEncounters() | ShowConsent():
-            response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame)
-    if outcome.new_binding is not None:
-        set_cookie(response, BINDING, outcome.new_binding, services().settings.interaction_seconds)
+    for attribute, name, seconds in cookies_of(services().settings):
+        value = getattr(outcome, attribute, None)
+        if value is not None:
+            set_cookie(response, name, value, seconds)
     return response
+
+
+def status_of(shown: Outcome) -> int:
+    return FORBIDDEN if isinstance(shown, ShowWrongUser) else getattr(shown, "status", 200)
+
+
+def cookies_of(settings: Settings) -> tuple[tuple[str, str, int], ...]:
+    """The members of an outcome that are cookies to set: which, and for how many seconds."""
+    return (
+        ("new_binding", BINDING, settings.interaction_seconds),
+        ("new_session", SESSION, settings.session_seconds),
+        ("new_device", DEVICE, DEVICE_SECONDS),
+    )
 
 
 def framed(template: str, shown: Outcome, frame: Frame, status: int = 200) -> Response:
@@ -72,6 +98,8 @@ def framed(template: str, shown: Outcome, frame: Frame, status: int = 200) -> Re
         form_targets=[frame.redirect_uri],
         keep_opener=frame.is_ehr_launch,
         shown=shown,
+        is_in_frame=getattr(shown, "place", None) is Place.FRAME,
+        is_window=getattr(shown, "place", None) is Place.WINDOW,
         **look(frame),
     )
 
@@ -87,8 +115,9 @@ def look(frame: Frame) -> dict[str, Any]:
     }
 
 
-def retry_after(shown: ShowLogin | ShowCode) -> dict[str, str]:
-    return {} if shown.retry_after is None else {"Retry-After": str(shown.retry_after)}
+def retry_after(shown: Outcome) -> dict[str, str]:
+    seconds = getattr(shown, "retry_after", None)
+    return {} if seconds is None else {"Retry-After": str(seconds)}
 
 
 def set_cookie(response: Response, name: str, value: str, max_age: int, same_site: str = "Lax") -> None:

@@ -30,6 +30,7 @@ LOG = logging.getLogger(__name__)
 FOR_PROGRAMS = frozenset(  # first segment of the path
     {
         ".well-known",
+        "back-channel-logout",
         "ehr-session",
         "fhir-servers",
         "forward-auth",

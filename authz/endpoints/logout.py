@@ -47,6 +47,6 @@ def show(outcome: LogoutOutcome) -> Response:
         case StillSignedIn():
             return page("still_signed_in.html", shown=outcome)
         case SignedOut(None):
-            return forget_session(page("signed_out.html", may_sign_out=False))
+            return forget_session(page("signed_out.html", may_sign_out=False, shown=outcome))
         case SignedOut(location):
             return forget_session(see_other(str(location)))

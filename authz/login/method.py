@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
 PASSWORD = "pwd"  # noqa: S105  a name of RFC 8176, not a password
 ONE_TIME_CODE = "otp"
@@ -21,6 +22,26 @@ class SignIn:
     auth_time: datetime  # of the proof itself, not of this request (OpenID Connect Core §2)
     amr: tuple[str, ...]  # RFC 8176
     acr: str | None = None
+    provider: str | None = None  # name of the hospital's provider at which it was made
+    began_at: datetime | None = None  # here, where the proof is older: an earlier sign-in at the provider
+
+    @property
+    def since(self) -> datetime:
+        """From when on it counts here: what was ended before does not end it."""
+        return self.began_at or self.auth_time
+
+    def as_dict(self) -> dict[str, Any]:
+        began = None if self.began_at is None else self.began_at.timestamp()
+        return asdict(self) | {"auth_time": self.auth_time.timestamp(), "began_at": began}
+
+    @classmethod
+    def from_dict(cls, members: Mapping[str, Any]) -> Self:
+        began = members.get("began_at")
+        times = {
+            "auth_time": datetime.fromtimestamp(members["auth_time"], UTC),
+            "began_at": None if began is None else datetime.fromtimestamp(began, UTC),
+        }
+        return cls(**{**members, **times, "amr": tuple(members["amr"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -17,6 +17,7 @@ from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from sqlalchemy import Update
     from sqlalchemy.orm import Session
@@ -79,7 +80,7 @@ class Sessions:
         session = None if handle is None else self.records.peek(handle)
         if session is None:
             return None
-        began = session.sign_in.auth_time
+        began = session.sign_in.since
         user = self.users.by_sub(session.sign_in.sub)
         if user is None or not user.enabled or began < user.sessions_valid_from:
             return None
@@ -108,11 +109,9 @@ def unless_ended(session_digest: str) -> Update:
 
 
 def encode(session: BrowserSession) -> bytes:
-    sign_in = session.sign_in
-    members = [session.sid, sign_in.sub, sign_in.auth_time.timestamp(), sign_in.amr, sign_in.acr]
-    return json.dumps(members).encode()
+    return json.dumps({"sid": session.sid, "sign_in": session.sign_in.as_dict()}).encode()
 
 
 def decode(stored: bytes) -> BrowserSession:
-    sid, sub, auth_time, amr, acr = json.loads(stored)
-    return BrowserSession(SignIn(sub, datetime.fromtimestamp(auth_time, UTC), tuple(amr), acr), sid)
+    members = json.loads(stored)
+    return BrowserSession(SignIn.from_dict(members["sign_in"]), members["sid"])

@@ -29,6 +29,8 @@ TRIES, WINDOW_SECONDS = 30, 600  # look-ups of one address, found or not
 PLACES = {
     EventName.AUTHORIZE_REFUSED.value: "authorization endpoint",
     EventName.CONSENT_DENIED.value: "authorization endpoint",
+    EventName.LOGIN_FAILED.value: "sign-in",
+    EventName.USER_UNIDENTIFIED.value: "sign-in",
     EventName.LAUNCH_REFUSED.value: "launch",
     EventName.CALLER_REFUSED.value: "EHR session",
     EventName.TOKEN_REFUSED.value: "token endpoint",

@@ -95,6 +95,42 @@ REFUSALS: Mapping[str, Explanation] = {
         "The form belonged to a page that was answered before, is too old, or was opened in another browser.",
         "Start again from the app, and answer each page once.",
     ),
+    "provider_unavailable": Explanation(
+        "The hospital's sign-in provider did not answer, or its documents could not be had.",
+        "Try again in a few minutes. The administrator finds more with authz sign-in-provider check.",
+    ),
+    "provider_failed": Explanation(
+        "The hospital's sign-in provider said itself that it could not.", "Try again in a few minutes."
+    ),
+    "provider_declined": Explanation(
+        "The hospital's sign-in provider did not sign the person in: they cancelled, or its own rules forbid it.",
+        f"Try again; if it happens again, {ASK_HOSPITAL.lower()} with the code.",
+    ),
+    "provider_untrusted": Explanation(
+        "What came from the sign-in provider was not from it, not for this server, or not for this sign-in.",
+        f"{ASK_HOSPITAL}, with the code: the registration at the provider is wrong, or somebody has interfered.",
+    ),
+    "provider_not_fresh": Explanation(
+        "A new sign-in was demanded (prompt=login, max_age, or the hospital's rule for launches), and an earlier one"
+        " came.",
+        f"{ASK_HOSPITAL} whether its provider heeds max_age and tells auth_time.",
+    ),
+    "provider_too_weak": Explanation(
+        "The sign-in did not reach any of the classes (acr) that the hospital demands.",
+        "Sign in with the second factor of the hospital.",
+    ),
+    "provider_unknown_person": Explanation(
+        "The provider knows the person, this server does not, and nobody is created at this FHIR server.",
+        f"{ASK_HOSPITAL} for access.",
+    ),
+    "user_disabled": Explanation("The person is switched off here.", f"{ASK_HOSPITAL}."),
+    "fhir_user_search_failed": Explanation(
+        "The FHIR server did not answer when the person was looked for.", "Try again in a few minutes."
+    ),
+    "fhir_user_unknown": Explanation(
+        "The person signed in, and no resource of the FHIR server is certainly theirs.",
+        f"{ASK_HOSPITAL} to look with authz user explain. Apps that need no health record work all the same.",
+    ),
     "other_user": Explanation(
         "Somebody else signed in than the person for whom the EHR opened the app.",
         "Open the app from one's own session in the EHR.",

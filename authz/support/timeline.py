@@ -30,6 +30,7 @@ WORDS = {
     EventName.PAGE_SHOWN: "a page was shown",
     EventName.LOGIN: "somebody signed in",
     EventName.LOGIN_FAILED: "a sign-in failed",
+    EventName.USER_UNIDENTIFIED: "nobody in the records is who signed in",
     EventName.RATE_LIMITED: "too many tries to sign in",
     EventName.RECORDS_SEARCHED: "patients or visits were searched",
     EventName.PATIENT_CHOSEN: "a patient was chosen",
@@ -53,7 +54,7 @@ WORDS = {
     EventName.HANDLE_REVOKED: "the EHR ended the messages",
     EventName.LOGOUT_NOTICE: "the app was told of the sign-out",
 }
-PLAIN_DETAIL = ("ehr", "written_by", "amr", "auth_time", "description", "cause", "problem", "grant_type")
+PLAIN_DETAIL = ("ehr", "written_by", "amr", "auth_time", "description", "cause", "problem", "grant_type", "provider")
 
 
 @dataclass(frozen=True, slots=True)

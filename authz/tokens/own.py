@@ -30,7 +30,7 @@ DONE = "search_done"
 class OnBehalf:
     """Whose rights are used, where, and who sent the request at hand."""
 
-    sub: str
+    sub: str  # empty: this server itself asks, who a person is that has just signed in
     fhir_user: str | None  # relative reference
     client_id: str  # of the app that waits for the answer
     server: FhirServer
@@ -61,7 +61,7 @@ class OwnTokens:
             OWN_CLIENT_ID,
             who.server.name,
             scope,
-            sub=who.sub,
+            sub=who.sub or None,
             fhir_user=who.server.absolute(who.fhir_user) if who.fhir_user else None,
         )
         grant_id = secrets.token_hex(16)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
+    from authz.login.federated.sessions import UpstreamSessions
     from authz.login.session import BrowserSession, Sessions
     from authz.tokens.logout_notices import LogoutNotices
     from authz.tokens.revocation import Revocation
@@ -24,21 +25,25 @@ class SignOut:
     revocation: Revocation
     notices: LogoutNotices
     trail: Trail
+    upstream: UpstreamSessions
 
     def end(self, handle: str, session: BrowserSession, reason: str, peer: Peer) -> None:
         """End a session; what was granted in it without ``offline_access`` ends with it (SMART REF-12).
 
         Raises Unavailable; then it may have ended all the same.
         """
-        key = session.digest
+        self.end_row(session.digest, session.sign_in.sub, reason, peer)
+        self.sessions.forget(handle)
+
+    def end_row(self, key: str, sub: str, reason: str, peer: Peer) -> None:
+        """End a session by its digest; whatever cookie leads to it leads nowhere from now on."""
 
         def within(sql: Session) -> None:
             if self.sessions.end_in(sql, key):
                 self.notices.write(sql, GrantRow.session_digest == key)
-                self.trail.record(sql, Event(EventName.LOGOUT, reason=reason, sub=session.sign_in.sub, peer=peer))
+                self.trail.record(sql, Event(EventName.LOGOUT, reason=reason, sub=sub, peer=peer))
 
         self.revocation.revoke_session(None, key, "signed_out", within=within)
-        self.sessions.forget(handle)
 
     def end_at_app(self, client_id: str, sub: str, sid: str) -> None:
         """An app's user has signed out of it, in a session that is not this browser's: an EHR's, or one of before.

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 
-from sqlalchemy import Boolean, ForeignKey, String, UniqueConstraint, false
+from sqlalchemy import JSON, Boolean, ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -56,3 +56,42 @@ class RecentPatientRow(Base):
     fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
     patient: Mapped[str] = mapped_column(String(64), primary_key=True)  # logical id
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class UpstreamIdentityRow(Base):
+    """Who a person is at a sign-in provider; nobody is ever found by anything else (OpenID Connect Core §5.7)."""
+
+    __tablename__ = "upstream_identity"
+    __table_args__ = (UniqueConstraint("issuer_digest", "sub"),)
+
+    issuer_digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of the issuer, hex
+    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
+    issuer: Mapped[str] = mapped_column(String(2048))
+    provider: Mapped[str] = mapped_column(String(64))  # name, at the last sign-in
+    sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), index=True)
+    claims: Mapped[dict[str, str]] = mapped_column(JSON)  # by which their FHIR resource is looked for
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SignInRuleRow(Base):
+    """How people sign in for a FHIR server, and how it is found out which resource they are there."""
+
+    __tablename__ = "sign_in_rule"
+
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    local_accounts: Mapped[bool] = mapped_column(Boolean)
+    map_claim: Mapped[str] = mapped_column(String(255))
+    searches: Mapped[list[str]] = mapped_column(JSON)
+    person_links: Mapped[bool] = mapped_column(Boolean)
+
+
+class FhirUserMapRow(Base):
+    """Which resource somebody is, by the value of a claim of a provider."""
+
+    __tablename__ = "fhir_user_map"
+
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    provider: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(255), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(128))

@@ -1,0 +1,164 @@
+"""From a proof of a provider to a person here: known, the same as one known already, or new (decision 19)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.audit.event import Event, EventName
+from authz.errors import AlreadyExists
+from authz.fhir_servers.bundle import SearchFailed
+from authz.fhir_servers.records import shown
+from authz.login.federated.why import UpstreamFailed, Why
+from authz.tokens.own import OnBehalf
+from authz.users.fhir_user import Known, Resolver, answer
+from authz.users.registry import find_by_fhir_user
+from authz.users.upstream import UpstreamIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from typing import Any
+
+    from sqlalchemy.orm import Session
+
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.authorize.searching import Searching
+    from authz.fhir_servers.server import FhirServer
+    from authz.login.federated.federation import Federation
+    from authz.login.federated.id_token import Proof
+    from authz.login.federated.provider import Provider
+    from authz.storage.database import Database
+    from authz.users.fhir_user import Candidate
+    from authz.users.registry import User, Users
+
+TAKEN, UNKNOWN, AWAY = "fhir_user_taken", "fhir_user_unknown", "fhir_server_away"
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """Who came from which provider, to open which app, for the records of which FHIR server."""
+
+    provider: Provider
+    proof: Proof
+    server: FhirServer
+    client_id: str
+    launch_id: str
+    peer: Peer
+
+    @property
+    def identity(self) -> UpstreamIdentity:
+        proof = self.proof
+        return UpstreamIdentity(proof.issuer, proof.subject, self.provider.name, proof.claims, proof.auth_time)
+
+    @property
+    def known(self) -> Known:
+        return Known(self.provider.name, self.proof.subject, self.proof.claims, self.provider.fhir_user_claim)
+
+    def event(self, name: EventName, reason: str, sub: str | None) -> Event:
+        return Event(
+            name,
+            reason=reason,
+            sub=sub,
+            client_id=self.client_id,
+            fhir_server=self.server.name,
+            launch_id=self.launch_id,
+            peer=self.peer,
+            detail={"provider": self.provider.name},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Identifying:
+    federation: Federation
+    users: Users
+    searching: Searching
+    db: Database
+    trail: Trail
+    now: Callable[[], datetime]
+
+    def claims(self, provider: Provider, server: FhirServer) -> tuple[str, ...]:
+        """What has to be known of people who sign in there, to be found."""
+        return tuple(sorted({*provider.own_claims, *self.federation.rulebook.of(server.name).claims}))
+
+    def person(self, came: Came) -> str | tuple[Candidate, ...]:
+        """Their ``sub``; or the resources they have to choose from. Raises UpstreamFailed if they may not enter."""
+        user = self.federation.identities.find(came.proof.issuer, came.proof.subject)
+        if user is not None and not user.enabled:
+            raise UpstreamFailed(Why.DISABLED, "this person is switched off")
+        if user is not None and self.users.fhir_user(user.sub, came.server.name) is not None:
+            return self.become(came, user, None, "")
+        try:
+            found = answer(list(self.resolver(came).steps(came.known)))
+        except SearchFailed as failure:
+            if user is None:  # who is created now would be another person than the one that is found later
+                raise UpstreamFailed(Why.SEARCH_FAILED, str(failure)) from failure
+            return self.become(came, user, None, AWAY)
+        free = tuple(one for one in found if self.is_free(one, user, came))
+        if len(free) > 1:
+            return free
+        if not free:
+            return self.become(came, user, None, TAKEN if found else UNKNOWN)
+        return self.become(came, user, free[0], "fhir_user_found")
+
+    def chosen(self, came: Came, candidate: Candidate) -> str:
+        """The ``sub`` of a person who said which resource they are; remembered."""
+        user = self.federation.identities.find(came.proof.issuer, came.proof.subject)
+        if not self.is_free(candidate, user, came):
+            raise UpstreamFailed(Why.UNTRUSTED, "somebody else has become this resource meanwhile")
+        return self.become(came, user, candidate, "fhir_user_chosen")
+
+    def resolver(self, came: Came) -> Resolver:
+        who = OnBehalf("", None, came.client_id, came.server, came.peer, came.launch_id)
+
+        def look(resource_type: str, asked: list[tuple[str, str]]) -> Sequence[dict[str, Any]]:
+            return self.searching.people(who, resource_type, asked)
+
+        rulebook = self.federation.rulebook
+        return Resolver(came.server, rulebook.of(came.server.name), rulebook.listed, look)
+
+    def is_free(self, candidate: Candidate, user: User | None, came: Came) -> bool:
+        """Whether it can be theirs: nobody's, or of a person who is not known yet at this issuer."""
+        owner = self.users.by_fhir_user(came.server.name, candidate.reference)
+        if owner is None:
+            return True
+        issuers = [identity.issuer for identity in self.federation.identities.of(owner.sub)]
+        return user is None and came.proof.issuer not in issuers
+
+    def become(self, came: Came, user: User | None, candidate: Candidate | None, reason: str) -> str:
+        """Write down who they are, and what has been found out about them."""
+        with self.db.write() as session:
+            if user is None:
+                user = self.newcomer(session, came, candidate)
+            self.federation.identities.seen(session, came.identity)
+            if candidate is not None:
+                self.link(session, came, user, candidate, reason)
+            elif reason:
+                self.trail.record(session, came.event(EventName.USER_UNIDENTIFIED, reason, user.sub))
+        return user.sub
+
+    def newcomer(self, session: Session, came: Came, candidate: Candidate | None) -> User:
+        """Whoever is this resource already; else a new person, where the FHIR server allows it."""
+        owner = None if candidate is None else find_by_fhir_user(session, came.server.name, candidate.reference)
+        if owner is not None and not owner.enabled:
+            raise UpstreamFailed(Why.DISABLED, "this person is switched off")
+        if owner is None and not came.server.vouched_users:
+            raise UpstreamFailed(Why.UNKNOWN_PERSON, "nobody here is this person, and nobody is created")
+        name = shown(came.proof.claims.get(came.provider.name_claim, "")) or (candidate.name if candidate else "")
+        user = owner or self.users.insert(session, None, name or came.provider.label)
+        if not self.federation.identities.attach(session, user.sub, came.identity):
+            raise UpstreamFailed(Why.FAILED, "the same person signed in twice at once")
+        event = EventName.USER_CHANGED if owner else EventName.USER_CREATED
+        self.trail.record(session, came.event(event, "first_sign_in", user.sub))
+        return user
+
+    def link(self, session: Session, came: Came, user: User, candidate: Candidate, reason: str) -> None:
+        if self.users.fhir_users(user.sub).get(came.server.name) == candidate.reference:
+            return
+        try:
+            self.users.link(session, user.sub, came.server.name, candidate.reference)
+        except AlreadyExists:
+            self.trail.record(session, came.event(EventName.USER_UNIDENTIFIED, TAKEN, user.sub))
+        else:
+            self.trail.record(session, came.event(EventName.USER_CHANGED, reason, user.sub))

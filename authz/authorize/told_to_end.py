@@ -1,0 +1,66 @@
+"""A provider says that somebody's session there has ended: those here that began with it end as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz.audit.event import Event, EventName
+from authz.errors import InvalidRequest
+from authz.login.federated import logout_token
+from authz.login.federated.why import UpstreamFailed, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
+    from authz.login.federated.federation import Federation
+    from authz.login.federated.logout_token import Ended
+    from authz.login.federated.provider import Provider
+    from authz.storage.database import Database
+    from authz.tokens.sign_out import SignOut
+
+
+@dataclass(frozen=True, slots=True)
+class ToldToEnd:
+    federation: Federation
+    sign_out: SignOut
+    db: Database
+    trail: Trail
+    now: Callable[[], datetime]
+
+    def receive(self, name: str, token: str, peer: Peer) -> int:
+        """End what is meant; how many sessions that were (OpenID Connect Back-Channel Logout 1.0 §2.6, §2.7).
+
+        Raises InvalidRequest for what is not certainly from the provider, and Unavailable.
+        """
+        provider = self.federation.providers.get(name)
+        if provider is None or not provider.enabled:
+            raise InvalidRequest("there is no such provider")
+        try:
+            ended = self.understood(provider, token)
+        except UpstreamFailed as failure:
+            self.refuse(name, failure, peer)
+            raise InvalidRequest("the logout token is not valid") from failure
+        with self.db.read() as sql:
+            meant = [(row.session_digest, row.sub) for row in self.federation.sessions.meant(sql, ended)]
+        for session_digest, sub in meant:
+            self.sign_out.end_row(session_digest, sub, "provider", peer)
+        with self.db.write() as sql:  # last: a token that was seen and not obeyed could not be sent again
+            self.federation.sessions.see_once(sql, ended)
+        return len(meant)
+
+    def understood(self, provider: Provider, token: str) -> Ended:
+        party = self.federation.relying_party
+        header, claims = party.signed(party.published.metadata(provider.issuer), token)
+        ended = logout_token.check(header, claims, provider, self.now())
+        with self.db.read() as sql:
+            if self.federation.sessions.was_seen(sql, ended):
+                raise UpstreamFailed(Why.UNTRUSTED, "this jti came before")
+        return ended
+
+    def refuse(self, name: str, failure: UpstreamFailed, peer: Peer) -> None:
+        detail = {"provider": name, "cause": str(failure)}
+        self.trail.refused(Event(EventName.LOGOUT, "refused", failure.why.value, peer=peer, detail=detail))

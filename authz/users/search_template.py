@@ -1,0 +1,58 @@
+"""A search that finds a signed-in person: ``Practitioner?identifier=http://hospital.example/staff|{employee_number}``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from authz.errors import InvalidValue
+from authz.fhir_servers.search import escaped
+from authz.fhir_servers.search_settings import PARAMETER
+from authz.fhir_servers.url import FHIR_USER_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLAIM = re.compile(r"\{([^{}\s]{1,255})\}")
+MAX_LENGTH = 1_000
+E_MAIL = frozenset({"email", "email_verified"})  # somebody else may have had the address, or will
+
+
+@dataclass(frozen=True, slots=True)
+class SearchTemplate:
+    resource_type: str
+    parameters: tuple[tuple[str, str], ...]
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises InvalidValue."""
+        resource_type, mark, query = text.partition("?")
+        pairs = [part.partition("=") for part in query.split("&")]
+        parameters = tuple((name, value) for name, _, value in pairs)
+        if len(text) > MAX_LENGTH or not text.isprintable():
+            raise InvalidValue(f"a search is at most {MAX_LENGTH} printable characters")
+        if not mark or resource_type not in FHIR_USER_TYPES:
+            raise InvalidValue(f"{text}: a search looks like Practitioner?identifier=http://staff.example|{{claim}}")
+        for name, value in parameters:
+            if not PARAMETER.fullmatch(name) or not value:
+                raise InvalidValue(f"{text}: {name or 'a parameter'} must be a search parameter with a value")
+            if "{" in CLAIM.sub("", value) or "}" in CLAIM.sub("", value):
+                raise InvalidValue(f"{text}: the name of a claim stands between braces")
+        found = cls(resource_type, parameters, text)
+        if not found.claims - E_MAIL:
+            raise InvalidValue(f"{text}: it must name a claim in braces, and not the e-mail address alone")
+        return found
+
+    @property
+    def claims(self) -> frozenset[str]:
+        return frozenset(name for _, value in self.parameters for name in CLAIM.findall(value))
+
+    def filled(self, claims: Mapping[str, str]) -> list[tuple[str, str]] | None:
+        """The parameters with this person's values, none of which means more than itself; None if one is missing."""
+        if any(not claims.get(name, "").strip() for name in self.claims):
+            return None
+        return [
+            (name, CLAIM.sub(lambda match: escaped(claims[match[1]].strip()), value)) for name, value in self.parameters
+        ]
