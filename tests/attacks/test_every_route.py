@@ -173,7 +173,10 @@ def environ(method: str, path: str, dice: random.Random) -> dict[str, object]:
 
 
 def test_no_input_makes_an_error_of_ours_or_comes_back(world: World, log: io.StringIO) -> None:
-    """security.md 0.8, 4.3, HC-03, HC-05, HC-07: no 5xx, no canary in an answer or a log line, no foreign origin."""
+    """security.md 0.8, 4.3, HC-03, HC-05, HC-07: no 5xx, no canary in an answer or a log line, no foreign origin.
+
+    REQ-D10: only pages of a launch that exists are framed, and there is none here.
+    """
     dice = random.Random(20)  # noqa: S311  the same requests each time
     for method, path in routes(world.app):
         for _ in range(ROUNDS):
@@ -185,6 +188,7 @@ def test_no_input_makes_an_error_of_ours_or_comes_back(world: World, log: io.Str
             assert CANARY not in str(headers), asked
             names = [name for name in headers.keys() if name != "Set-Cookie"]  # noqa: SIM118  a multidict, not a dict
             assert len(names) == len(set(names)), asked
+            assert "frame-ancestors 'none'" in headers.get("Content-Security-Policy", ""), asked
             reader = headers.get("Access-Control-Allow-Origin")
             assert reader in {None, "*"} or reader == asked.get("HTTP_ORIGIN") == "https://app.example", asked
     assert CANARY not in log.getvalue()

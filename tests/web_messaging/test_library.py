@@ -20,17 +20,20 @@ def run(*command: str | Path) -> None:
 
 
 def test_the_ehr_answers_as_the_ig_says_and_is_silent_to_everybody_else() -> None:
-    """Origin, window, handle, session, scope and form of every answer, with made-up windows: WM-05, WM-10, REQ-10."""
+    """Origin, window, handle, session, scope and form of every answer, with made-up windows: WM-05, WM-10.
+
+    REQ-7, REQ-8, REQ-9, REQ-10, REQ-11, REQ-17.
+    """
     run("node", "--test", "test/host.test.js")
 
 
 def test_app_and_ehr_both_send_and_both_answer() -> None:
-    """In a frame and in a tab, with time-outs; the EHR may begin."""
+    """REQ-1, REQ-29: in a frame and in a tab, with time-outs; the EHR may begin."""
     run("node", "--test", "test/both.test.js")
 
 
 def test_a_batch_through_the_ehr_does_no_more_than_the_apps_scopes_and_patient_allow() -> None:
-    """Each entry is decided about by itself, and what can't be decided is refused."""
+    """REQ-13: each entry is decided about by itself, and what can't be decided is refused."""
     run("node", "--test", "test/fhir.test.js")
 
 
