@@ -10,6 +10,7 @@ from authz.cli.output import json_option, show, show_list
 from authz.cli.people import as_record, fhir_server_option, reference_at, the_user
 from authz.cli.representation import represent, stop_representing
 from authz.cli.user_explain import explain
+from authz.cli.user_identity import identify, unidentify
 from authz.cli.user_totp import totp
 from authz.consent.withdraw import withdraw_all
 from authz.users.user import ADMINISTRATOR
@@ -190,6 +191,8 @@ def as_role(word: str) -> str | None:
 
 
 user.add_command(explain)
+user.add_command(identify)
+user.add_command(unidentify)
 user.add_command(represent)
 user.add_command(stop_representing)
 user.add_command(totp)

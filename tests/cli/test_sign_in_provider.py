@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from authz.keyring.secrets import Secrets
@@ -129,3 +130,67 @@ def test_the_list_says_who_is_which_resource(hospital: Cli) -> None:
     hospital("sign-in-provider", "map", "hospital", "e-17", "Practitioner/p-17", *at)
     hospital("sign-in-provider", "remove", "hospital")
     assert hospital("sign-in-provider", "mapped", *at) == []
+
+
+def test_who_a_person_is_is_explained_step_by_step(hospital: Cli) -> None:
+    """Issue 6.2: each step and its result; a FHIR server that does not answer is said, and nothing is changed."""
+    hospital(*ADD, "--secret-stdin", "--fhir-user-claim", "fhirUser", stdin=f"{SECRET}\n")
+    sub = hospital("user", "add", "dana")["sub"]
+    told = hospital("user", "identify", "dana", "hospital", "idp-dana")
+    assert told == {"sub": sub, "provider": "hospital", "issuer": "https://idp.example/oidc", "subject": "idp-dana"}
+    search = "Practitioner?identifier=http://staff.example|{employee_number}"
+    hospital("sign-in-provider", "rules", "--search", search)
+
+    def explained() -> tuple[list[Any], Any, list[tuple[Any, ...]]]:
+        found = hospital("user", "explain", "dana", "--fhir-server", "main")
+        assert found["sub"] == sub
+        (at,) = found["fhir_servers"]
+        known = [(one["provider"], one["subject"], one["claims"]) for one in found["known_as"]]
+        steps = [(one["step"], one["asked"], one["found"], one["remark"]) for one in at["steps"]]
+        return known, at["recorded"], steps
+
+    untold = "the provider does not tell this claim"
+    assert explained() == (
+        [("hospital", "idp-dana", {})],
+        None,
+        [
+            ("claim", "fhirUser", [], untold),
+            ("map", "sub", [], "not on the list"),
+            ("search", search, [], "the provider does not tell all of these claims"),
+            ("answer", "", [], ""),
+        ],
+    )
+    hospital("sign-in-provider", "map", "hospital", "idp-dana", "Practitioner/p-17", "--fhir-server", "main")
+    hospital("user", "update", "dana", "--fhir-user", "Practitioner/p-9", "--fhir-server", "main")
+    assert explained()[1:] == (
+        "Practitioner/p-9",
+        [
+            ("claim", "fhirUser", [], untold),
+            ("map", "sub", ["Practitioner/p-17"], ""),
+            ("answer", "", ["Practitioner/p-17"], ""),
+        ],
+    )
+
+
+def test_as_whom_somebody_is_known_is_one_persons(hospital: Cli) -> None:
+    """Decision 19: nobody is two at one provider, and no two are one."""
+    hospital(*ADD, "--secret-stdin", stdin=f"{SECRET}\n")
+    for name in ("dana", "erin"):
+        hospital("user", "add", name)
+    hospital("user", "identify", "dana", "hospital", "idp-dana")
+    assert hospital.refused("user", "identify", "erin", "hospital", "idp-dana")["error"] == "already_exists"
+    assert hospital.refused("user", "identify", "dana", "hospital", "idp-other")["error"] == "already_exists"
+    assert hospital.refused("user", "identify", "dana", "nobody", "idp-dana")["error"] == "not_found"
+    assert hospital("user", "unidentify", "dana")["forgotten"] == 1
+    hospital("user", "identify", "erin", "hospital", "idp-dana")
+
+
+def test_a_provider_that_does_not_answer_is_an_error_of_the_check(hospital: Cli) -> None:
+    hospital(
+        *("sign-in-provider", "add", "local", "--issuer", "http://127.0.0.1:1", "--client-id", "authz"),
+        *("--auth-method", "private_key_jwt"),
+    )
+    code, out, _ = hospital.run("sign-in-provider", "check", "local", "--json")
+    (finding,) = json.loads(out)
+    assert (code, finding["what"], finding["level"]) == (1, "discovery", "error")
+    assert "no connection" in finding["text"]
