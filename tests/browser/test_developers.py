@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from authz.registration.decision import Reviewer
 from tests.browser.small_app import SmallApp, running
 from tests.browser.test_pages import check_looks, new_context
 from tests.browser.test_pages import served as served  # noqa: PLC0414  the fixture
 from tests.developers.maker import open_registration
+from tests.flows.test_administration import add_administrator
 from tests.world import FHIR
 
 if TYPE_CHECKING:
@@ -65,6 +65,23 @@ def open_alone(page: Page, app: SmallApp, user: str) -> None:
     page.get_by_role("button", name="Sign in").click()
 
 
+def approve(chromium: Browser, world: World, app: SmallApp) -> None:
+    """Somebody at the hospital looks at it and agrees."""
+    context = new_context(chromium)
+    page = context.new_page()
+    second_factor = add_administrator(world)
+    page.goto(f"{world.issuer}/admin/registrations/{app.client_id}")
+    page.fill("[name=username]", "ada")
+    page.fill("[name=password]", "ada-password")
+    page.fill("[name=code]", second_factor.at(world.clock()))
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("link", name="Small App").click()
+    expect(page.locator("h1")).to_contain_text("Small App")
+    page.locator("form", has=page.locator("button[value=approve]")).locator("[name=note]").fill("Welcome.")
+    page.get_by_role("button", name="Approve").click()
+    context.close()
+
+
 def test_an_app_goes_from_the_form_to_production(chromium: Browser, opened: World, app: SmallApp) -> None:
     """REQ-112, LAU-01: registers, launches in the sandbox, is refused for somebody real, is approved, works."""
     context = new_context(chromium)
@@ -98,7 +115,7 @@ def test_an_app_goes_from_the_form_to_production(chromium: Browser, opened: Worl
     page.get_by_role("link", name="Your app", exact=True).click()
     page.get_by_role("button", name="Ask for production").click()
     expect(page.locator(".patient strong")).to_have_text("Waiting for a decision")
-    opened.services.registration.review.approve(app.client_id, Reviewer("Eve Admin"), note="Welcome.")
+    approve(chromium, opened, app)
     page.reload()
     expect(page.locator(".patient strong")).to_have_text("In production")
     expect(page.locator(".patient")).to_contain_text("The hospital says: Welcome.")
