@@ -16,7 +16,7 @@ run: $(VENV)/run.done  ## serve the demo hospital at http://localhost:9001/ (POR
 test: $(VENV)/dev.done  ## what this machine can run, in at most ten minutes
 	$(BIN)/python -m tests.run
 
-test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx; nothing is skipped
+test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx, jq; nothing is skipped
 	$(BIN)/python -m tests.run --all
 
 fuzz-registration: $(VENV)/dev.done  ## ten thousand made-up bodies to /register and /register/{client_id}

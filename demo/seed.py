@@ -18,7 +18,7 @@ from authz.keyring.secrets import rotate_file
 from authz.storage import migrations
 from authz.users.user import Representation
 from demo.config import EHR_CREDENTIAL, FHIR_CREDENTIAL, GROWTH_CHART, REFERRAL_CREDENTIAL
-from demo.hospital.accounts import ACCOUNTS, SANDBOX_ACCOUNTS, SANDBOX_PATIENTS, Account
+from demo.hospital.accounts import ACCOUNTS, SANDBOX_ACCOUNTS, SANDBOX_NOTES, SANDBOX_PATIENTS, Account
 from demo.hospital.build import MRN
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def add_all(made: Services, config: DemoConfig) -> None:
         patient_search={"mrn_system": MRN},
         registration="open",
         sandbox_patients=SANDBOX_PATIENTS,
+        sandbox_notes=SANDBOX_NOTES,
         introspection_client_id=FHIR_CREDENTIAL.name,
     )
     with made.db.write() as session:

@@ -13,6 +13,7 @@ PROGRAMS = {
     "browser": "chromium",
     "node": "node",
     "nginx": "nginx",
+    "curl": "jq",
 }
 FOLDERS_BESIDE_PATH = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))), "/usr/sbin"]
 

@@ -29,6 +29,8 @@ ACCOUNTS = {
     )
 }
 SANDBOX_PATIENTS = ("test-1", "test-2")
+SANDBOX_NOTES = """Sign in as sandbox-patient (Tessa Sandbox, test-1) or as sandbox-clinician (Dr. Toni Sandbox).
+The password is the user name. The invented patients are test-1 and test-2."""
 SANDBOX_ACCOUNTS = (
     Account("sandbox-clinician", "Dr. Toni Sandbox", "Practitioner/prac-9", is_sandbox=True),
     Account("sandbox-patient", "Tessa Sandbox", "Patient/test-1", ("test-1",), is_sandbox=True),
