@@ -193,6 +193,7 @@ def start_background(app: Flask) -> threading.Event:
         "logout notices": own.sign_out.notices.run,
         "registration checks": own.registration.checks.run,
         "approvals": own.registration.automatic.run,
+        "registration notices": own.registration.webhook.run,
     }
     for name, job in jobs.items():
         threading.Thread(target=run, args=(job,), name=name, daemon=True).start()

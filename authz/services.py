@@ -61,6 +61,7 @@ from authz.login.password import Passwords
 from authz.login.second_factor import SecondFactor
 from authz.login.session import Sessions
 from authz.login.throttle import Throttle
+from authz.notices.courier import Courier
 from authz.outbound import Outbound
 from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
@@ -218,8 +219,9 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     by_ehr = EhrCredentials(ehrs, settings, db, now)
     passwords = Passwords(users, db, now)
     sessions = Sessions(db, backend, users, now, settings.session_seconds)
-    notices = LogoutNotices(db, now, settings.issuer, keyring, outbound, trail)
+    courier = Courier(db, now, outbound, trail)
     federation = Federation.wire(settings, (db, backend), (secrets, keyring), outbound, now)
+    notices = LogoutNotices(courier, settings.issuer, keyring)
     sign_out = SignOut(sessions, revocation, notices, trail, federation.sessions)
     consents = Consents(db, now, settings.consent_seconds)
     recent = RecentPatients(db, now)
@@ -242,7 +244,9 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     second_factor = SecondFactor(db, Box(secrets, "second factor"), settings.organization, now)
     by_password = ByPassword(passwords, second_factor, Throttle(backend, secrets, now), secrets, db, trail, now)
     brands = Brands(db, fhir_servers, now, settings.issuer)
-    around = registration.Neighbours(db, outbound, clients, fhir_servers, revocation, brands, consenting.describer)
+    around = registration.Neighbours(
+        db, outbound, clients, fhir_servers, revocation, brands, consenting.describer, keyring, courier
+    )
     signing_in = SigningIn(authorization, sessions, by_password, sign_out)
     identifying = Identifying(federation, users, searching, db, trail, now)
     at_provider = build_at_provider(signing_in, identifying, backend, Box(secrets, "sign-in arrival"))

@@ -119,6 +119,9 @@ class Settings:
     unapproved_apps: int = 1000
     """Most apps that registered themselves at one FHIR server, without anybody's word, and are not approved."""
 
+    registration_webhook: str = ""
+    """An https address that is told, in signed notices, what happens to apps that register themselves; empty = none."""
+
     jwks_max_age_seconds: int = 300
     """``Cache-Control: max-age`` of the key set; a next key is published at least this long before it signs."""
 
@@ -247,6 +250,8 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         problems.append("registration_hold_seconds: must not be less than zero")
     if not 0 <= settings.refresh_grace_seconds <= 10:  # noqa: PLR2004  decision: at most ten seconds
         problems.append("refresh_grace_seconds: 0 to 10")
+    if settings.registration_webhook and not is_safe(settings.registration_webhook):
+        problems.append("registration_webhook: must be an https URL; http on loopback only")
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         problems.append("log_level: DEBUG, INFO, WARNING or ERROR")
     if settings.redis_url and settings.redis_url.partition("://")[0] not in REDIS_SCHEMES:
@@ -254,6 +259,14 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     if urlsplit(settings.database_url).scheme.split("+")[0] not in {"sqlite", "postgresql"}:
         problems.append("database_url: must start with sqlite:// or postgresql://")
     return problems
+
+
+def is_safe(url: str) -> bool:
+    """https, or http that does not leave the machine."""
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK_HOSTS)
+    )
 
 
 def issuer_problems(issuer: str) -> list[str]:

@@ -44,6 +44,7 @@ class EventName(StrEnum):
     LEGACY_USED = "legacy.used"  # an older app was forgiven something; which, is the reason
     REGISTRATION_REFUSED = "registration.refused"  # of an app that registers itself, or changes that
     CLIENT_CHANGED = "client.changed"
+    REGISTRATION_NOTICE = "registration.notice"
     REGISTRATION_CHANGED = "registration.changed"  # who may register apps, and by whose word
     USER_CREATED = "user.created"
     USER_CHANGED = "user.changed"

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from authz.registration.webhook import Webhook
+
 VENDOR, SERVER = "vendor", "server"
 MAX_ACTOR = 255
 
@@ -27,6 +29,7 @@ class History:
     """What happened to a registration, as vendor and reviewer read it; written in the transaction that does it."""
 
     now: Callable[[], datetime]
+    webhook: Webhook
 
     def note(
         self, session: Session, client_id: str, actor: str, what: str, note: str = "", **changes: tuple[Any, Any]
@@ -43,6 +46,7 @@ class History:
             )
         )
         session.flush()
+        self.webhook.write(session, client_id, actor, what)
 
     def of(self, session: Session, client_id: str) -> Sequence[RegistrationEventRow]:
         found = select(RegistrationEventRow).where(RegistrationEventRow.client_id == client_id)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from authz.notices.model import NoticeRow
 from authz.storage.database import Base, UtcDateTime
 
 
@@ -60,6 +61,15 @@ class RegistrationEventRow(Base):
     what: Mapped[str] = mapped_column(String(32))
     note: Mapped[str] = mapped_column(Text)
     changes: Mapped[dict[str, Any]] = mapped_column(JSON)  # member -> [before, after]
+
+
+class RegistrationNoticeRow(NoticeRow):
+    """What the hospital's own systems are to be told; it outlives the client."""
+
+    __tablename__ = "registration_notice"
+
+    client_id: Mapped[str] = mapped_column(String(64))
+    said: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class InitialAccessTokenRow(Base):

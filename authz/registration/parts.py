@@ -20,6 +20,7 @@ from authz.registration.review import Review
 from authz.registration.scope_words import ScopeWords
 from authz.registration.sector import Sectors
 from authz.registration.statements import Statements
+from authz.registration.webhook import Webhook
 from authz.storage.limiter import Limiter
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from authz.clients.registry import Clients
     from authz.consent.describe import Describer
     from authz.fhir_servers.registry import FhirServers
+    from authz.keyring.signing import Keyring
+    from authz.notices.courier import Courier
     from authz.outbound import Outbound
     from authz.settings import Settings
     from authz.storage.database import Database
@@ -50,6 +53,7 @@ class Registration:
     review: Review
     proposals: Proposals
     automatic: Automatic
+    webhook: Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Neighbours:
     revocation: Revocation
     brands: Brands
     describer: Describer
+    keyring: Keyring
+    courier: Courier
 
 
 def build(
@@ -71,7 +77,8 @@ def build(
     tokens = InitialTokens(now)
     statements = Statements(around.db, KeySets(around.outbound, trail, now), settings.issuer, now)
     admission = Admission(tokens, statements, now, settings.registration_hold_seconds)
-    history = History(now)
+    webhook = Webhook(around.courier, settings.registration_webhook, settings.issuer, around.keyring)
+    history = History(now, webhook)
     limits = Limits(Limiter(backend, now), trail, settings.registrations_per_hour, settings.unapproved_apps)
     checks = Checks(
         db=around.db,
@@ -105,4 +112,5 @@ def build(
         review=review,
         proposals=Proposals(review),
         automatic=Automatic(review),
+        webhook=webhook,
     )

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
+from authz.notices.model import NoticeRow
 from authz.storage.database import Base, UtcDateTime
 
 
@@ -104,19 +105,17 @@ class MessagingHandleRow(Base):
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class LogoutNoticeRow(Base):
-    """What an app is to be told of a session that ended (OpenID Connect Back-Channel Logout §2.5); once for each."""
+class LogoutNoticeRow(NoticeRow):
+    """What an app is to be told of a session that ended (OpenID Connect Back-Channel Logout §2.5); once for each.
+
+    ``id`` is SHA-256 over client and session, hex.
+    """
 
     __tablename__ = "logout_notice"
 
-    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 over client and session, hex
     client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
     sub: Mapped[str] = mapped_column(String(64))
     sid: Mapped[str] = mapped_column(String(64))
-    state: Mapped[str] = mapped_column(String(16))  # see tokens.logout_notices.State
-    attempts: Mapped[int] = mapped_column(Integer)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    next_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # not to be sent before
 
 
 class HotEpochRow(Base):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from authz.notices.courier import Letter
     from tests.actors import Browser
     from tests.world import World
 
@@ -63,6 +64,11 @@ def sign_out(world: World, browser: Browser) -> None:
 
 def send(world: World) -> int:
     return world.services.sign_out.notices.send_due()
+
+
+def claim(world: World) -> list[Letter]:
+    notices = world.services.sign_out.notices
+    return notices.courier.claim(notices)
 
 
 def logout_tokens(outside: Outside) -> list[str]:
@@ -227,7 +233,7 @@ def test_an_address_that_may_not_be_called_is_not_and_the_sign_out_stands(world:
     notices_ = world.services.sign_out.notices
     browser = world.browser()
     tokens = open_app(world, browser, world.public)
-    object.__setattr__(notices_, "outbound", Guarded(Outside()))
+    object.__setattr__(notices_.courier, "outbound", Guarded(Outside()))
     sign_out(world, browser)
     assert world.public.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
     assert (send(world), notices(world)) == (1, [("public", "refused", 1)])
@@ -238,8 +244,7 @@ def test_what_a_crash_left_behind_is_sent_after_the_lease(world: World, outside:
     browser = world.browser()
     open_app(world, browser, world.public)
     sign_out(world, browser)
-    sender = world.services.sign_out.notices
-    assert len(sender.claim()) == 1  # and then this process dies
+    assert len(claim(world)) == 1  # and then this process dies
     assert (send(world), outside.asked) == (0, [])
     world.clock.forward(seconds=60)
     assert (send(world), notices(world)) == (1, [("public", "told", 2)])
@@ -251,14 +256,13 @@ def test_of_several_processes_one_sends(world: World) -> None:
     open_app(world, browser, world.public)
     open_app(world, browser, world.confidential)
     sign_out(world, browser)
-    sender = world.services.sign_out.notices
     taken: list[str] = []
     start = threading.Barrier(4)
 
     def take() -> None:
         with world.app.app_context():
             start.wait(10)
-            taken.extend(notice.client_id for notice in sender.claim())
+            taken.extend(str(letter.about.client_id) for letter in claim(world))
 
     threads = [threading.Thread(target=take) for _ in range(4)]
     for thread in threads:
