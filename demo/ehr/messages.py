@@ -24,7 +24,8 @@ def add_messages(app: Flask, ehr: Ehr) -> None:
     def verify(key: str) -> ResponseReturnValue:
         """The authorization server's answer about a handle, for this person's session and this chart only."""
         ehr.chart(g.who, key)
-        fields = {name: request.form.get(name, "") for name in ASKED} | {"ehr_session": g.who.session}
+        named = {name: request.form[name] for name in ASKED if name in request.form}
+        fields = named | {"ehr_session": g.who.session}
         try:
             answer = ehr.server.introspect_handle(fields, ehr.caller)
         except (Unreachable, Refused) as error:

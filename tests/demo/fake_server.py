@@ -205,7 +205,7 @@ def _add_messaging(app: Flask, state: FakeState) -> None:
             answer is None
             or form["origin"] not in answer["app_origins"]
             or form["ehr_session"] != answer["ehr_session"]
-            or state.windows.setdefault(form["handle"], form["window"]) != form["window"]
+            or ("window" in form and state.windows.setdefault(form["handle"], form["window"]) != form["window"])
         ):
             return jsonify(active=False)
         group = form["message_type"].partition(".")[0]

@@ -264,6 +264,9 @@ def test_the_page_hears_whose_a_handle_is_and_never_the_session(browser: Browser
     name, (fields, caller) = server.calls[-1]
     assert len(fields.pop("ehr_session")) == 43
     assert (name, fields, caller) == ("introspect_handle", ASKED, "demo-ehr")
+    without_window = {name: value for name, value in ASKED.items() if name != "window"}
+    browser.post(path, {"csrf": csrf, **without_window})
+    assert server.calls[-1][1][0].keys() == {*without_window, "ehr_session"}
 
 
 def test_a_handle_counts_in_the_chart_of_its_patient_only(browser: Browser, server: TalkingServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,40 @@ def test_app_and_ehr_both_send_and_both_answer() -> None:
 def test_a_batch_through_the_ehr_does_no_more_than_the_apps_scopes_and_patient_allow() -> None:
     """REQ-13: each entry is decided about by itself, and what can't be decided is refused."""
     run("node", "--test", "test/fhir.test.js")
+
+
+USER = """
+import { WebMessagingClient } from "smart-web-messaging/app";
+import { WebMessagingHost, Scratchpad, launchActivity, type Launch } from "smart-web-messaging/ehr";
+const verify = async (handle: string): Promise<Launch> => ({ active: handle === "swm_1" });
+const handlers = { ...new Scratchpad().handlers(), ...launchActivity({ "order-review": () => {} }) };
+new WebMessagingHost({ verify, ehrSession: null, handlers, close: ({ launch }) => console.log(launch.patient) });
+const where: Promise<string> = new WebMessagingClient({ handle: "swm_1", origin: "https://ehr.example" }).create({});
+// @ts-expect-error an EHR has to say which session it is
+new WebMessagingHost({ verify });
+console.log(where);
+"""
+
+
+def test_what_is_packed_is_what_somebody_elses_typescript_needs(tmp_path: Path) -> None:
+    packed = subprocess.run(["npm", "pack", "--dry-run", "--json"], cwd=LIBRARY, capture_output=True, check=True)
+    names = {file["path"] for file in json.loads(packed.stdout)[0]["files"]}
+    parts = [f"src/{file.name}" for file in (LIBRARY / "src").iterdir()]
+    assert names == {"README.md", "package.json", *parts, *(f"types/{Path(part).stem}.d.ts" for part in parts)}
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "smart-web-messaging").symlink_to(LIBRARY)
+    (tmp_path / "user.mts").write_text(USER)
+    run(
+        TSC,
+        "--ignoreConfig",
+        "--strict",
+        "--noEmit",
+        "--module",
+        "nodenext",
+        "--lib",
+        "es2022,dom",
+        tmp_path / "user.mts",
+    )
 
 
 def test_the_types_are_sound_and_are_those_that_are_shipped(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ async function post(path, fields) {
 /** Start to listen; `close` takes the window of an app that is done. */
 export function listen(close) {
   host = new WebMessagingHost({
-    verify: async (handle, { origin, messageType, window }) => (await post("verify", { handle, origin, message_type: messageType, window })).json(),
+    verify: async (handle, { messageType, ...seen }) => (await post("verify", { handle, message_type: messageType, ...seen })).json(),
     ehrSession: null, // never in a page: the back end names it
     handlers: {
       ...scratchpad.handlers(),
@@ -45,7 +45,8 @@ export function listen(close) {
 
 export const openedIn = (window, launchId) => host.bind(window, launchId);
 
-export const closed = (window) => host.release(window);
+/** The EHR closes an app, or another one takes its window. */
+export const closed = (window) => host.end(window);
 
 const TITLES = {
   "status.handshake": "The app said hello",

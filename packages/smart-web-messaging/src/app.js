@@ -1,6 +1,6 @@
 // The app's end of SMART Web Messaging 1.0.0.
 
-import { asRequest, isOrigin, requestOf, responseTo } from "./envelope.js";
+import { Recent, asRequest, isOrigin, requestOf, responseTo } from "./envelope.js";
 import { Exchange, NoAnswer } from "./exchange.js";
 import { Refused, answered, isKnownGroup, problemOf } from "./refused.js";
 
@@ -19,8 +19,7 @@ export function ehrWindow(/** @type {Window} */ window) {
 
 export class WebMessagingClient {
   #exchange = new Exchange();
-  /** @type {Set<string>} */
-  #answered = new Set();
+  #answered = new Recent();
 
   /**
    * @param {object} options
@@ -117,8 +116,7 @@ export class WebMessagingClient {
     if (event.source !== this.ehr || event.origin !== this.origin || this.#exchange.settle(event)) return;
     const request = asRequest(event.data);
     if (!request || request.messagingHandle !== this.handle || !isKnownGroup(request.messageType)) return;
-    if (this.#answered.has(request.messageId)) return; // once for each request
-    this.#answered.add(request.messageId);
+    if (!this.#answered.add(request.messageId)) return; // once for each request
     const handler = Object.hasOwn(this.handlers, request.messageType) ? this.handlers[request.messageType] : undefined;
     const payload = await answered(
       request.messageType,

@@ -1,9 +1,10 @@
 // The EHR's end of SMART Web Messaging 1.0.0: hears apps in windows that the EHR has opened, and stays silent to all others.
 
-import { asRequest, isObject, requestOf, responseTo, newId } from "./envelope.js";
+import { asRequest, requestOf, responseTo } from "./envelope.js";
 import { Exchange, NoAnswer } from "./exchange.js";
 import { check, covers } from "./payloads.js";
-import { Refused, answered, isKnownGroup, groupOf } from "./refused.js";
+import { Refused, answered, groupOf } from "./refused.js";
+import { Binding, Verification } from "./verification.js";
 
 export { NoAnswer, Refused };
 export { launchActivity } from "./activities.js";
@@ -18,22 +19,6 @@ export { Scratchpad } from "./scratchpad.js";
 /** @typedef {(payload: Json, context: Context) => Json | void | Promise<Json | void>} Handler May throw `Refused`. */
 /** @typedef {{ from: "app" | "ehr", type: string, payload: Json, answer?: Json, ignored?: string, origin?: string }} Seen */
 
-/** A window in which the EHR has opened an app, and what is known of it. */
-class Binding {
-  id = newId();
-  handle = "";
-  origin = "";
-  /** @type {Set<string>} */
-  done = new Set();
-  /** @type {Map<string, { answer: Promise<Launch>, until: number }>} */
-  answers = new Map();
-
-  /** @param {string} launchId */
-  constructor(launchId) {
-    this.launchId = launchId;
-  }
-}
-
 export class WebMessagingHost {
   #exchange = new Exchange();
   /** @type {WeakMap<object, Binding>} */
@@ -41,8 +26,8 @@ export class WebMessagingHost {
 
   /**
    * @param {object} options
-   * @param {(handle: string, seen: { origin: string, messageType: string, window: string }) => Promise<Launch>} options.verify
-   *   asks the EHR's back end, which asks the authorization server
+   * @param {import("./verification.js").Verify} options.verify
+   *   asks the EHR's back end, which asks the authorization server; `window` ties a handle to its window there
    * @param {string | null} options.ehrSession this EHR session; null if the back end names it when it asks
    * @param {Record<string, Handler>} [options.handlers] by message type; what is not there is not offered
    * @param {(context: Context) => void} [options.close] closes the app's window, after `ui.done`
@@ -55,8 +40,6 @@ export class WebMessagingHost {
    */
   constructor({ verify, ehrSession, handlers = {}, close, revoke, onMessage, onProblem, origin, cacheSeconds = 2, window = globalThis.window }) {
     if (ehrSession === undefined) throw new TypeError("ehrSession is needed, or null where the back end checks it");
-    this.verify = verify;
-    this.ehrSession = ehrSession;
     /** @type {Record<string, Handler>} */
     this.handlers = { "status.handshake": () => ({}), ...handlers };
     this.closeWindow = close ?? (() => {});
@@ -64,8 +47,7 @@ export class WebMessagingHost {
     this.onMessage = onMessage ?? (() => {});
     this.onProblem = onProblem ?? ((error) => console.error(error));
     this.window = window;
-    this.origin = origin ?? window.location.origin;
-    this.cacheSeconds = cacheSeconds;
+    this.verification = new Verification({ verify, ehrSession, cacheSeconds, origin: origin ?? window.location.origin, onProblem: this.onProblem });
     window.addEventListener("message", this.#hear);
   }
 
@@ -75,16 +57,23 @@ export class WebMessagingHost {
   }
 
   /**
-   * Says that the app of a launch was opened in this window: only its messages are heard there.
+   * Says that the app of a launch was opened in this window: only its messages are heard there. What was there before is ended.
    * @param {Target} target @param {string} launchId `launch_id` of the answer to `POST /launch`
    */
   bind(target, launchId) {
+    if (!launchId) throw new TypeError("a window is bound to a launch by its launch_id");
+    void this.end(target);
     this.#bindings.set(target, new Binding(launchId));
   }
 
-  /** Whatever comes from this window is ignored from now on. @param {Target} target */
-  release(target) {
+  /**
+   * The EHR closes this window, or opens something else in it: whatever still comes from it is ignored, its handle revoked.
+   * @param {Target} target
+   */
+  async end(target) {
+    const { handle } = this.#bindings.get(target) ?? {};
     this.#bindings.delete(target);
+    if (handle) await this.#attempt(() => this.revoke(handle));
   }
 
   /**
@@ -115,48 +104,12 @@ export class WebMessagingHost {
     const binding = source ? this.#bindings.get(source) : undefined;
     const seen = /** @type {Seen} */ ({ from: "app", type: request.messageType, payload: request.payload, origin: event.origin });
     if (!source || !binding) return this.onMessage({ ...seen, ignored: "the EHR has opened no app in this window" });
-    const { launch, ignored } = await this.#verified(request, event.origin, binding);
+    const { launch, ignored } = await this.verification.of(request, event.origin, binding);
     if (ignored || this.#bindings.get(source) !== binding) return this.onMessage({ ...seen, ignored: ignored || "the app was closed" });
-    if (binding.done.has(request.messageId)) return this.onMessage({ ...seen, ignored: "it was answered already" });
-    binding.done.add(request.messageId);
+    if (!binding.done.add(request.messageId)) return this.onMessage({ ...seen, ignored: "it was answered already" });
     Object.assign(binding, { handle: request.messagingHandle, origin: event.origin });
     await this.#answer(request, { launch, window: source, handle: request.messagingHandle, origin: event.origin }, seen);
   };
-
-  /** @param {Request} request @param {string} origin @param {Binding} binding */
-  async #verified(request, origin, binding) {
-    try {
-      const launch = await this.#asked(request, origin, binding);
-      return { launch, ignored: this.#reasonToIgnore(launch, origin, binding) || (isKnownGroup(request.messageType) ? "" : "no such message") };
-    } catch (error) {
-      this.onProblem(error);
-      return { launch: {}, ignored: "the handle could not be verified" };
-    }
-  }
-
-  /** @param {Request} request @param {string} origin @param {Binding} binding @returns {Promise<Launch>} */
-  #asked({ messagingHandle: handle, messageType }, origin, binding) {
-    const key = JSON.stringify([handle, origin, messageType]);
-    const known = binding.answers.get(key);
-    if (known && known.until > Date.now()) return known.answer;
-    if (binding.answers.size >= 100) binding.answers.clear();
-    const answer = this.verify(handle, { origin, messageType, window: binding.id });
-    binding.answers.set(key, { answer, until: Date.now() + this.cacheSeconds * 1000 });
-    answer.catch(() => binding.answers.delete(key));
-    return answer;
-  }
-
-  /** @param {Launch} launch @param {string} origin @param {Binding} binding */
-  #reasonToIgnore(launch, origin, binding) {
-    const { active, token_type: kind, app_origins: origins, smart_web_messaging_origin: meantFor, exp } = isObject(launch) ? launch : /** @type {Json} */ ({});
-    if (active !== true || kind !== "smart_web_messaging_handle") return "the handle is not active";
-    if (typeof exp !== "number" || exp * 1000 <= Date.now()) return "the handle has expired";
-    if (origin === "null" || !Array.isArray(origins) || !origins.includes(origin)) return "the origin is not one of the app's";
-    if (meantFor !== this.origin) return "the handle is meant for another page";
-    if (this.ehrSession !== null && launch["ehr_session"] !== this.ehrSession) return "the handle is of another session";
-    if (launch["launch_id"] !== binding.launchId) return "the handle is of another app's launch";
-    return "";
-  }
 
   /** @param {Request} request @param {Context} context @param {Seen} seen */
   async #answer(request, context, seen) {
@@ -164,7 +117,9 @@ export class WebMessagingHost {
     const answer = await answered(type, () => this.#work(type, payload, context), this.onProblem);
     context.window.postMessage(responseTo(request, answer), context.origin);
     this.onMessage({ ...seen, answer });
-    if (type === "ui.done" && answer["status"] === "success") await this.#end(context);
+    if (type !== "ui.done" || answer["status"] !== "success") return;
+    await this.end(context.window);
+    await this.#attempt(() => this.closeWindow(context));
   }
 
   /** @param {string} type @param {Json} payload @param {Context} context */
@@ -179,12 +134,10 @@ export class WebMessagingHost {
     return handler(payload, context);
   }
 
-  /** @param {Context} context */
-  async #end(context) {
-    this.release(context.window);
+  /** @param {() => unknown} work */
+  async #attempt(work) {
     try {
-      this.closeWindow(context);
-      await this.revoke(context.handle);
+      await work();
     } catch (error) {
       this.onProblem(error);
     }

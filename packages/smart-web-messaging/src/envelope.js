@@ -43,5 +43,19 @@ export const responseTo = (request, payload) => ({ messageId: newId(), responseT
 /** 128 random bits. `crypto.randomUUID` needs a secure context, which a test hospital may not have. */
 export const newId = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+/** The last few thousand of something: an app that stays open for weeks must not fill the memory. */
+export class Recent {
+  /** @type {Set<string>} */
+  #known = new Set();
+
+  /** @param {string} item @returns {boolean} whether it is new */
+  add(item) {
+    if (this.#known.has(item)) return false;
+    this.#known.add(item);
+    if (this.#known.size > 5000) for (const oldest of this.#known) return this.#known.delete(oldest);
+    return true;
+  }
+}
+
 /** @param {string} text Whether it is what a browser reports as `event.origin`: no path, no `*`, never `null`. */
 export const isOrigin = (text) => URL.canParse(text) && new URL(text).origin === text && text !== "null";

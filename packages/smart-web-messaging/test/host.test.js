@@ -53,9 +53,9 @@ test("a handshake is answered once, in the envelope of the IG and in nothing mor
   assert.match(messageId, /^[0-9a-f]{32}$/);
   assert.deepEqual(rest, { responseToMessageId: "m1", payload: {} });
   assert.deepEqual(more, []);
-  const [{ window, ...how }] = asked;
-  assert.deepEqual(how, { handle: HANDLE, origin: APP, messageType: "status.handshake" });
-  assert.match(window, /^[0-9a-f]{32}$/);
+  const how = { handle: HANDLE, origin: APP, messageType: "status.handshake" };
+  assert.deepEqual(asked, [how, { ...how, window: asked[1].window }]); // whose it is, then tied to this window
+  assert.match(asked[1].window, /^[0-9a-f]{32}$/);
 });
 
 test("an absent payload counts as an empty one", async () => {
@@ -169,9 +169,40 @@ test("after ui.done the window is closed, the handle is revoked, and nothing mor
     revoke: async (handle) => happened.push(`revoked ${handle}`),
   });
   assert.deepEqual(await payloadOf(send("ui.done")), { status: "success" });
-  assert.deepEqual(happened, ["asked", "closed growth-chart", `revoked ${HANDLE}`]);
+  assert.deepEqual(happened, ["asked", `revoked ${HANDLE}`, "closed growth-chart"]);
   assert.deepEqual(await send("status.handshake"), []);
   assert.equal(seen.at(-1).ignored, "the EHR has opened no app in this window");
+});
+
+test("a back end that can't revoke does not keep the window open, nor does a window that won't close keep the handle", async () => {
+  const fails = (words) => () => { throw new Error(words); };
+  const { send, problems } = hospital({ handlers: { "ui.done": () => {} }, revoke: fails("503"), close: fails("gone") });
+  assert.deepEqual(await payloadOf(send("ui.done")), { status: "success" });
+  assert.deepEqual(problems, ["503", "gone"]);
+});
+
+test("an EHR that ends an app by itself has the handle revoked that it has seen, and hears no more of it", async () => {
+  const revoked = [];
+  const { host, ehr, app, send } = hospital({ revoke: async (handle) => void revoked.push(handle) });
+  await send("status.handshake");
+  await host.end(app.seenBy(ehr));
+  await host.end(app.seenBy(ehr));
+  assert.deepEqual([await send("status.handshake"), revoked], [[], [HANDLE]]);
+});
+
+test("a handle stolen from another launch is never tied to the thief's window", async () => {
+  const { send, asked } = hospital({ answer: { ...ANSWER, launch_id: "l_8" } });
+  assert.deepEqual([await send("status.handshake"), await send("scratchpad.read")], [[], []]);
+  assert.deepEqual(asked.map(({ window }) => window), [undefined, undefined]);
+});
+
+test("a flood from one window does not reach the back end", async () => {
+  let asked = 0;
+  const flood = hospital({ verify: () => { asked += 1; return new Promise(() => {}); } });
+  const message = { messagingHandle: HANDLE, messageType: "status.handshake" };
+  for (let n = 0; n < 50; n += 1) flood.ehr.seenBy(flood.app).postMessage({ ...message, messagingHandle: `guess ${n}`, messageId: `f${n}` }, EHR);
+  await settled();
+  assert.deepEqual([asked, flood.seen.length, flood.seen[0].ignored], [20, 30, "too many messages at once"]);
 });
 
 test("an EHR that can't close yet says so, and the app stays", async () => {
@@ -264,28 +295,37 @@ test("an answer about a handle is believed for a moment, for one message type, a
   const { host, ehr, app, send, asked } = hospital({ cacheSeconds: 60 });
   await send("status.handshake");
   await send("status.handshake");
-  assert.equal(asked.length, 1);
+  assert.equal(asked.length, 2); // the first time in two steps
   await send("scratchpad.read");
-  assert.equal(asked.length, 2);
+  assert.equal(asked.length, 3);
   host.bind(app.seenBy(ehr), "l_9");
   await send("status.handshake");
-  assert.equal(asked.length, 3);
-  assert.notEqual(asked[2].window, asked[0].window);
+  assert.equal(asked.length, 5);
+  assert.notEqual(asked[4].window, asked[2].window);
   const eager = hospital({ cacheSeconds: 0 });
   await eager.send("status.handshake");
   await eager.send("status.handshake");
-  assert.equal(eager.asked.length, 2);
+  assert.equal(eager.asked.length, 3);
 });
 
-test("a window that was released while a message was checked gets no answer", async () => {
+test("a window that was closed while a message was checked gets no answer", async () => {
   let answer;
-  const held = hospital({ verify: () => new Promise((resolve) => { answer = resolve; }) });
+  const held = hospital({ verify: () => (answer ? ANSWER : new Promise((resolve) => { answer = resolve; })) });
   assert.deepEqual(await held.send("status.handshake"), []);
-  held.host.release(held.app.seenBy(held.ehr));
+  await held.host.end(held.app.seenBy(held.ehr));
   answer(ANSWER);
   await settled();
   assert.deepEqual(held.app.received, []);
   assert.equal(held.seen[0].ignored, "the app was closed");
+});
+
+test("a window that is bound to another launch ends the one before; without a launch it is not bound", async () => {
+  const revoked = [];
+  const { host, ehr, app, send } = hospital({ revoke: async (handle) => void revoked.push(handle) });
+  await send("status.handshake");
+  for (const nothing of [undefined, ""]) assert.throws(() => host.bind(app.seenBy(ehr), nothing), TypeError);
+  host.bind(app.seenBy(ehr), "l_10");
+  assert.deepEqual([await send("status.handshake"), revoked], [[], [HANDLE]]);
 });
 
 test("a host without a word about the session is not made", () => {

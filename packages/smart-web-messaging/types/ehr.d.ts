@@ -1,11 +1,18 @@
 export { launchActivity } from "./activities.js";
 export { throughFhir } from "./fhir.js";
 export { Scratchpad } from "./scratchpad.js";
+/** @typedef {import("./envelope.js").Json} Json */
+/** @typedef {import("./envelope.js").Target} Target */
+/** @typedef {import("./envelope.js").Request} Request */
+/** @typedef {Json & { scope?: string, fhir_scope?: string, patient?: string }} Launch The authorization server's answer about a handle. */
+/** @typedef {{ launch: Launch, window: Target, handle: string, origin: string }} Context */
+/** @typedef {(payload: Json, context: Context) => Json | void | Promise<Json | void>} Handler May throw `Refused`. */
+/** @typedef {{ from: "app" | "ehr", type: string, payload: Json, answer?: Json, ignored?: string, origin?: string }} Seen */
 export class WebMessagingHost {
     /**
      * @param {object} options
-     * @param {(handle: string, seen: { origin: string, messageType: string, window: string }) => Promise<Launch>} options.verify
-     *   asks the EHR's back end, which asks the authorization server
+     * @param {import("./verification.js").Verify} options.verify
+     *   asks the EHR's back end, which asks the authorization server; `window` ties a handle to its window there
      * @param {string | null} options.ehrSession this EHR session; null if the back end names it when it asks
      * @param {Record<string, Handler>} [options.handlers] by message type; what is not there is not offered
      * @param {(context: Context) => void} [options.close] closes the app's window, after `ui.done`
@@ -17,11 +24,7 @@ export class WebMessagingHost {
      * @param {Window} [options.window]
      */
     constructor({ verify, ehrSession, handlers, close, revoke, onMessage, onProblem, origin, cacheSeconds, window }: {
-        verify: (handle: string, seen: {
-            origin: string;
-            messageType: string;
-            window: string;
-        }) => Promise<Launch>;
+        verify: import("./verification.js").Verify;
         ehrSession: string | null;
         handlers?: Record<string, Handler> | undefined;
         close?: ((context: Context) => void) | undefined;
@@ -32,12 +35,6 @@ export class WebMessagingHost {
         cacheSeconds?: number | undefined;
         window?: Window | undefined;
     });
-    verify: (handle: string, seen: {
-        origin: string;
-        messageType: string;
-        window: string;
-    }) => Promise<Launch>;
-    ehrSession: string | null;
     /** @type {Record<string, Handler>} */
     handlers: Record<string, Handler>;
     closeWindow: (context: Context) => void;
@@ -45,17 +42,19 @@ export class WebMessagingHost {
     onMessage: (seen: Seen) => void;
     onProblem: (error: unknown) => void;
     window: Window;
-    origin: string;
-    cacheSeconds: number;
+    verification: Verification;
     /** Stop listening. */
     stop(): void;
     /**
-     * Says that the app of a launch was opened in this window: only its messages are heard there.
+     * Says that the app of a launch was opened in this window: only its messages are heard there. What was there before is ended.
      * @param {Target} target @param {string} launchId `launch_id` of the answer to `POST /launch`
      */
     bind(target: Target, launchId: string): void;
-    /** Whatever comes from this window is ignored from now on. @param {Target} target */
-    release(target: Target): void;
+    /**
+     * The EHR closes this window, or opens something else in it: whatever still comes from it is ignored, its handle revoked.
+     * @param {Target} target
+     */
+    end(target: Target): Promise<void>;
     /**
      * Lets the EHR speak first, with what its back end got from `GET /launch/{launch_id}`.
      * @param {Target} target @param {string} handle @param {string} origin the app's
@@ -99,4 +98,5 @@ export type Seen = {
 };
 import { NoAnswer } from "./exchange.js";
 import { Refused } from "./refused.js";
+import { Verification } from "./verification.js";
 export { NoAnswer, Refused };
