@@ -28,6 +28,7 @@ from authz.authorize.situation import Judge
 from authz.authorize.ways import Ways
 from authz.brands.registry import Brands
 from authz.clients.key_sets import KeySets
+from authz.clients.logo import ClientLogos
 from authz.clients.registry import Clients
 from authz.consent.decide import Consents
 from authz.consent.describe import Describer
@@ -117,6 +118,7 @@ class Services:
     fhir_servers: FhirServers
     ehrs: Ehrs
     clients: Clients
+    client_logos: ClientLogos
     users: Users
     passwords: Passwords
     second_factor: SecondFactor
@@ -265,6 +267,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         fhir_servers=fhir_servers,
         ehrs=ehrs,
         clients=clients,
+        client_logos=ClientLogos(db),
         users=users,
         passwords=passwords,
         second_factor=second_factor,

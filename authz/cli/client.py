@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authz.audit.event import EventName
+from authz.cli.client_logo import logo
 from authz.cli.client_options import members_and_decisions, metadata_options
 from authz.cli.client_scopes import scopes
 from authz.cli.client_sheet import sheet as integration_sheet
@@ -29,7 +30,7 @@ def client() -> None:
     """Apps that may ask for access."""
 
 
-for command in (legacy, scopes, integration_sheet):
+for command in (legacy, logo, scopes, integration_sheet):
     client.add_command(command)
 
 

@@ -64,6 +64,16 @@ def show_(client_id: str) -> None:
 
 @registration.command()
 @click.argument("client_id")
+@json_option
+def check(client_id: str) -> None:
+    """Check an app now, and show what was found: addresses, keys, pages, scopes, names."""
+    with services() as made:
+        found = made.registration.checks.check(client_id)
+    show({"client_id": client_id, **found.as_dict()})
+
+
+@registration.command()
+@click.argument("client_id")
 @terms_options
 @note_option
 @seen_option

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, ForeignKey, String, Text, true
+from sqlalchemy import JSON, Boolean, ForeignKey, LargeBinary, String, Text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from authz.storage.database import Base, UtcDateTime
@@ -39,9 +39,20 @@ class ClientRow(Base):
     user_types: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # who may use it; empty = anybody
     approved: Mapped[bool] = mapped_column(Boolean, server_default=true())  # for people, not only test accounts
     approves_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # from then on approved, unless decided before
+    logo: Mapped[str] = mapped_column(String(16), server_default="")  # the beginning of its SHA-256; empty: none
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ClientLogoRow(Base):
+    """The logo of an app, as an administrator has uploaded it."""
+
+    __tablename__ = "client_logo"
+
+    client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    media_type: Mapped[str] = mapped_column(String(32))
 
 
 class ClientOriginRow(Base):

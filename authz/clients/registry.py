@@ -95,6 +95,7 @@ class Clients:
             **({"legacy": legacy.members(row)} if row.legacy else {}),
             "required_scope": row.required_scope,
             **({} if row.approved else {"approved": from_row(row, self.now()).is_approved}),
+            **({"logo": row.logo} if row.logo else {}),
             "enabled": row.enabled,
         }
 
@@ -119,7 +120,7 @@ class Clients:
             secret = new_secret()
         now = self.now()
         kept = [] if secret is None else [self.stored.keep(secret, now)]
-        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, enabled=True, created_at=now)
+        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, logo="", enabled=True, created_at=now)
         self.write(session, row, metadata, decisions)
         values = {column.name: getattr(row, column.name) for column in ClientRow.__table__.columns}
         if not insert_once(session, ClientRow, **values):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from authz.clients.logo import address
 from authz.consent import words
 from authz.consent.choices import OFFLINE
 from authz.consent.messages import kind_of
@@ -44,6 +45,7 @@ class ConsentPage:
     meanings: tuple[tuple[str, str], ...]  # title and long description
     ends: str  # when access ends, as far as no box decides it
     is_approved: bool = True  # else the page says for whom the app is so far
+    app_logo: str = ""  # where we serve it, below our own address; nothing that the app names
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Describer:
             meanings=tuple(dict.fromkeys(row.meaning for row in rows if row.meaning[1])),
             ends=self.ends(offer),
             is_approved=client.is_approved,
+            app_logo=address(client.client_id, client.logo) if client.logo and client.is_approved else "",
         )
 
     def entries(self, offer: Offer) -> Iterator[Row | Choice]:

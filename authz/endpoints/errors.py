@@ -31,6 +31,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
     {
         ".well-known",
         "back-channel-logout",
+        "clients",
         "ehr-session",
         "fhir-servers",
         "forward-auth",
