@@ -55,7 +55,9 @@ class Replacement:
 
     @property
     def revokes(self) -> bool:
-        return revokes(self.before, snapshot(self.metadata))
+        """Whether what was granted ends: it may have gone elsewhere, or was granted to an app that was approved."""
+        after = snapshot(self.metadata)
+        return revokes(self.before, after) or needs_review(self.before, after)
 
     def check_secret(self, client: ClientRow, body: dict[str, Any]) -> None:
         """RFC 7592 §2.2: a client can't choose its secret. Raises InvalidClientMetadata."""

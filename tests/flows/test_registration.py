@@ -321,13 +321,24 @@ def launched(world: World, vendor: Vendor, answer: dict[str, Any]) -> dict[str, 
     ("changes", "ends"),
     [
         ({"tos_uri": "https://vendor.example/tos"}, False),
+        ({"client_name": "Hospital Portal"}, True),  # with the approval
+        ({"scope": f"{METADATA['scope']} user/*.rs"}, True),
         ({"jwks": key_set(**KEYS)}, False),
         ({"redirect_uris": ["https://vendor.example/cb", "https://vendor.example/cb2"]}, True),
         ({"token_endpoint_auth_method": "client_secret_basic"}, True),
         ({"jwks": key_set(ES384=KEYS["ES384"])}, True),
         ({"jwks": None, "jwks_uri": "https://vendor.example/jwks"}, True),
     ],
-    ids=["terms", "the same keys", "a redirect URI", "the method", "a key fewer", "keys elsewhere"],
+    ids=[
+        "terms",
+        "the name",
+        "more scope",
+        "the same keys",
+        "a redirect URI",
+        "the method",
+        "a key fewer",
+        "keys elsewhere",
+    ],
 )
 def test_what_was_granted_ends_with_the_addresses_and_keys_it_was_granted_to(
     world: World, vendor: Vendor, changes: dict[str, Any], *, ends: bool
