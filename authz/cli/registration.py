@@ -134,6 +134,16 @@ def refuse_change(client_id: str, reason: str, seen: int | None) -> None:
         show(made.registration.review.show(client_id).as_dict())
 
 
+@registration.command("renew-token")
+@click.argument("client_id")
+@json_option
+def renew_token(client_id: str) -> None:
+    """Make a new registration access token for a vendor who has lost theirs, shown once; the old one ends."""
+    with services() as made:
+        renewed = made.registration.registrations.renew_token(client_id, by())
+    show({"client_id": client_id, "registration_access_token": renewed})
+
+
 @registration.command()
 @click.option("--days", default=90, show_default=True, type=click.IntRange(1, 3650))
 @json_option

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS, MOST_ATTEMPTS = 500, 20
 KEPT = timedelta(days=7)  # as long as support codes are good
+OF_MAKERS = frozenset({EventName.LOGIN, EventName.LOGIN_FAILED})  # of an app; people's name no app
 NEAR = timedelta(minutes=15)  # between a page and what came of it
 
 
@@ -90,7 +91,7 @@ class Attempts:
         wanted = select(AuditEventRow).where(
             AuditEventRow.client_id == client_id,
             AuditEventRow.at > self.now() - KEPT,
-            AuditEventRow.event.in_([name.value for name in WORDS]),
+            AuditEventRow.event.in_([name.value for name in WORDS if name not in OF_MAKERS]),
         )
         found = session.scalars(wanted.order_by(AuditEventRow.at.desc(), AuditEventRow.id).limit(MOST_ROWS))
         return sorted(found, key=lambda row: (row.at, ORDER[row.event], row.id))

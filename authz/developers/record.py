@@ -32,6 +32,7 @@ WHAT = {  # what a history has, in words; any other is shown as it is
     REFUSED: "The change was declined",
     TAKEN_BACK: "The change was taken back",
     "secret_rotated": "A new secret was made",
+    "token_renewed": "A new registration access token was made",
 }
 MOODS = {Level.ERROR: "bad", Level.WARNING: "warn", Level.OK: "good"}
 

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING
 
+from authz.audit.event import Event, EventName
 from authz.registration.model import RegistrationRow
 from authz.registration.registrations import NOBODY, Holder
 from authz.storage.records import Records, digest, plausible
 
 if TYPE_CHECKING:
+    from authz.audit.event import Peer
+    from authz.audit.trail import Trail
     from authz.clients.registry import Client, Clients
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
 
 PREFIX = "developer:"
 SECONDS = 3600
+MEANS = "registration_access_token"  # by which somebody signed in, as the trail has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +35,21 @@ class Maker:
 class DeveloperSessions:
     """The record is short-lived and signs nobody in by itself: the registration is looked at with every page."""
 
-    def __init__(self, db: Database, backend: Backend, clients: Clients) -> None:
+    def __init__(self, db: Database, backend: Backend, clients: Clients, trail: Trail) -> None:
         self.db = db
         self.clients = clients
+        self.trail = trail
         self.records = Records(backend, PREFIX, encode, decode)
 
-    def begin(self, client_id: str, token: str) -> str | None:
+    def begin(self, client_id: str, token: str, peer: Peer) -> str | None:
         """The handle of a new session; None for a wrong token, an unknown app, and one that has no token: all alike."""
         holder = Holder(client_id, digest(token) if plausible(token) else "")
-        return self.records.put(holder, SECONDS) if self.is_good(holder) else None
+        if not self.is_good(holder):
+            self.trail.refused(Event(EventName.LOGIN_FAILED, "refused", MEANS, peer=peer))
+            return None
+        with self.db.write() as session:
+            self.trail.record(session, Event(EventName.LOGIN, reason=MEANS, client_id=client_id, peer=peer))
+        return self.records.put(holder, SECONDS)
 
     def current(self, handle: str | None) -> Maker | None:
         holder = None if handle is None else self.records.peek(handle)

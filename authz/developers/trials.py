@@ -97,7 +97,7 @@ class Trials:
             "patient": chosen.patient,
             "launch_url": launch_url or client.launch_uris[0],
         }
-        handle, launch = self.launches.create(None, asked, peer)
+        handle, launch = self.launches.create(None, asked, peer, trial=True)
         url = launch.url_to_open(handle)
         assert url is not None  # one was given
         return url

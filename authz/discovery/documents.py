@@ -102,6 +102,10 @@ class Discovery:
         """Where apps register themselves, if they may (SMART MGT-04, RFC 7591 §3)."""
         return {"registration_endpoint": self.settings.url(path)} if registration(offer) else {}
 
+    def documentation(self, offer: Offer) -> dict[str, str]:
+        """Where the makers of apps read on (RFC 8414 §2)."""
+        return {"service_documentation": self.settings.url("/developers")} if registration(offer) else {}
+
     def grants(self, offer: Offer) -> list[str]:
         return [name for name in self.grant_types if GRANTS[name](offer)]
 
@@ -112,6 +116,7 @@ class Discovery:
             **{name: value for name, value in self.for_users().items() if name != "userinfo_endpoint"},
             **self.for_everybody(),
             **self.registration(offer, "/register"),
+            **self.documentation(offer),
             "scopes_supported": listed(SCOPES, offer),
             "response_modes_supported": ["query"],
             "grant_types_supported": self.grants(offer),

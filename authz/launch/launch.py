@@ -48,6 +48,7 @@ class Origin(StrEnum):
     EHR = "ehr"  # POST /launch
     REDIS = "redis"  # written straight into Redis (decision 4)
     JWT = "jwt"  # signed and encrypted by the EHR
+    TRIAL = "trial"  # from the pages of the app's makers
 
 
 class LaunchUnusable(Exception):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from authz.keyring.secrets import Secrets
 
 PURPOSE = "launch"
+TRIAL = "makers of the app"  # in the place of an EHR's name, and no name that an EHR can have
 MAX_BYTES = 262_144  # as for the body of POST /launch
 
 
@@ -20,7 +21,7 @@ class Seal:
     """What this server found out when it made the launch; whoever writes into the store can't make one."""
 
     sub: str
-    ehr: str | None  # None: an operator
+    ehr: str | None  # TRIAL, or None: an operator
 
 
 def sealed(members: dict[str, Any], digest: str, seal: Seal, secrets: Secrets) -> bytes:

@@ -11,7 +11,7 @@ from authz.errors import InvalidRequest
 from authz.launch.admission import MAX_SECONDS
 from authz.launch.launch import WHICH_LAUNCH_URL, Launch, LaunchUnusable, Origin, Unusable, launch_id_of, launch_of
 from authz.launch.model import SpentLaunchRow
-from authz.launch.record import Seal, sealed, unsealed
+from authz.launch.record import TRIAL, Seal, sealed, unsealed
 from authz.launch.request import check_auth_time, load
 from authz.launch.schema import LAUNCH, RECORD
 from authz.launch.signed import is_signed
@@ -57,8 +57,12 @@ class Launches:
     now: Callable[[], datetime]
     seconds: int  # life of a launch
 
-    def create(self, ehr: Ehr | None, request: Mapping[str, Any], peer: Peer | None) -> tuple[str, Launch]:
+    def create(
+        self, ehr: Ehr | None, request: Mapping[str, Any], peer: Peer | None, *, trial: bool = False
+    ) -> tuple[str, Launch]:
         """Keep a launch for an EHR, or for an operator (None); returns its handle, which is told this once.
+
+        ``trial``: for the makers of the app, who may choose among test accounts only; that is for the caller to see to.
 
         Raises InvalidRequest naming what is wrong, InsufficientScope for a FHIR server that is not the EHR's.
         """
@@ -75,7 +79,7 @@ class Launches:
         with self.db.write() as session:
             if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
                 raise InvalidRequest("session: this EHR session has ended")
-            seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else None)
+            seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else TRIAL if trial else None)
             launch = launch_of(key, load(RECORD, members), vetted.server.name, seal, origin_of(seal))
             self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
             record = self.record(members, key, seal)
@@ -184,4 +188,4 @@ class Launches:
 
 def origin_of(seal: Seal) -> Origin:
     """Of a record that this server sealed."""
-    return Origin.OPERATOR if seal.ehr is None else Origin.EHR
+    return {None: Origin.OPERATOR, TRIAL: Origin.TRIAL}.get(seal.ehr, Origin.EHR)

@@ -14,6 +14,7 @@ from authz.clients.registry import HospitalDecisions
 from authz.consent.withdraw import withdraw_all
 from authz.errors import InvalidToken
 from authz.registration.admission import Presented
+from authz.registration.applications import find
 from authz.registration.changes import snapshot
 from authz.registration.history import VENDOR
 from authz.registration.model import RegistrationRow, Source
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from authz.clients.registry import Clients
     from authz.registration.admission import Admission, Introduced
     from authz.registration.checks import Checks
+    from authz.registration.decision import Reviewer
     from authz.registration.doors import Doors
     from authz.registration.history import History
     from authz.registration.limits import Limits
@@ -146,6 +148,20 @@ class Registrations:
 
         self.revocation.revoke_client(holder.client_id, "client_removed", within=within)
 
+    def renew_token(self, client_id: str, by: Reviewer) -> str:
+        """A new registration access token for a maker who has lost theirs, told this once; the old one ends.
+
+        Raises NotFound.
+        """
+        token = secrets.token_urlsafe(HANDLE_BYTES)
+        with self.db.write() as session:
+            registration, _ = find(session, client_id)
+            registration.token_digest = digest(token)
+            self.history.note(session, client_id, by.actor, "token_renewed")
+            detail = {"operator": by.name}
+            self.record(session, "registration_token_renewed", client_id, by.peer, detail)
+        return token
+
     def authenticated(self, session: Session, holder: Holder) -> RegistrationRow:
         """The registration whose token this is; the same work for a client that there is not (RG-21, RG-22)."""
         row = session.get(RegistrationRow, holder.client_id)
@@ -166,7 +182,7 @@ class Registrations:
         client = session.get_one(ClientRow, row.client_id)
         return registered(client, row, token, secret, self.clients.now())
 
-    def record(self, session: Session, reason: str, client_id: str, peer: Peer, detail: dict[str, Any]) -> None:
+    def record(self, session: Session, reason: str, client_id: str, peer: Peer | None, detail: dict[str, Any]) -> None:
         event = Event(EventName.CLIENT_CHANGED, reason=reason, client_id=client_id, peer=peer, detail=detail)
         self.trail.record(session, event)
 

@@ -159,6 +159,17 @@ def test_issuers_of_software_statements_are_added_listed_and_removed(office: Cli
     assert office("registration", "issuer", "list") == []
 
 
+def test_a_vendor_who_lost_their_token_gets_another(world: World, office: Cli, client_id: str) -> None:
+    """RFC 7592 §3: the new one is told once, and is good at once; the old one is not."""
+    answer = office("registration", "renew-token", client_id)
+    token = answer.pop("registration_access_token")
+    assert answer == {"client_id": client_id}
+    url = f"{world.issuer}/register/{client_id}"
+    assert world.transport.send("GET", url, {"Authorization": f"Bearer {token}"}).status == 200
+    assert token not in json.dumps(office("registration", "show", client_id))
+    assert office.refused("registration", "renew-token", "nobody")["error"] == "not_found"
+
+
 def test_what_apps_are_registered_for_and_do_not_use_is_reported(world: World, office: Cli) -> None:
     """REQ-55: never requested, requested and not granted, not used for so long."""
     handle = str(world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"])

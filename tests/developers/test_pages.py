@@ -11,11 +11,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from joserfc.jwk import ECKey
+from sqlalchemy import select
 
+from authz.audit.model import AuditEventRow
 from authz.developers.kinds import KINDS
 from authz.developers.words import CAPABILITIES, capability
 from authz.discovery.offer import CAPABILITIES as OFFERED
 from authz.registration.decision import Reviewer
+from authz.registration.initial_tokens import NewInitialToken
 from tests.actors import FORM, Forms, basic
 from tests.developers.maker import APP, NOTES, Maker, open_registration, words
 
@@ -151,6 +154,25 @@ def test_where_one_needs_an_invitation_the_form_asks_for_it(world: World) -> Non
     assert "the initial access token is unknown, expired, used up, revoked or for another FHIR server" in words(page)
 
 
+def test_an_invitation_registers_one_app(world: World) -> None:
+    """RFC 7591 §3: by the form as by the endpoint, and it is used up."""
+    open_registration(world, "invited")
+    with world.services.db.write() as session:
+        new = NewInitialToken("Partner", world.clock() + timedelta(days=1))
+        _, token = world.services.registration.initial_tokens.issue(session, new)
+    maker = Maker(world)
+    assert words(maker.register("patient-web", initial_access_token=token)).startswith("Heart Diary is registered")
+    assert Maker(world).register("patient-web", initial_access_token=token).status == 400
+
+
+def test_a_form_that_is_sent_twice_registers_one_app(maker: Maker) -> None:
+    """A second click, or the answer loaded again."""
+    review = maker.fill_in("patient-web")
+    assert words(maker.browser.submit(review, press="send")).startswith("Heart Diary is registered")
+    assert maker.browser.submit(review, press="send").status == 400
+    assert len(maker.world.services.clients.all()) == 3
+
+
 def test_makers_sign_in_with_the_registration_access_token_in_a_form(maker: Maker) -> None:
     """RG-22: unknown and wrong are one answer; HC-02: the cookie is Strict, HttpOnly, of this host."""
     maker.register("patient-web")
@@ -187,6 +209,33 @@ def test_signing_out_and_losing_the_registration_end_the_session(maker: Maker) -
         {"Authorization": f"Bearer {maker.credentials['registration_access_token']}"},
     )
     assert words(maker.open("/app")).startswith("Go to your app")
+
+
+def test_a_lost_token_is_replaced_by_the_hospital(maker: Maker) -> None:
+    """RFC 7592 §3: the old one ends, and whoever is signed in with it."""
+    maker.register("patient-web")
+    old = maker.credentials["registration_access_token"]
+    renewed = maker.world.services.registration.registrations.renew_token(maker.client_id, Reviewer("Eve Admin"))
+    assert words(maker.open("/app")).startswith("Go to your app")
+    assert maker.sign_in(maker.client_id, old).status == 401
+    page = words(maker.sign_in(maker.client_id, renewed))
+    assert "A new registration access token was made by the hospital" in page
+
+
+def test_who_signed_in_for_an_app_is_on_the_trail(maker: Maker) -> None:
+    """security.md 4.1: by its token; a failure names no app, for nobody proved to be its maker."""
+    maker.register("patient-web")
+    maker.sign_in(maker.client_id, "x" * 43)
+    maker.sign_in(maker.client_id, maker.credentials["registration_access_token"])
+    with maker.world.services.db.read() as session:
+        rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event.startswith("login")))
+        found = [(row.event, row.outcome, row.reason, row.client_id) for row in rows]
+    means, mine = "registration_access_token", maker.client_id
+    assert sorted(found) == [
+        ("login", "success", means, mine),
+        ("login", "success", means, mine),
+        ("login.failed", "refused", means, None),
+    ]
 
 
 def test_tokens_can_not_be_guessed(maker: Maker) -> None:
@@ -401,6 +450,37 @@ def test_a_launch_is_made_as_the_ehr_would_and_each_step_is_told(maker: Maker) -
         assert text in told, text
     assert sent["launch"][0] not in told
     assert tokens["access_token"] not in told
+
+
+def test_a_launch_of_the_makers_is_told_apart_from_those_of_an_ehr(maker: Maker) -> None:
+    """decision 5: the trail says who made it."""
+    maker.register("clinician-ehr", launch_uri=f"{APP}/launch")
+    maker.press("/app/launch", "/launch")
+    with maker.world.services.db.read() as session:
+        (made,) = session.scalars(select(AuditEventRow).where(AuditEventRow.event == "launch.created"))
+        assert made.detail == {"ehr": "makers of the app", "written_by": "trial"}
+
+
+def test_an_app_without_a_launch_url_is_told_how_it_begins(maker: Maker) -> None:
+    """LAU-06: a standalone launch; the hospital's note, and a request of which the rest is new each time."""
+    maker.register("patient-web")
+    page = maker.open("/app/launch")
+    assert NOTES in words(page)
+    request = re.search(r"<pre>([^<]+)</pre>", page.text)
+    assert request is not None
+    url = unescape(request[1]).replace("…", "x" * 43)
+    begun = maker.browser.open(url)
+    asked = words(maker.browser.sign_in(begun, "alice", "alice-password"))
+    assert asked.startswith("Share health records with Heart Diary? Not approved by Test Hospital.")
+    assert maker.browser.cookies.keys() >= {"authz_developer", "authz_session"}
+
+
+def test_who_has_no_app_yet_sees_the_consent_page_of_an_invented_one(maker: Maker) -> None:
+    """Item 5: what people read, published for makers."""
+    page = maker.open("/consent-preview")
+    assert "Share health records with Example App?" in words(page)
+    assert "Records of Sam Example (you)" in words(page)
+    assert "Keep this access when you are not using the app" in words(page)
 
 
 def test_nobody_real_is_launched_with_nor_shown(maker: Maker) -> None:

@@ -193,6 +193,7 @@ def test_a_fhir_server_opens_its_own_endpoint(world: World, way: str, status: in
     assert document.get("registration_endpoint") == (None if way == "closed" else endpoint)
     server = world.transport.send("GET", f"{ISSUER}/.well-known/openid-configuration").json()
     assert server.get("registration_endpoint") == (None if way == "closed" else f"{ISSUER}/register")
+    assert server.get("service_documentation") == (None if way == "closed" else f"{ISSUER}/developers")
     uris = world.transport.send("GET", f"{ISSUER}/fhir-servers/other/oauth-uris").json()["extension"][0]["extension"]
     register = [one["valueUri"] for one in uris if one["url"] == "register"]
     assert register == ([] if way == "closed" else [endpoint])

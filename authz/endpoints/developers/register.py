@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ from authz.developers.answers import Answers, by_field
 from authz.developers.kinds import KINDS, KindOfApp, offered
 from authz.endpoints.cookies import DEVELOPER_FORM
 from authz.endpoints.current import http_request, services
-from authz.endpoints.developers.desk import open_servers, sent_form, show, show_form, stands
+from authz.endpoints.developers.desk import HOUR, open_servers, sent_form, show, show_form, stands
 from authz.endpoints.developers.session import remember
 from authz.endpoints.gate import query
 from authz.endpoints.register import on_the_trail
-from authz.errors import OAuthError, TooManyRequests
+from authz.errors import InvalidRequest, OAuthError, TooManyRequests
 from authz.fhir_servers.features import AppRegistration
+from authz.storage.records import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +57,7 @@ def review_or_send() -> ResponseReturnValue:
     errors = {} if action == "change" else form.problems(answers, server)
     if errors or action == "change":
         return show_answers(answers, server, errors)
-    return send(answers, server) if action == "send" else review(answers, server)
+    return send(answers, server, dict(sent).get("once", "")) if action == "send" else review(answers, server)
 
 
 def which(sent: Mapping[str, str]) -> tuple[KindOfApp, FhirServer] | None:
@@ -83,14 +85,17 @@ def review(answers: Answers, server: FhirServer) -> Response:
         url=url,
         scopes=scopes,
         json=curl.pretty(metadata),
+        once=secrets.token_urlsafe(16),
         curl=curl.registration(url, metadata, with_token=server.registration is AppRegistration.INVITED),
         sent=[*answers.fields(), ("fhir_server", server.name)],
     )
 
 
-def send(answers: Answers, server: FhirServer) -> Response:
+def send(answers: Answers, server: FhirServer, once: str) -> Response:
     """As at the registration endpoint; the maker is signed in for the new app, whose token is told this once."""
     request, own = http_request(), services().registration
+    if not is_first(once):
+        raise InvalidRequest("this form was sent already: go to the page of your app")
     invitation = answers.text("initial_access_token") or None
     own.limits.registering(request.peer)
     try:
@@ -103,7 +108,7 @@ def send(answers: Answers, server: FhirServer) -> Response:
         raise
     except OAuthError as error:
         return show_answers(answers, server, refused(error))
-    handle = services().developers.sessions.begin(made.client_id, made.registration_access_token)
+    handle = services().developers.sessions.begin(made.client_id, made.registration_access_token, request.peer)
     maker = services().developers.sessions.current(handle)
     assert handle is not None  # the app was registered a moment ago
     assert maker is not None
@@ -115,6 +120,11 @@ def send(answers: Answers, server: FhirServer) -> Response:
         stands=stands(maker.client.client_id).status,
     )
     return remember(shown, handle)
+
+
+def is_first(once: str) -> bool:
+    """Whether the form of this review was not sent before, by a second click or by loading the answer again."""
+    return services().backend.claim(f"developer-form:{digest(once)}", b"1", HOUR) is None
 
 
 def refused(error: OAuthError) -> dict[str, str]:

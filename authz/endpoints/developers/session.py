@@ -34,7 +34,7 @@ def sign_in() -> ResponseReturnValue:
     sent, peer = dict(sent_form(DEVELOPER_FORM)), http_request().peer
     client_id = sent.get("client_id", "").strip()
     services().registration.limits.signing_in(client_id, peer)
-    handle = services().developers.sessions.begin(client_id, sent.get("registration_access_token", "").strip())
+    handle = services().developers.sessions.begin(client_id, sent.get("registration_access_token", "").strip(), peer)
     if handle is None:
         return show_form("developers_sign_in.html", TAB, status=401, problem=WRONG, client_id=client_id)
     return remember(see_other(services().settings.url("/developers/app")), handle)

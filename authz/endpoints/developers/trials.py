@@ -7,8 +7,9 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, abort
 
+from authz.endpoints.cookies import DEVELOPER, cookie
 from authz.endpoints.current import http_request, services
-from authz.endpoints.developers.desk import sent_form, show, signed_in
+from authz.endpoints.developers.desk import open_servers, sent_form, show, signed_in
 from authz.endpoints.gate import query
 from authz.endpoints.pages import page
 from authz.errors import InvalidRequest
@@ -83,13 +84,16 @@ def attempts() -> ResponseReturnValue:
 
 @bp.get("/consent-preview")
 def preview() -> ResponseReturnValue:
-    """The real consent page with an invented person; its buttons do nothing."""
-    client = signed_in().client
-    servers = usable(client)
+    """The real consent page with an invented person, of an invented app for who is not signed in; it does nothing."""
+    maker = services().developers.sessions.current(cookie(DEVELOPER))
+    servers = usable(maker.client) if maker is not None else open_servers()
     wanted = query(http_request()).get("fhir_server")
     server = next((one for one in servers if wanted in (None, one.name)), None)
-    shown = services().developers.previews.of(client, server) if server is not None else None
-    if server is None or shown is None:
+    if server is None:
+        abort(404)
+    previews = services().developers.previews
+    shown = previews.of(maker.client, server) if maker is not None else previews.example(server)
+    if shown is None:
         abort(404)
     organization = server.branding.organization or services().settings.organization
     return page("consent.html", shown=shown, is_preview=True, organization=organization, may_sign_out=False)
