@@ -17,7 +17,9 @@ from authz.authorize.front import FrontChannel
 from authz.authorize.guard import Guard
 from authz.authorize.identifying import Identifying
 from authz.authorize.logout import Logout
+from authz.authorize.naming import Naming
 from authz.authorize.next_page import NextPage
+from authz.authorize.own_pages import own_pages
 from authz.authorize.pending import Interactions
 from authz.authorize.picker import Picker
 from authz.authorize.respond import Responder
@@ -62,6 +64,7 @@ from authz.login.password import Passwords
 from authz.login.second_factor import SecondFactor
 from authz.login.session import Sessions
 from authz.login.throttle import Throttle
+from authz.my_apps.my_apps import MyApps
 from authz.notices.courier import Courier
 from authz.outbound import Outbound
 from authz.policy.policy import Policy
@@ -150,6 +153,8 @@ class Services:
     signing_in: SigningIn
     registration: registration.Registration
     at_provider: AtProvider
+    my_apps: MyApps
+    naming: Naming
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -234,7 +239,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     discovery = Discovery(settings, token_server.grant_types)
     authorization = FrontChannel(
         consenting=consenting,
-        guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer), trail),
+        guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer, own_pages(settings.url)), trail),
         launches=launches,
         judge=Judge(users, sessions, rights, consents, now),
         responder=Responder(
@@ -301,4 +306,6 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         signing_in=signing_in,
         registration=registration.build(settings, backend, trail, now, around),
         at_provider=at_provider,
+        my_apps=MyApps(db, refresh_tokens, last_seen, revocation, trail),
+        naming=Naming(searching),
     )

@@ -11,6 +11,7 @@ import authz.keyring.model
 import authz.launch.model
 import authz.login.federated.model
 import authz.login.model
+import authz.my_apps.model
 import authz.registration.model
 import authz.tokens.model
 import authz.users.model  # noqa: F401  a model that is not imported is not in the metadata

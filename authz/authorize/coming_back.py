@@ -137,7 +137,7 @@ class ComingBack:
     ) -> Outcome:
         provider, arrival, sign_in = who
         self.signing_in.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
-        cookie, session = self.signing_in.sessions.begin(sign_in, browser.session)
+        cookie, session = self.signing_in.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         with self.identifying.db.write() as sql:
             self.federation.sessions.note(sql, session.digest, provider, arrival.proof)
         handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from authz.clients.legacy import Legacy
     from authz.clients.registry import Client, Clients
     from authz.fhir_servers.registry import FhirServers
@@ -20,6 +22,10 @@ class Registries:
     fhir_servers: FhirServers
     keyring: Keyring
     issuer: str
+    own: Mapping[str, Client] = field(default_factory=dict)  # this server's own pages, see own_pages
+
+    def client(self, client_id: str) -> Client | None:
+        return self.own.get(client_id) or self.clients.find(client_id)
 
 
 @dataclass(slots=True)

@@ -123,10 +123,13 @@ class FrontChannel:
     ) -> Outcome:
         """The next thing to do; a handle that the page was reached by stays good for it."""
         situation = self.judge.look(request, pending, browser)
-        step = next_step(situation.facts)
+        is_there = request.client.is_own and situation.facts.is_signed_in
+        step = Step.DONE if is_there else next_step(situation.facts)
         if step is Step.DONE:
             if handle is not None and self.interactions.take(handle, browser.binding) is None:
                 raise PageRefusal(OUT_OF_DATE)  # of two at once the other one got the code
+            if is_there:
+                return Done(request.redirect_uri, frame(request, pending))
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
         return self.next_page.show(step, request, pending, situation, browser, handle)

@@ -36,6 +36,7 @@ class Frame:
     fhir_server: str = ""  # name
     branding: Branding = UNBRANDED
     launch_id: str | None = None  # of an EHR launch, for the audit trail
+    is_own: bool = False  # on the way to a page of this server, not to an app
 
 
 class Place(Enum):

@@ -92,7 +92,7 @@ def addressee(
             raise PageRefusal(f"The app sent {name} twice.")
         if not parameters.get(name):
             raise PageRefusal(f"The app did not send its {name}.")
-    client = registries.clients.find(parameters["client_id"])
+    client = registries.client(parameters["client_id"])
     if client is None or not client.enabled:
         raise PageRefusal("This app is not registered here (client_id).")
     redirect_uri = match(client, parameters["redirect_uri"])

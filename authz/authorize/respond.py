@@ -59,7 +59,7 @@ class Responder:
         """The redirect with the code (RFC 6749 §4.1.2); ``asked``: the person has just agreed.
 
         Raises InvalidRequest if another request was first to spend the launch, or its EHR session has ended;
-        AccessDenied if the person has signed out meanwhile.
+        AccessDenied if the person has signed out meanwhile, or withdrawn what they agreed to before.
         """
         assert situation.judgement is not None
         assert situation.consent is not None
@@ -72,6 +72,8 @@ class Responder:
             consent_id = situation.remembered_consent
             if asked:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
+            elif consent_id is not None and not self.consents.use_in(session, consent_id):
+                raise AccessDenied("the user has taken back what they agreed to")
             new = new_grant(request, pending, situation, consent_id)
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
             if new.scope.messaging and pending.launch is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from authz.audit.event import Event, EventName
 from authz.errors import AccessDenied, InvalidGrant
 from authz.fhir_servers.bundle import SearchFailed, Why
+from authz.fhir_servers.search import LIMITS
 from authz.scopes import ScopeSet
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from authz.audit.trail import Trail
     from authz.fhir_servers.records import PatientRecord
     from authz.fhir_servers.search import Encounters, FhirSearch, PatientQuery, Patients
+    from authz.outbound import Limits
     from authz.storage.database import Database
     from authz.tokens.own import OnBehalf, OwnTokens
 
@@ -53,8 +55,8 @@ class Searching:
 
         return self.on_trail(who, PATIENTS, ask, lambda found: len(found.records))
 
-    def named(self, who: OnBehalf, ids: Iterable[str]) -> dict[str, PatientRecord]:
-        return self.on_trail(who, PATIENTS, lambda token: self.search.named(who.server, token, ids), len)
+    def named(self, who: OnBehalf, ids: Iterable[str], limits: Limits = LIMITS) -> dict[str, PatientRecord]:
+        return self.on_trail(who, PATIENTS, lambda token: self.search.named(who.server, token, ids, limits), len)
 
     def people(self, who: OnBehalf, resource_type: str, asked: list[tuple[str, str]]) -> tuple[dict[str, Any], ...]:
         """Who somebody may be that has just signed in; it is this server that asks, as they have no rights yet."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from authz.authorize.situation import Situation
     from authz.consent.choices import Offer
     from authz.consent.describe import ConsentPage, Describer
+    from authz.fhir_servers.registry import FhirServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Consenting:
         server = request.fhir_server
         catalogue = self.describer.catalogue.limited_by(server.constraints)
         return offer(situation.judgement, request.client.required_scope, catalogue, server.resource_types)
+
+    def words(self, server: FhirServer) -> Describer:
+        """The words of this FHIR server, which may have a name of its own."""
+        return replace(self.describer, organization=server.branding.organization)
 
     def page(
         self, request: AuthorizationRequest, situation: Situation, asked: Offer, chosen: Choice | None
@@ -45,7 +50,7 @@ class Consenting:
             patient_details=chosen.details if chosen is not None else (),
         )
         fhir_base = request.fhir_server.base_url
-        describer = replace(self.describer, organization=request.fhir_server.branding.organization)
+        describer = self.words(request.fhir_server)
         return describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
 
 
@@ -59,4 +64,5 @@ def frame(request: AuthorizationRequest, pending: Pending) -> Frame:
         request.fhir_server.name,
         request.fhir_server.branding,
         launch_id=pending.launch.launch_id if pending.launch is not None else None,
+        is_own=request.client.is_own,
     )

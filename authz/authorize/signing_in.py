@@ -98,7 +98,7 @@ class SigningIn:
         if pending.launch is not None:
             return self.of_launch(request, pending, sign_in, browser)
         self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
-        cookie, _session = self.sessions.begin(sign_in, browser.session)
+        cookie, _session = self.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))
         return Continue(handle, cookie, self.by_password.throttle.device_mark(name))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NO_AUTHENTICATION = "none"  # RFC 7591 §2: the method of a public client
 BY_KEY = "private_key_jwt"
+OWN_PREFIX = "authz:"  # no client can be registered under a name with a colon
 CONTEXT_AS_STRINGS = "fhirContext-as-strings"  # see clients.legacy
 
 
@@ -52,6 +53,11 @@ class Client:
     def is_public(self) -> bool:
         """Whether it can't keep a secret (RFC 6749 §2.1)."""
         return self.token_endpoint_auth_method == NO_AUTHENTICATION
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is no app but pages of this server itself (see authorize.own_pages)."""
+        return self.client_id.startswith(OWN_PREFIX)
 
     @property
     def has_secret(self) -> bool:

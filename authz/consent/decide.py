@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from authz.consent.model import ConsentRow
 from authz.scopes import ScopeSet
+from authz.storage.database import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,14 @@ class Consents:
             if row.patient == question.patient and ScopeSet.parse(row.granted_scope).covers(question.scope):
                 return row.id
         return None
+
+    def use_in(self, session: Session, consent_id: str) -> bool:
+        """Whether a remembered decision still stands, in the transaction that grants something by it.
+
+        Until its commit nobody can withdraw it.
+        """
+        mine = update(ConsentRow).where(ConsentRow.id == consent_id, ConsentRow.withdrawn_at.is_(None))
+        return changed(session, mine.values(id=ConsentRow.id)) == 1
 
     def record(self, session: Session, question: ConsentQuestion, granted: ScopeSet) -> str:
         """Keep a decision, in the transaction of the grant it is for."""

@@ -8,18 +8,19 @@ from urllib.parse import urlsplit
 
 from authz.clients.logo import address
 from authz.consent import words
-from authz.consent.choices import OFFLINE
+from authz.consent.choices import OFFLINE, Part, Question
 from authz.consent.messages import kind_of
 from authz.consent.rows import Choice, Row, action_rows, choice, meaning, rows_of, without
-from authz.scopes import LaunchScope, MessagingScope, NamedScope
+from authz.consent.rows import kind_of as kind_of_data
+from authz.scopes import LaunchScope, MessagingScope, NamedScope, ResourceScope, distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from authz.clients.registry import Client
-    from authz.consent.catalogue import Catalogue, Kind
+    from authz.consent.catalogue import Catalogue
     from authz.consent.choices import Offer
-    from authz.scopes import Scope
+    from authz.scopes import Scope, ScopeSet
     from authz.settings import Settings
 
 DAY = 86400
@@ -103,13 +104,22 @@ class Describer:
                 yield finer
         for scope in offer.alone:
             if scope != OFFLINE:
-                kind = kind_of(scope) if isinstance(scope, MessagingScope) else self.own(scope)
-                yield Row(str(scope), words.capital(kind.title), kind.short, meaning(kind))
+                yield self.other(scope)
         if OFFLINE in offer.alone:
             yield self.offline()
 
-    def own(self, scope: Scope) -> Kind:
-        return self.catalogue.of_scope(str(scope), self.holder)
+    def other(self, scope: Scope) -> Row:
+        """What is no data: of the EHR's window, or the installation's own."""
+        own = self.catalogue.of_scope(str(scope), self.holder)
+        kind = kind_of(scope) if isinstance(scope, MessagingScope) else own
+        return Row(str(scope), words.capital(kind.title), kind.short, meaning(kind))
+
+    def told(self, scope: ScopeSet) -> tuple[Row, ...]:
+        """What an app may do, line by line, without a question."""
+        about = (Question(Part(kind_of_data(data, self.catalogue), data)) for data in distinct(scope))
+        rows = [row for question in about for row in action_rows(question, self.catalogue)]
+        others = (one for one in scope if not isinstance(one, ResourceScope | NamedScope | LaunchScope))
+        return (*rows, *map(self.other, others))
 
     def offline(self) -> Row:
         days = {"idle": self.settings.offline_idle_seconds // DAY, "total": self.settings.offline_total_seconds // DAY}
@@ -127,6 +137,13 @@ class Describer:
         with_session = offer.online_instead or "online_access" in offer.granted
         end = words.WITH_SESSION if with_session else words.AFTER.format(hours=hours)
         return (words.ENDS_WITHOUT if OFFLINE in offer.alone else words.ENDS).format(end=end)
+
+
+def publisher(about: dict[str, Any]) -> str:
+    """Whose site the app says it is from; nothing that an address could not be read in."""
+    url = about.get("client_uri")
+    host = urlsplit(url).hostname if isinstance(url, str) and url.startswith("https://") else None
+    return (host or "").removeprefix("www.")
 
 
 def links(about: dict[str, Any]) -> dict[str, str]:

@@ -69,6 +69,7 @@ class Discovery:
             "jwks_uri": self.settings.url("/jwks"),
             "authorization_endpoint": self.settings.url("/authorize"),
             "userinfo_endpoint": self.settings.url("/userinfo"),
+            "management_endpoint": self.settings.url("/my-apps"),
             "response_types_supported": ["code"],
         }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from authz.outbound import Answer, Outbound
 
 LIMITS = Limits(seconds=8.0, max_bytes=2_000_000)
+QUICKLY = Limits(seconds=2.0, max_bytes=200_000)  # for a name on a page that can do without
 FORM = "application/x-www-form-urlencoded"
 FHIR_JSON = "application/fhir+json, application/json;q=0.9"
 ISO_DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?")
@@ -94,13 +95,15 @@ class FhirSearch:
         records = tuple(patient_record(resource, settings.mrn_system) for resource in page.resources)
         return Patients(records, page.next_url, page.total)
 
-    def named(self, server: FhirServer, token: str, ids: Iterable[str]) -> dict[str, PatientRecord]:
+    def named(
+        self, server: FhirServer, token: str, ids: Iterable[str], limits: Limits = LIMITS
+    ) -> dict[str, PatientRecord]:
         """Those of these patients that the person may see, by id."""
         wanted = [key for key in dict.fromkeys(ids) if FHIR_ID.fullmatch(key)][:MAX_NAMED]
         if not wanted:
             return {}
         asked = [("_id", ",".join(wanted)), ("_count", str(len(wanted)))]
-        resources = self.page(server, token, "Patient", asked).resources
+        resources = self.page(server, token, "Patient", asked, limits=limits).resources
         system = server.patient_search.mrn_system
         return {r["id"]: patient_record(r, system) for r in resources if r["id"] in wanted}
 
@@ -121,15 +124,17 @@ class FhirSearch:
         resource_type: str,
         asked: list[tuple[str, str]],
         next_url: str | None = None,
+        *,
+        limits: Limits = LIMITS,
     ) -> Page:
         headers = {"Authorization": f"Bearer {token}", "Accept": FHIR_JSON}
         try:
             if next_url is None:
                 url = server.absolute(f"{resource_type}/_search")
                 sent = headers | {"Content-Type": FORM}
-                answer = self.outbound.post(url, urlencode(asked).encode(), headers=sent, trusted=True, limits=LIMITS)
+                answer = self.outbound.post(url, urlencode(asked).encode(), headers=sent, trusted=True, limits=limits)
             elif is_under_base(next_url, server):
-                answer = self.outbound.get(next_url, headers=headers, trusted=True, limits=LIMITS)
+                answer = self.outbound.get(next_url, headers=headers, trusted=True, limits=limits)
             else:  # it was when it was kept: the server's address has changed since
                 raise SearchFailed(Why.UNUSABLE, "the next page is not at this FHIR server any more")
         except FetchFailed as cause:

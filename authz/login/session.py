@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from authz.audit.trail import short
 from authz.login.method import SignIn
 from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
@@ -56,7 +57,9 @@ class Sessions:
         self.now = now
         self.seconds = seconds
 
-    def begin(self, sign_in: SignIn, before: str | None = None) -> tuple[str, BrowserSession]:
+    def begin(
+        self, sign_in: SignIn, before: str | None = None, user_agent: str | None = None
+    ) -> tuple[str, BrowserSession]:
         """Sign a person in under a handle that nobody has seen yet; the one from before is dead (ASVS 7.2.4).
 
         The same person stays in the same session: what apps were given in it goes on.
@@ -66,11 +69,21 @@ class Sessions:
             self.records.forget(before)
         if held is not None and held.sign_in.sub == sign_in.sub:
             session = BrowserSession(sign_in, held.sid)
+            with self.db.write() as sql:
+                self.use_in(sql, session.digest)
         else:
             session = BrowserSession(sign_in, secrets.token_hex(16))
             now = self.now()
             with self.db.write() as sql:
-                sql.add(BrowserSessionRow(session_digest=session.digest, sub=sign_in.sub, began_at=now, used_at=now))
+                sql.add(
+                    BrowserSessionRow(
+                        session_digest=session.digest,
+                        sub=sign_in.sub,
+                        began_at=now,
+                        used_at=now,
+                        user_agent=short("user_agent", user_agent),
+                    )
+                )
         return self.records.put(session, self.seconds), session
 
     def current(self, handle: str | None) -> BrowserSession | None:
@@ -97,6 +110,17 @@ class Sessions:
     def end_in(self, sql: Session, session_digest: str) -> bool:
         """End it in the caller's transaction; False if it had ended."""
         return changed(sql, unless_ended(session_digest).values(ended_at=self.now())) == 1
+
+    def open(self, sub: str) -> list[BrowserSessionRow]:
+        """Where the person is signed in, the last one first; some may be over that only the short-lived store knows."""
+        since = self.now() - timedelta(seconds=self.seconds)
+        user = self.users.by_sub(sub)
+        since = max(since, user.sessions_valid_from) if user is not None else since
+        mine = select(BrowserSessionRow).where(
+            BrowserSessionRow.sub == sub, BrowserSessionRow.ended_at.is_(None), BrowserSessionRow.used_at >= since
+        )
+        with self.db.read() as sql:
+            return list(sql.scalars(mine.order_by(BrowserSessionRow.used_at.desc(), BrowserSessionRow.session_digest)))
 
     def forget(self, handle: str) -> None:
         self.records.forget(handle)

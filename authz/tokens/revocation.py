@@ -92,11 +92,12 @@ class Revocation:
         within: Callable[[Session], None] | None = None,
         peer: Peer | None = None,
         with_session: bool = False,
+        switches_off: bool = True,
     ) -> int:
         """Revoke every grant that matches, with its tokens and its handle; ``within`` runs in the same transaction.
 
         ``with_session``: because a session is over, which ``offline_access`` outlives without its handle. Else
-        ``within`` ends more than what matches, as whoever is switched off may hold other tokens.
+        ``within`` ends more than what matches, as whoever it ``switches_off`` may hold other tokens.
         Returns how many grants died. From the commit on SQL says no; within a second every process does.
         """
         outlives = has_offline_access() if with_session else false()
@@ -114,7 +115,7 @@ class Revocation:
             tokens = self.live_tokens(session, [grant.id for grant in grants])
             tokens |= end_handles(session, [grant.id for grant, _ in found], now)
             raised = not self.bury_in(session, tokens)
-            if within is not None and not with_session:
+            if within is not None and switches_off and not with_session:
                 self.hot.raise_epoch(session)
                 raised = True
         self.settle(tokens, raised=raised)

@@ -75,7 +75,8 @@ def test_no_page_needs_a_script_or_anything_from_elsewhere(world: World) -> None
         assert "<script" not in page.text
         assert "style=" not in page.text
         assert not re.findall(
-            r'(?:src|href)="(?!/static/authz\.css\?v=[0-9a-f]{16}"|data:,"|/logout")[^"]*"', page.text
+            r'(?:src|href)="(?!/static/authz\.css\?v=[0-9a-f]{16}"|data:,"|/logout"|/my-apps"|/my-apps/sessions")[^"]*"',
+            page.text,
         )
         policy = page.header("content-security-policy")
         assert policy is not None

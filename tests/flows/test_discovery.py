@@ -91,6 +91,7 @@ def test_the_capability_statement_fragment_names_the_same_endpoints(world: World
     assert oauth_uris["url"] == "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
     assert {uri["url"]: uri["valueUri"] for uri in oauth_uris["extension"]} == {
         "authorize": document["authorization_endpoint"],
+        "manage": document["management_endpoint"],
         "token": document["token_endpoint"],
         "introspect": document["introspection_endpoint"],
         "revoke": document["revocation_endpoint"],

@@ -1,0 +1,3 @@
+from tests.flows.conftest import shared
+
+__all__ = ["shared"]
