@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +32,12 @@ if TYPE_CHECKING:
     from authz.tokens.introspection import Caller
     from authz.tokens.scan_alarm import ScanAlarm
 
+COPY_SECONDS = 60
+
 
 @dataclass(frozen=True, slots=True)
 class HandleQuestion:
-    """A message as the EHR's window got it; of what is left out nothing is checked."""
+    """A message as the EHR's window got it; what is left out is not checked, but a message comes from somewhere."""
 
     handle: str
     origin: str | None = None  # of the window that sent it, as the browser says
@@ -55,15 +57,16 @@ class Known:
 
     def fits(self, asked: HandleQuestion) -> bool:
         """Whether it may come from there, to there."""
+        nowhere = asked.origin is None and asked.message_type is None
         return (
-            (asked.origin is None or asked.origin in self.answer["app_origins"])
+            (nowhere or asked.origin in self.answer["app_origins"])
             and (asked.ehr_session is None or same(asked.ehr_session, self.answer.get("ehr_session")))
             and (asked.window is None or self.window is None or same(digest(asked.window), self.window))
         )
 
-    def copy(self, key: str) -> HotCopy:
-        content = {"window": self.window, "answer": self.answer}
-        return HotCopy(key, json.dumps(content, separators=(",", ":")).encode(), self.fhir_server, self.expires_at)
+    def copy(self, key: str, until: datetime) -> HotCopy:
+        content = json.dumps({"window": self.window, "answer": self.answer}, separators=(",", ":"))
+        return HotCopy(hot_key(key), content.encode(), self.fhir_server, min(self.expires_at, until))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class HandleCheck:
         if row is None or (answer := described(row, self.issuer, self.box, self.now())) is None:
             return None
         known = Known(answer, row.GrantRow.fhir_server, row.MessagingHandleRow.expires_at, row[0].window_digest)
-        self.hot.keep(known.copy(hot_key(key)), epoch)
+        self.keep(known, key, epoch)
         return known
 
     def bind(self, key: str, window: str, known: Known, epoch: int) -> bool:
@@ -121,8 +124,12 @@ class HandleCheck:
                 bound = session.scalar(select(MessagingHandleRow.window_digest).where(MessagingHandleRow.digest == key))
                 if not same(mine, bound):
                     return False
-        self.hot.keep(replace(known, window=mine).copy(hot_key(key)), epoch)
+        self.keep(replace(known, window=mine), key, epoch)
         return True
+
+    def keep(self, known: Known, key: str, epoch: int) -> None:
+        """Not for as long as a token's: what is registered for the app or the FHIR server may change meanwhile."""
+        self.hot.keep(known.copy(key, self.now() + timedelta(seconds=COPY_SECONDS)), epoch)
 
 
 def same(one: str, other: str | None) -> bool:

@@ -114,7 +114,10 @@ class Handles:
         return Told(handle, row.origin)
 
     def narrow(self, session: Session, row: MessagingHandleRow, still: ScopeSet) -> None:
-        """Take away what the policy no longer allows; what the app leaves out of one token stays."""
+        """Take away what the policy no longer allows; what the app leaves out of one token stays.
+
+        Every process sees it within a second, as the copies of another epoch are not believed.
+        """
         before = ScopeSet.parse(row.scope)
         left = before.narrow_to(still)
         if str(left) == str(before):
@@ -123,6 +126,7 @@ class Handles:
         if not left.messaging:
             row.revoked_at = self.now()
         self.hot.raise_epoch(session)
+        self.hot.forget()
 
 
 def end_in(session: Session, grant_ids: Collection[str], now: datetime) -> dict[str, datetime]:

@@ -64,7 +64,8 @@ def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[s
     """
     handle, grant, client_row, server_row = found
     client, server = client_of(client_row, now), server_of(server_row)
-    if not server.has_web_messaging or handle.origin not in server.ehr_origins or client.application_type != "web":
+    has_window = server.has_web_messaging and handle.origin in server.ehr_origins
+    if not has_window or not client.is_approved or client.application_type != "web":
         return None
     try:
         scope = ScopeSet.parse(handle.scope).narrow_to(client.scope)

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
+from tests.messaging import SCOPE as MESSAGING_SCOPE
+from tests.messaging import messaging_world
+from tests.world import APP
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,3 +67,35 @@ def test_a_code_is_redeemed_with_one_write_to_the_store(world: World, monkeypatc
         assert world.public.redeem(code).status == 200
     assert counts["store"] == 1
     assert counts["sql"] <= 15
+
+
+def test_the_check_of_a_live_handle_is_one_round_trip_and_no_sql(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """web-messaging 10.1: as for a token, whatever an EHR asks; a new window costs one conditional write."""
+    window = messaging_world(world)
+    handle, asked = window.handle(session="s"), {"origin": APP, "message_type": "ui.done", "ehr_session": "s"}
+    for _ in range(3):
+        assert window.check(handle, **asked)["allowed"] is True
+    with counted(world, monkeypatch) as counts:
+        assert window.check(handle, **asked)["allowed"] is True
+    assert counts == {"store": 1, "sql": 0}
+    with counted(world, monkeypatch) as counts:
+        assert window.is_active(handle, window="w-1")
+    assert counts == {"store": 2, "sql": 1}
+    with counted(world, monkeypatch) as counts:
+        assert window.is_active(handle, window="w-1")
+    assert counts == {"store": 1, "sql": 0}
+    with counted(world, monkeypatch) as counts:
+        assert not window.is_active("swm_unknown", origin=APP)
+    assert counts == {"store": 1, "sql": 1}
+
+
+def test_a_handle_costs_a_code_two_statements(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """performance.md target 11: its row is read and written in the token's transaction; the store hears nothing."""
+    window = messaging_world(world)
+    window.handle()
+    made = window.ehr.launch("public", "Practitioner/dr", patient="A", web_messaging_origin=window.origin)
+    code = world.public.code(made["launch"], MESSAGING_SCOPE)
+    with counted(world, monkeypatch) as counts:
+        assert "smart_web_messaging_handle" in world.public.redeem(code).json()
+    assert counts["store"] == 1
+    assert counts["sql"] <= 18

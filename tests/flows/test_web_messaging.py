@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
+from authz import logs
+from authz.audit.model import AuditEventRow
+from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
+from authz.errors import InvalidValue
+from tests.actors import Forms
 from tests.messaging import SCOPE, Window, messaging_world
-from tests.world import APP, EHR_ORIGIN, EVERYTHING, FHIR, ISSUER
+from tests.world import APP, EHR_ORIGIN, EVERYTHING, FHIR, ISSUER, PUBLIC
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.actors import Browser
+    from tests.transport import Reply
     from tests.world import World
 
 HANDLE = re.compile(r"swm_[A-Za-z0-9_-]{43}")
@@ -20,6 +33,19 @@ INACTIVE = {"active": False}
 @pytest.fixture
 def window(world: World) -> Window:
     return messaging_world(world)
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Everything that is logged, at DEBUG, through the server's own formatter."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handler, level = logging.StreamHandler(stream), root.level
+    handler.setFormatter(logs.JsonLines())
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield stream
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 def test_an_app_gets_a_handle_and_the_ehr_learns_what_it_is_good_for(world: World, window: Window) -> None:
@@ -85,3 +111,139 @@ def test_only_a_web_app_that_the_ehr_opened_from_its_window_gets_a_handle(world:
     for tokens in told:
         assert "access_token" in tokens
         assert "messaging" not in f"{tokens['scope']} {' '.join(tokens)}"
+
+
+DRAFTS = "Read and change unsigned drafts in your current session"
+SCREENS = "Close itself or move you to another screen in the EHR"
+RECORDS = "Read and write records through your EHR window, within the access listed above"
+
+
+def asked(world: World, window: Window, scope: str) -> tuple[Browser, Reply]:
+    made = window.ehr.launch("public", "Practitioner/dr", patient="A", web_messaging_origin=EHR_ORIGIN)
+    browser = world.browser()
+    return browser, browser.open(world.public.authorize_url(launch=made["launch"], scope=scope, prompt="consent"))
+
+
+def test_the_consent_page_says_in_plain_words_what_messages_do(world: World, window: Window) -> None:
+    """REQ-6, REQ-7, REQ-8, web-messaging 2.3: each with a box of its own, and what it means."""
+    _, page = asked(
+        world, window, "launch patient/Observation.rs messaging/scratchpad.create messaging/ui messaging/fhir"
+    )
+    labels = [text for text, _ in Forms(page.text).labels]
+    short = "In the EHR's window, while your session lasts"
+    assert labels[-3:] == [
+        f"Add unsigned drafts in your current session {short}",
+        f"{SCREENS} {short}",
+        f"{RECORDS} {short}",
+    ]
+    assert "orders and other things that you prepared in the EHR and did not sign" in page.text
+
+
+@pytest.mark.parametrize(
+    ("untick", "left"),
+    [([DRAFTS], "launch patient/Observation.rs messaging/ui"), ([DRAFTS, SCREENS], "launch patient/Observation.rs")],
+)
+def test_what_a_person_unticks_the_ehr_will_not_hear(
+    world: World, window: Window, untick: list[str], left: str
+) -> None:
+    """10.8 (2), WM-01: unticked scopes are not granted; without any there is no handle."""
+    browser, page = asked(world, window, "launch patient/Observation.rs messaging/ui messaging/scratchpad")
+    done = browser.submit(page, press="allow", untick=untick)
+    tokens = world.public.redeem(done.location_parameters["code"]).json()
+    assert tokens["scope"] == left
+    handle = tokens.get("smart_web_messaging_handle")
+    assert (handle is not None) == ("messaging" in left)
+    if handle is not None:
+        assert window.check(handle, origin=APP, message_type="scratchpad.create")["allowed"] is False
+
+
+ORIGINS = [
+    f"{EHR_ORIGIN}/", f"{EHR_ORIGIN}/chart", "*", "null", "http://ehr.example", "https://user@ehr.example",
+    "https://EHR.example", f"{EHR_ORIGIN}:443", "ehr.example", "https://ehr.example.evil", "javascript:alert(1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+def test_only_a_registered_origin_letter_by_letter_is_a_window(world: World, window: Window, origin: str) -> None:
+    """10.8 (4), web-messaging 2.6: it must be what the browser will say; everything else is refused at the launch."""
+    record = {"client_id": "public", "fhir_server": FHIR, "user": "doctor", "web_messaging_origin": origin}
+    reply = world.ehr.post("/launch", record)
+    assert (reply.status, reply.refusal()) == (
+        400,
+        {
+            "error": "invalid_request",
+            "error_description": "web_messaging_origin: not registered for this FHIR server",
+        },
+    )
+    if origin != "https://ehr.example.evil":
+        with pytest.raises(InvalidValue), world.services.db.write() as session:
+            world.services.fhir_servers.update(session, "main", {"ehr_origins": (origin,)})
+
+
+def test_the_origins_of_an_app_are_those_of_its_pages_or_as_registered(world: World, window: Window) -> None:
+    """REQ-17, web-messaging 2.7: of all redirect and launch URIs, each once; a list at registration replaces them."""
+    uris = {
+        "redirect_uris": [f"{APP}/cb", "https://b.example:8443/cb"],
+        "launch_uris": ["https://c.example/l", f"{APP}/l"],
+    }
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "public", uris, {})
+    told = window.check(window.handle(launch_url=f"{APP}/l"))
+    assert told["app_origins"] == [APP, "https://b.example:8443", "https://c.example"]
+    named = {"smart_web_messaging_origins": ["https://pages.example"]}
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "public", named, {})
+    handle = window.handle(launch_url=f"{APP}/l")
+    assert window.check(handle)["app_origins"] == ["https://pages.example"]
+    assert window.check(handle, origin=APP) == INACTIVE
+    for wrong in (["https://pages.example/"], ["*"], ["http://pages.example"], "https://pages.example", [1]):
+        with pytest.raises(InvalidClientMetadata):
+            ClientMetadata.load({**PUBLIC, "smart_web_messaging_origins": wrong})
+
+
+def test_the_answer_with_a_handle_is_kept_by_no_cache(world: World, window: Window) -> None:
+    """10.8 (10), web-messaging 2.5: only the token answer has it, never an address."""
+    made = window.ehr.launch("public", "Practitioner/dr", patient="A", web_messaging_origin=EHR_ORIGIN)
+    redirect = world.public.launched(made["launch"], SCOPE)
+    assert "swm_" not in redirect.location
+    reply = world.public.redeem(redirect.location_parameters["code"])
+    assert (reply.header("cache-control"), reply.header("pragma")) == ("no-store", "no-cache")
+    assert HANDLE.fullmatch(reply.json()["smart_web_messaging_handle"])
+
+
+def test_nobody_reads_a_handle_in_the_database_the_store_the_trail_or_the_log(
+    world: World, window: Window, log: io.StringIO
+) -> None:
+    """WM-02, 10.8 (10), security.md 4.2, web-messaging 2.5: a digest, and a copy closed by a key; so of the session."""
+    made, tokens = window.opened(session="session-of-the-ehr")
+    handle = tokens["smart_web_messaging_handle"]
+    assert window.is_active(handle, origin=APP, window="w")
+    window.post("introspect", {"handle": handle}, {})
+    window.ask(handle + "x")
+    world.transport.send("GET", f"{ISSUER}/web-messaging/introspect?handle={handle}")
+    assert world.ehr.look_up(made["launch_id"]).json()["smart_web_messaging_handle"] == handle
+    window.revoke(handle=handle)
+    kept = Path(world.services.settings.database_url.removeprefix("sqlite:///"))
+    wal = kept.with_name(f"{kept.name}-wal")
+    in_sql = kept.read_bytes() + (wal.read_bytes() if wal.exists() else b"")
+    assert handle.encode() not in in_sql
+    assert b"session-of-the-ehr" not in in_sql
+    store = world.services.settings.short_lived_path
+    assert handle.encode() not in store.read_bytes() + store.with_name(f"{store.name}-wal").read_bytes()
+    assert "/web-messaging/introspect" in log.getvalue()
+    assert handle not in log.getvalue()
+    assert "swm_" not in log.getvalue()
+
+
+def test_the_trail_tells_that_a_handle_was_made_and_ended(world: World, window: Window) -> None:
+    """security.md 4.1: with the launch and the grant it belongs to."""
+    made, tokens = window.opened()
+    window.revoke(handle=tokens["smart_web_messaging_handle"])
+    with world.services.db.read() as session:
+        asked = select(AuditEventRow).where(AuditEventRow.event.startswith("handle.")).order_by(AuditEventRow.at)
+        rows = session.scalars(asked.order_by(AuditEventRow.event)).all()
+    told = [(row.event, row.reason, row.client_id, row.launch_id, row.patient) for row in rows]
+    assert told == [
+        ("handle.issued", None, "public", made["launch_id"], "A"),
+        ("handle.revoked", "ehr-main", "public", made["launch_id"], "A"),
+    ]
