@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -195,7 +196,7 @@ EHR_PAGE = """<!doctype html><title>EHR</title><iframe id="app"></iframe>
   import { WebMessagingHost, throughFhir } from "/web-messaging/ehr.js";
   window.host = new WebMessagingHost({
     verify: (handle, { messageType, ...seen }) => askServer({ handle, message_type: messageType, ...seen }),
-    ehrSession: "s-77",
+    ehrSession: "SESSION",
     handlers: throughFhir({ base: "BASE", execute: (request) => execute(request) }),
   });
 </script>"""
@@ -215,6 +216,7 @@ class Desk:
     page: Page
     handle: str
     launch_id: str
+    session: str
     done: list[str] = field(default_factory=list)  # what the EHR did at the FHIR server
 
     @property
@@ -265,21 +267,23 @@ def app_through_the_ehr(hospital: Hospital) -> str:
 def desk(strict_profile: BrowserContext, hospital: Hospital, app_through_the_ehr: str) -> Desk:
     config = hospital.config
     transport = OverHttp(config.issuer)
+    session = secrets.token_urlsafe(16)
     launch = Ehr(transport, EHR_CREDENTIAL.name, EHR_CREDENTIAL.secret, config.fhir).launch(
         app_through_the_ehr,
         "Practitioner/prac-1",
         launch_url=f"{config.app}/pane",
         patient="child-1",
-        session="s-77",
+        session=session,
         web_messaging_origin=config.ehr,
     )
     tokens = SmartApp(transport, app_through_the_ehr, f"{config.app}/pane", config.fhir).tokens(launch["launch"], SCOPE)
     page = strict_profile.new_page()
-    made = Desk(hospital, page, tokens["smart_web_messaging_handle"], launch["launch_id"])
+    made = Desk(hospital, page, tokens["smart_web_messaging_handle"], launch["launch_id"], session)
     page.expose_function("askServer", lambda form: posted(hospital, form))
     page.expose_function("execute", made.execute)
+    ehr_page = EHR_PAGE.replace("BASE", config.fhir).replace("SESSION", session)
     html = {"content_type": "text/html"}
-    page.route(f"{config.ehr}/desk", lambda route: route.fulfill(body=EHR_PAGE.replace("BASE", config.fhir), **html))
+    page.route(f"{config.ehr}/desk", lambda route: route.fulfill(body=ehr_page, **html))
     page.route(f"{config.app}/pane", lambda route: route.fulfill(body=APP_PAGE, **html))
     page.goto(f"{config.ehr}/desk")
     page.evaluate(
@@ -370,11 +374,27 @@ def test_the_ehr_begins_with_the_handle_of_its_own_launch(desk: Desk) -> None:
     assert said == {}
 
 
+def test_another_site_in_the_apps_own_window_hears_nothing_with_the_right_handle(desk: Desk) -> None:
+    """WM-05: window, handle and launch are right, the origin is not: the app sent the person to where it must not."""
+    assert desk.talk("client.handshake()") == {}
+    there = f"{desk.hospital.config.stranger}/pane"
+    desk.page.route(there, lambda route: route.fulfill(body=APP_PAGE, content_type="text/html"))
+    desk.app.evaluate("(there) => { location.href = there; }", there)
+    desk.app.wait_for_url(there)
+    desk.app.wait_for_function("'WebMessagingClient' in window")
+    no_answer = "client.request('status.handshake', {}, 1).catch((error) => error.constructor.name)"
+    assert desk.talk(no_answer) == "NoAnswer"
+    desk.app.evaluate("(back) => { location.href = back; }", f"{desk.hospital.config.app}/pane")
+    desk.app.wait_for_url(f"{desk.hospital.config.app}/pane")
+    desk.app.wait_for_function("'WebMessagingClient' in window")
+    assert desk.talk("client.handshake()") == {}
+
+
 def test_when_the_ehrs_session_ends_its_apps_are_met_with_silence(desk: Desk) -> None:
     """WM-06."""
     assert desk.talk("client.handshake()") == {}
     config = desk.hospital.config
     ehr = Ehr(OverHttp(config.issuer), EHR_CREDENTIAL.name, EHR_CREDENTIAL.secret, config.fhir)
-    assert ehr.end_session("s-77").status == 204
+    assert ehr.end_session(desk.session).status == 204
     desk.page.wait_for_timeout(2100)  # as long as the page believes an answer
     assert desk.talk("client.request('status.handshake', {}, 1).catch((error) => error.constructor.name)") == "NoAnswer"

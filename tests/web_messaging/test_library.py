@@ -33,6 +33,11 @@ def test_app_and_ehr_both_send_and_both_answer() -> None:
     run("node", "--test", "test/both.test.js")
 
 
+def test_neither_end_is_led_astray_by_what_is_no_message() -> None:
+    """Thousands of made-up values, the same each time: no answer, no error; from a proven app one answer in form."""
+    run("node", "--test", "test/garbage.test.js")
+
+
 def test_a_batch_through_the_ehr_does_no_more_than_the_apps_scopes_and_patient_allow() -> None:
     """REQ-13: each entry is decided about by itself, and what can't be decided is refused."""
     run("node", "--test", "test/fhir.test.js")
