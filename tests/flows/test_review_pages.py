@@ -62,9 +62,13 @@ def register(world: World, **members: Any) -> str:
     """An app of somebody's, at the open door of the main FHIR server; its client id."""
     with world.services.db.write() as session:
         world.services.fhir_servers.update(session, "main", {"registration": "open"})
+    return register_at(world, ISSUER, **members)
+
+
+def register_at(world: World, issuer: str, **members: Any) -> str:
     said = {name: value for name, value in {**APP, **members}.items() if value is not None}
     headers = {"Content-Type": "application/json"}
-    url = f"{ISSUER}/fhir-servers/main/register"
+    url = f"{issuer}/fhir-servers/main/register"
     reply = world.transport.send("POST", url, headers, json.dumps(said).encode())
     assert reply.status == 201, reply.text
     client_id: str = reply.json()["client_id"]
