@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.sealer import Sealer
 from authz.audit.trail import Trail
-from authz.authorize.at_provider import AtProvider
+from authz.authorize.at_provider import AtProvider, build_page
 from authz.authorize.at_provider import build as build_at_provider
 from authz.authorize.choosing import Choosing
 from authz.authorize.draft import Registries
@@ -27,7 +27,6 @@ from authz.authorize.searching import Searching
 from authz.authorize.show import Consenting
 from authz.authorize.signing_in import SigningIn
 from authz.authorize.situation import Judge
-from authz.authorize.ways import Ways
 from authz.brands.registry import Brands
 from authz.clients.key_sets import KeySets
 from authz.clients.logo import ClientLogos
@@ -237,16 +236,17 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     describer = Describer(settings, load_kinds(settings.consent_kinds))
     consenting = Consenting(describer)
     discovery = Discovery(settings, token_server.grant_types)
+    sign_in_page = build_page(federation, backend, Box(secrets, "sign-in door"), settings.interaction_seconds)
     authorization = FrontChannel(
         consenting=consenting,
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer, own_pages(settings.url)), trail),
         launches=launches,
-        judge=Judge(users, sessions, rights, consents, now),
+        judge=Judge(users, sessions, rights, consents, sign_in_page.ways, now),
         responder=Responder(
             db, launches, ehr_sessions, consents, codes, handles, sessions, trail, recent, settings.issuer
         ),
         interactions=interactions,
-        next_page=NextPage(interactions, Picker(users, recent, searching), consenting, Ways(federation)),
+        next_page=NextPage(interactions, Picker(users, recent, searching), consenting, sign_in_page),
     )
     second_factor = SecondFactor(db, Box(secrets, "second factor"), settings.organization, now)
     by_password = ByPassword(passwords, second_factor, Throttle(backend, secrets, now), secrets, db, trail, now)
@@ -256,7 +256,6 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     )
     signing_in = SigningIn(authorization, sessions, by_password, sign_out)
     identifying = Identifying(federation, users, searching, db, trail, now)
-    at_provider = build_at_provider(signing_in, identifying, backend, Box(secrets, "sign-in arrival"))
     return Services(
         settings=settings,
         db=db,
@@ -305,7 +304,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         choosing=Choosing(authorization),
         signing_in=signing_in,
         registration=registration.build(settings, backend, trail, now, around),
-        at_provider=at_provider,
+        at_provider=build_at_provider(signing_in, identifying, backend, Box(secrets, "sign-in arrival")),
         my_apps=MyApps(db, refresh_tokens, last_seen, revocation, trail),
         naming=Naming(searching),
     )

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from authz.authorize.arrival import Arrivals
 from authz.authorize.beside import Beside
 from authz.authorize.coming_back import ComingBack
+from authz.authorize.doors import Doors
 from authz.authorize.leaving import Leaving
+from authz.authorize.sign_in_page import SignInPage
 from authz.authorize.told_to_end import ToldToEnd
+from authz.authorize.ways import Ways
 
 if TYPE_CHECKING:
     from authz.authorize.identifying import Identifying
@@ -41,3 +44,8 @@ def build(signing_in: SigningIn, identifying: Identifying, backend: Backend, box
         beside=Beside(front, signing_in),
         told_to_end=ToldToEnd(federation, signing_in.sign_out, db, trail, now),
     )
+
+
+def build_page(federation: Federation, backend: Backend, box: Box, seconds: int) -> SignInPage:
+    """``box`` closes what the links to providers hold, for as long as an interaction may take."""
+    return SignInPage(Ways(federation), Doors(backend, box, seconds))

@@ -7,13 +7,12 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
-from authz.authorize.outcome import Place, ShowLogin
-from authz.authorize.show import frame
+from authz.authorize.ways_in import Place
 from authz.storage.records import digest
 
 if TYPE_CHECKING:
     from authz.authorize.front import FrontChannel
-    from authz.authorize.outcome import BrowserFacts, Outcome
+    from authz.authorize.outcome import BrowserFacts, Outcome, ShowLogin
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.signing_in import SigningIn
@@ -48,12 +47,5 @@ class Beside:
         return self.ask_again(request, replace(pending, elsewhere=left), WRONG)
 
     def ask_again(self, request: AuthorizationRequest, pending: Pending, problem: str) -> ShowLogin:
-        return ShowLogin(
-            self.front.interactions.keep(pending),
-            frame(request, pending),
-            request.client.client_name,
-            problem=problem,
-            status=401,
-            ways=self.front.next_page.ways.of(request.fhir_server.name),
-            place=Place.FRAME,
-        )
+        handle = self.front.interactions.keep(pending)
+        return self.front.next_page.sign_in.page(request, pending, handle, Place.FRAME, problem=problem, status=401)

@@ -15,10 +15,11 @@ from authz.audit.support_code import new_support_code
 from authz.authorize.arrival import Arrival
 from authz.authorize.failing import failed
 from authz.authorize.identifying import Came
-from authz.authorize.outcome import Continue, Place, ShowCandidates, ShowNobody, ShowWindowCode
+from authz.authorize.outcome import Continue, ShowCandidates, ShowNobody, ShowWindowCode
 from authz.authorize.pending import Elsewhere
 from authz.authorize.refusal import NotOffered
 from authz.authorize.show import frame
+from authz.authorize.ways_in import Place
 from authz.login.federated.why import UpstreamFailed, Why
 from authz.login.method import SignIn
 from authz.scopes import LaunchScope, ResourceScope

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
-from authz.authorize.outcome import Place, ShowLogin
-from authz.authorize.show import frame
+from authz.authorize.ways_in import Place
 
 if TYPE_CHECKING:
     from authz.authorize.front import FrontChannel
-    from authz.authorize.outcome import BrowserFacts
+    from authz.authorize.outcome import BrowserFacts, ShowLogin
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.login.federated.provider import Provider
@@ -45,13 +44,7 @@ def failed(
             detail={"provider": provider.name, "cause": str(failure)},
         )
     )
-    return ShowLogin(
-        handle,
-        frame(request, pending),
-        request.client.client_name,
-        problem=failure.sentence(provider.label),
-        status=failure.status,
-        ways=front.next_page.ways.of(request.fhir_server.name),
-        place=place,
-        support_code=code,
+    problem = failure.sentence(provider.label)
+    return front.next_page.sign_in.page(
+        request, pending, handle, place, problem=problem, status=failure.status, support_code=code
     )

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.authorize.failing import failed
-from authz.authorize.outcome import Leave, Place
+from authz.authorize.outcome import Leave
 from authz.authorize.refusal import NotOffered
+from authz.authorize.ways_in import Place
 from authz.login.federated.trip import Trip, Wanted
 from authz.login.federated.why import UpstreamFailed
 from authz.storage.records import digest
@@ -31,13 +32,14 @@ class Leaving:
     federation: Federation
     now: Callable[[], datetime]
 
-    def leave(self, name: str, handle: str, browser: BrowserFacts, *, in_window: bool) -> Outcome:
+    def leave(self, name: str, door_name: str, browser: BrowserFacts) -> Outcome:
         """On to the provider's pages; the interaction waits, and may be left as often as somebody likes.
 
         Raises PageRefusal, and NotOffered for a provider at which people of this FHIR server do not sign in.
         """
-        pending = self.front.interactions.look(handle, browser.binding)
-        if pending is None:
+        door = self.front.next_page.sign_in.doors.behind(door_name)
+        pending = None if door is None else self.front.interactions.look(door.interaction, browser.binding)
+        if door is None or pending is None:
             raise self.front.out_of_date(browser)
 
         def left(request: AuthorizationRequest) -> Outcome:
@@ -48,19 +50,19 @@ class Leaving:
             wanted = wanted_of(request, pending, provider)
             trip = Trip(
                 provider=provider.name,
-                interaction=handle,
+                interaction=door.interaction,
                 binding=digest(binding),
                 began_at=self.now(),
                 max_age=wanted.max_age,
                 acr_values=provider.acr_values,
-                in_window=in_window and pending.launch is not None,
+                in_window=door.in_window and pending.launch is not None,
             )
             state = self.federation.trips.begin(trip)
             try:
                 location = self.federation.relying_party.way_there(provider, trip, state, wanted)
             except UpstreamFailed as failure:
                 place = Place.WINDOW if trip.in_window else Place.PAGE
-                return failed(self.front, (request, pending, handle), (provider, failure), browser, place)
+                return failed(self.front, (request, pending, door.interaction), (provider, failure), browser, place)
             return Leave(location, binding)
 
         return self.front.guarded(pending, browser, left)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.authorize.outcome import GoToProvider, Place, ShowCode, ShowConsent, ShowEncounters, ShowLogin, ShowPatients
+from authz.authorize.outcome import ShowCode, ShowConsent, ShowEncounters, ShowPatients
 from authz.authorize.show import frame
 from authz.authorize.steps import Step
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from authz.authorize.picker import Picker
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.show import Consenting
+    from authz.authorize.sign_in_page import SignInPage
     from authz.authorize.situation import Situation
-    from authz.authorize.ways import Ways
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class NextPage:
     interactions: Interactions
     picker: Picker
     consenting: Consenting
-    ways: Ways
+    sign_in: SignInPage
 
     def show(
         self,
@@ -42,7 +42,7 @@ class NextPage:
             handle = self.interactions.show(pending, kept, handle)
             if pending.half is not None:
                 return ShowCode(handle, shown, app_name)
-            return self.sign_in(request, pending, browser, handle)
+            return self.sign_in.first(request, pending, browser, handle)
         if step is Step.SELECT_PATIENT:
             patients, picking = self.picker.patients(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
@@ -56,14 +56,3 @@ class NextPage:
             pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle
         )
         return ShowConsent(handle, shown, self.consenting.page(request, situation, asked, pending.patient))
-
-    def sign_in(
-        self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, handle: str
-    ) -> ShowLogin | GoToProvider:
-        """The page, or the only provider at once; a provider's pages can't be framed, so a frame shows ours first."""
-        ways, shown = self.ways.of(request.fhir_server.name), frame(request, pending)
-        place = Place.FRAME if pending.launch is not None and not browser.is_top_level else Place.PAGE
-        if ways.only_provider is not None and place is Place.PAGE:
-            return GoToProvider(handle, shown, ways.only_provider.name)
-        hint = request.login_hint or ""
-        return ShowLogin(handle, shown, request.client.client_name, hint, ways=ways, place=place)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from authz.authorize.ways_in import ONLY_A_PASSWORD, Place, WaysIn
 from authz.fhir_servers.branding import UNBRANDED, Branding
 
 if TYPE_CHECKING:
@@ -39,35 +39,6 @@ class Frame:
     is_own: bool = False  # on the way to a page of this server, not to an app
 
 
-class Place(Enum):
-    """Where a sign-in page is shown: providers can't be framed, so from a frame a window is opened for them."""
-
-    PAGE = auto()
-    FRAME = auto()
-    WINDOW = auto()  # that one
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """A provider at which one can sign in."""
-
-    name: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class WaysIn:
-    """By which ways people sign in."""
-
-    has_password: bool = True
-    providers: tuple[Way, ...] = ()
-
-    @property
-    def only_provider(self) -> Way | None:
-        """The provider, if there is no choice."""
-        return self.providers[0] if len(self.providers) == 1 and not self.has_password else None
-
-
 @dataclass(frozen=True, slots=True)
 class ShowLogin:
     handle: str
@@ -78,8 +49,9 @@ class ShowLogin:
     new_binding: str | None = None  # a cookie to set
     status: int = 200
     retry_after: int | None = None  # seconds
-    ways: WaysIn = WaysIn()
+    ways: WaysIn = ONLY_A_PASSWORD
     place: Place = Place.PAGE
+    door: str = ""  # to the providers; empty without any
     support_code: str | None = None  # finds the problem on the audit trail
 
 
@@ -90,6 +62,7 @@ class GoToProvider:
     handle: str
     frame: Frame
     provider: str
+    door: str
     new_binding: str | None = None
 
 

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import EventName
 from authz.audit.support_code import new_support_code
-from authz.authorize.outcome import Continue, ShowCode, ShowLogin, ShowWrongUser
+from authz.authorize.outcome import Continue, ShowCode, ShowWrongUser
 from authz.authorize.refusal import NotOffered
 from authz.authorize.show import frame
+from authz.authorize.sign_in_page import place_of
 from authz.errors import TooManyRequests
 from authz.login.by_password import Attempt, CodeAttempt
 from authz.login.method import HalfSignIn
 
 if TYPE_CHECKING:
     from authz.authorize.front import FrontChannel
-    from authz.authorize.outcome import BrowserFacts, Outcome
+    from authz.authorize.outcome import BrowserFacts, Outcome, ShowLogin
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.login.by_password import ByPassword
@@ -46,27 +47,19 @@ class SigningIn:
     def signed_in(
         self, request: AuthorizationRequest, pending: Pending, attempt: Attempt, browser: BrowserFacts
     ) -> Outcome:
-        ways = self.front.next_page.ways.of(request.fhir_server.name)
-        if not ways.has_password:
+        if not self.front.next_page.sign_in.ways.of(request.fhir_server.name).has_password:
             raise NotOffered("This way to sign in is not offered.")
-        shown: dict[str, Any] = {
-            "ways": ways,
-            "frame": frame(request, pending),
-            "app_name": request.client.client_name,
-            "username": attempt.name,
-        }
+
+        def again(problem: str, status: int, retry_after: int | None = None) -> ShowLogin:
+            shown = {"problem": problem, "status": status, "retry_after": retry_after, "username": attempt.name}
+            return self.page(request, pending, browser, **shown)
+
         try:
             sign_in = self.by_password.enter(attempt)
         except TooManyRequests as error:
-            return ShowLogin(
-                self.front.interactions.keep(pending),
-                problem=TOO_MANY,
-                status=error.status,
-                retry_after=error.retry_after,
-                **shown,
-            )
+            return again(TOO_MANY, error.status, error.retry_after)
         if sign_in is None:
-            return ShowLogin(self.front.interactions.keep(pending), problem=WRONG, status=401, **shown)
+            return again(WRONG, 401)
         if isinstance(sign_in, HalfSignIn):
             return self.front.go_on(request, replace(pending, half=sign_in), browser)
         return self.entered(request, pending, sign_in, attempt.name, browser)
@@ -79,8 +72,8 @@ class SigningIn:
     def finished(self, request: AuthorizationRequest, pending: Pending, code: str, browser: BrowserFacts) -> Outcome:
         half, shown, app_name = pending.half, frame(request, pending), request.client.client_name
         if half is None or not self.by_password.is_current(half):
-            handle = self.front.interactions.keep(replace(pending, half=None))
-            return ShowLogin(handle, shown, app_name, half.name if half else "", TOO_LATE, status=401)
+            name = half.name if half else ""
+            return self.page(request, replace(pending, half=None), browser, username=name, problem=TOO_LATE, status=401)
         try:
             attempt = CodeAttempt(half, code, browser.peer, browser.device, pending.launch_id)
             sign_in = self.by_password.finish(attempt)
@@ -90,6 +83,11 @@ class SigningIn:
         if sign_in is None:
             return ShowCode(self.front.interactions.keep(pending), shown, app_name, WRONG_CODE, status=401)
         return self.entered(request, replace(pending, half=None), sign_in, half.name, browser)
+
+    def page(self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, **more: Any) -> ShowLogin:
+        """The sign-in page once more; ``more`` says why."""
+        handle, place = self.front.interactions.keep(pending), place_of(pending, browser)
+        return self.front.next_page.sign_in.page(request, pending, handle, place, **more)
 
     def entered(
         self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, name: str, browser: BrowserFacts

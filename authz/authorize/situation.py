@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from authz.authorize.outcome import BrowserFacts
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
+    from authz.authorize.ways import Ways
     from authz.consent.decide import Consents
     from authz.login.method import SignIn
     from authz.login.session import Sessions
@@ -70,6 +71,7 @@ class Judge:
     sessions: Sessions
     rights: UserRights
     consents: Consents
+    ways: Ways
     now: Callable[[], datetime]
 
     def look(
@@ -137,7 +139,7 @@ class Judge:
             before = vouched(self.users, pending.launch)
             if request.fhir_server.reauthenticate:
                 return None, None
-        elif session is None or self.is_to_be_found(request, session.sign_in):
+        elif session is None or not self.may_go_on(request, session.sign_in):
             return None, None
         else:
             before = session.sign_in
@@ -145,11 +147,16 @@ class Judge:
             return None, None
         return (None, None) if request.max_age == 0 else (before, sid)
 
-    def is_to_be_found(self, request: AuthorizationRequest, before: SignIn) -> bool:
-        """Whether a sign-in at the hospital's provider may still tell which resource they are at this FHIR server."""
-        if before.provider is None or "none" in request.prompt:
+    def may_go_on(self, request: AuthorizationRequest, before: SignIn) -> bool:
+        """Whether a session counts for this FHIR server: begun in a way that is one here as well (issue 6.1).
+
+        At a provider once more may also tell which resource they are here; nobody is sent there for ``prompt=none``.
+        """
+        server = request.fhir_server.name
+        if not self.ways.of(server).allow(before):
             return False
-        return self.users.fhir_user(before.sub, request.fhir_server.name) is None
+        to_be_found = before.provider is not None and self.users.fhir_user(before.sub, server) is None
+        return not to_be_found or "none" in request.prompt
 
     def check_rights(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None

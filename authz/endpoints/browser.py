@@ -10,7 +10,6 @@ from authz.authorize.outcome import (
     Done,
     GoToProvider,
     Leave,
-    Place,
     ShowCandidates,
     ShowCode,
     ShowConsent,
@@ -21,6 +20,7 @@ from authz.authorize.outcome import (
     ShowWindowCode,
     ShowWrongUser,
 )
+from authz.authorize.ways_in import Place
 from authz.endpoints.cookies import BINDING, DEVICE, SESSION, cookie, cookie_name
 from authz.endpoints.current import http_request, services
 from authz.endpoints.pages import page, see_other
@@ -63,8 +63,8 @@ def show(outcome: Outcome) -> Response:
             response = see_other(services().settings.url(f"/authorize?interaction={handle}"))
         case Leave(location):
             response = see_other(location)
-        case GoToProvider(handle, frame, provider):
-            url = services().settings.url(f"/sign-in/{provider}?interaction={handle}")
+        case GoToProvider(_, frame, provider, door):
+            url = services().settings.url(f"/sign-in/{provider}?door={door}")
             response = see_other(url, keep_opener=frame.is_ehr_launch)
         case _:
             response = framed(TEMPLATES[type(outcome)], outcome, outcome.frame, status=status_of(outcome))

@@ -19,9 +19,8 @@ bp = Blueprint("sign_in", __name__)
 @bp.get("/sign-in/<name>")
 def leave(name: str) -> ResponseReturnValue:
     """A link and not a form: where a provider sends people on to is no business of our ``form-action``."""
-    sent = query(http_request())
-    in_window = sent.get("window") == "yes"
-    return show(services().at_provider.leaving.leave(name, sent.get("interaction", ""), browser(), in_window=in_window))
+    door = query(http_request()).get("door", "")
+    return show(services().at_provider.leaving.leave(name, door, browser()))
 
 
 @bp.get("/sign-in/<name>/callback")

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from authz.keyring.signing import Keyring
 from tests.actors import challenge
+from tests.federated.conftest import ALONE
 from tests.upstream import CALLBACK, CLIENT_ID, IDP
 
 if TYPE_CHECKING:
@@ -109,6 +110,43 @@ def test_a_provider_is_for_the_fhir_servers_it_was_added_for(hospital: Hospital)
     browser = hospital.world.browser()
     away = hospital.away(browser)
     assert away.location.startswith(f"{IDP}/authorize?")
-    interaction = browser.url.partition("interaction=")[2]
-    refused = browser.open(f"http://127.0.0.1:9000/sign-in/elsewhere?interaction={interaction}")
+    door = browser.url.partition("door=")[2]
+    refused = browser.open(f"http://127.0.0.1:9000/sign-in/elsewhere?door={door}")
     assert (refused.status, "This way to sign in is not offered." in refused.text) == (403, True)
+
+
+def test_a_session_counts_only_where_its_way_is_one(hospital: Hospital) -> None:
+    """Issue 6.1: whoever signed in at the portal's provider has not signed in for the hospital's staff system."""
+    hospital.add_provider("portal", label="Portal", client_id="authz-at-portal", fhir_servers=("other",))
+    with hospital.world.services.db.write() as session:
+        hospital.federation.providers.update(session, "hospital", {"fhir_servers": ["main"]})
+        hospital.world.services.users.link(session, local_sub(hospital, "alice"), "other", "Patient/A-there")
+    hospital.rules("other", local_accounts=True)
+    browser, other = hospital.world.browser(), "https://other.example/r4"
+    page = browser.open(hospital.world.public.authorize_url(scope=ALONE, aud=other))
+    page = browser.sign_in(page, "alice", "alice-password")
+    assert "code" in browser.submit(page, press="allow").location_parameters
+    assert hospital.away(browser, prompt="none").location_parameters["error"] == "login_required"
+    assert hospital.away(browser).location.startswith(f"{IDP}/authorize?")
+    hospital.provider.person = ALICE
+    page = hospital.arrive(browser)
+    assert "code" in browser.submit(page, press="allow").location_parameters
+    again = browser.open(hospital.world.public.authorize_url(scope=ALONE, aud=other, prompt="none"))
+    assert again.location_parameters["error"] == "login_required"
+
+
+def test_a_class_that_is_newly_demanded_ends_what_was_enough_before(hospital: Hospital) -> None:
+    """OIDC Core §5.5.1.1: a session that did not reach it goes no further."""
+    hospital.provider.person = ALICE
+    browser = hospital.world.browser()
+    browser.submit(hospital.arrive(browser), press="allow")
+    assert "code" in hospital.away(browser, prompt="none").location_parameters
+    with hospital.world.services.db.write() as session:
+        hospital.federation.providers.update(session, "hospital", {"acr_values": ["mfa"]})
+    assert hospital.away(browser, prompt="none").location_parameters["error"] == "login_required"
+
+
+def local_sub(hospital: Hospital, name: str) -> str:
+    user = hospital.world.services.users.by_name(name)
+    assert user is not None
+    return user.sub
