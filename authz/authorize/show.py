@@ -51,7 +51,8 @@ class Consenting:
         )
         fhir_base = request.fhir_server.base_url
         describer = self.words(request.fhir_server)
-        return describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
+        page = describer.page(request.client, request.redirect_uri, fhir_base, subject, asked)
+        return replace(page, is_sandbox=request.fhir_server.is_sandbox)
 
 
 def frame(request: AuthorizationRequest, pending: Pending) -> Frame:

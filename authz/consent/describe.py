@@ -46,6 +46,7 @@ class ConsentPage:
     meanings: tuple[tuple[str, str], ...]  # title and long description
     ends: str  # when access ends, as far as no box decides it
     is_approved: bool = True  # else the page says for whom the app is so far
+    is_sandbox: bool = False  # everybody whose records these are is invented
     app_logo: str = ""  # where we serve it, below our own address; nothing that the app names
 
 

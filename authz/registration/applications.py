@@ -97,9 +97,12 @@ def line(row: RegistrationEventRow) -> dict[str, Any]:
 
 
 def find(session: Session, client_id: str) -> tuple[RegistrationRow, ClientRow]:
-    """Both rows, locked: decisions about one app come one after the other. Raises NotFound."""
-    registration = session.get(RegistrationRow, client_id, with_for_update=True, populate_existing=True)
+    """Both rows, locked: decisions about one app come one after the other. Raises NotFound.
+
+    The client's first, as whoever changes or removes an app does, so that none waits in a circle.
+    """
     client = session.get(ClientRow, client_id, with_for_update=True, populate_existing=True)
+    registration = session.get(RegistrationRow, client_id, with_for_update=True, populate_existing=True)
     if registration is None or client is None:
         raise NotFound(f"{client_id}: there is no registration of this client id")
     return registration, client

@@ -15,6 +15,7 @@ from authz.audit.event import Event, EventName
 from authz.clients.model import ClientRow
 from authz.consent.withdraw import withdraw_all
 from authz.errors import Unavailable
+from authz.registration.decision import MAX_WORDS, AlreadyDecided, Reviewer
 from authz.registration.history import SERVER
 from authz.registration.model import RegistrationRow, State
 from authz.storage.database import changed
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 5.0
+CHECKS = Reviewer("automatic checks", is_server=True)
 NOTE = "The waiting time is over, and nobody has decided otherwise."
 
 
@@ -42,11 +44,27 @@ class Automatic:
                 log.warning("apps whose waiting time is over could not be approved; trying again")
 
     def approve_due(self) -> list[str]:
-        """Whose approval was put down; of several processes one does it for each."""
+        """Whose approval was put down; of several processes one does it for each.
+
+        An app of which the automatic checks have found something grave since its time came is left to a person.
+        """
         due = select(ClientRow.client_id).where(~ClientRow.approved, ClientRow.approves_at <= self.review.clients.now())
         with self.review.db.read() as session:
             found = session.scalars(due.order_by(ClientRow.approves_at)).all()
-        return [client_id for client_id in found if self.approve(client_id)]
+        return [client_id for client_id in found if not self.stop(client_id) and self.approve(client_id)]
+
+    def stop(self, client_id: str) -> bool:
+        """Whether it was held for what the checks found too late to stop the time."""
+        with self.review.db.read() as session:
+            report = self.review.checks.latest(session, client_id)
+        if report is None or not report.errors:
+            return False
+        found = "The automatic checks found: " + "; ".join(f"{one.subject}: {one.words}" for one in report.errors)
+        try:
+            self.review.hold(client_id, CHECKS, found[:MAX_WORDS])
+        except AlreadyDecided:
+            log.info("%s was decided about meanwhile", client_id)
+        return True
 
     def approve(self, client_id: str) -> bool:
         review = self.review

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidValue, OAuthError
+from authz.registration.history import SERVER, administrator
 
 if TYPE_CHECKING:
     from authz.audit.event import Peer
@@ -21,16 +22,17 @@ class AlreadyDecided(OAuthError):
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """An administrator: at the command line, or signed in."""
+    """Who decides: an administrator at the command line or signed in, or this server by itself."""
 
     name: str
     sub: str | None = None
     peer: Peer | None = None
+    is_server: bool = False
 
     @property
     def actor(self) -> str:
         """As the history has it."""
-        return f"administrator:{self.name}"[:255]
+        return SERVER if self.is_server else administrator(self.name)
 
 
 @dataclass(frozen=True, slots=True)

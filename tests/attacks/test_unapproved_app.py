@@ -248,7 +248,7 @@ def test_where_everybody_is_invented_everybody_can_try_it(trial: Trial) -> None:
     """A FHIR server that is a sandbox as a whole: ``user/`` too, but nothing that lasts."""
     trial.change(is_sandbox=True)
     browser, page = trial.sign_in("doctor", "openid fhirUser user/Patient.rs offline_access")
-    assert "Not approved by Test Hospital." in text(page)
+    assert "Not approved by Test Hospital. It can be tried here, where everybody is invented." in text(page)
     assert trial.tokens(browser, page)["scope"] == "openid fhirUser user/Patient.rs"
 
 

@@ -15,6 +15,7 @@ from authz.errors import InvalidValue, NotFound, OAuthError
 from authz.registration.decision import AlreadyDecided, Reviewer, Terms
 from authz.registration.model import State
 from authz.registration.report import Finding, Level, Report
+from tests.backend import KEYS, Backend, key_set
 from tests.vendor import Vendor
 from tests.world import FHIR
 
@@ -253,6 +254,48 @@ def test_an_error_of_the_automatic_checks_leaves_it_to_a_person(office: Office) 
     assert office.parts.automatic.approve_due() == []
     assert office.show().state is State.HELD
     assert [one.client.client_id for one in office.parts.review.list(undecided=True)] == [office.client_id]
+
+
+def test_an_error_that_is_found_too_late_to_stop_the_time_takes_the_approval_back(office: Office) -> None:
+    """As with a hold of nothing: the app has been usable for as long as the checks took."""
+    office.register(scope="launch/patient patient/*.rs")
+    office.world.clock.forward(hours=48)
+    token = office.granted("alice", "launch/patient patient/*.rs")["access_token"]
+    report = Report.of(office.world.clock(), [Finding(Level.ERROR, "client_name", "is that of another app")])
+    with office.world.services.db.write() as session:
+        office.parts.checks.keep(session, office.client_id, report)
+    assert office.parts.automatic.approve_due() == []
+    assert office.show().state is State.HELD
+    assert office.world.fhir_server.introspect(token) == {"active": False}
+    found = "The automatic checks found: client_name: is that of another app"
+    assert office.lines()[1:] == [("server", "held", found, {})]
+    assert office.parts.automatic.approve_due() == []
+
+
+def test_a_patient_facing_app_may_be_asked_for_earlier_and_its_time_goes_on(office: Office) -> None:
+    office.register(scope="patient/*.rs")
+    office.parts.review.request_production(office.client_id)
+    assert office.show().state is State.REQUESTED
+    office.world.clock.forward(hours=48)
+    assert office.parts.automatic.approve_due() == [office.client_id]
+    assert (office.show().state, office.show().registration.state) == (State.APPROVED, "approved")
+
+
+def test_a_backend_service_waits_from_the_beginning_and_gets_nothing_until_it_is_approved(office: Office) -> None:
+    """BKS-01, RG-06: a key, and somebody's word."""
+    backend = {"token_endpoint_auth_method": "private_key_jwt", "grant_types": ["client_credentials"]}
+    empty = {"redirect_uris": None, "launch_uris": None, "jwks": key_set(**KEYS)}
+    office.register(scope="system/*.rs", **backend, **empty)
+    assert [one.client.client_id for one in office.parts.review.list(undecided=True)] == [office.client_id]
+    service = Backend(office.world, office.client_id)
+    assert service.ask(scope="system/*.rs").json()["error"] == "unauthorized_client"
+    office.world.clock.forward(days=30)
+    assert office.parts.automatic.approve_due() == []
+    office.parts.review.approve(office.client_id, ANN)
+    token = service.ask(scope="system/*.rs").json()["access_token"]
+    assert office.world.fhir_server.introspect(token)["active"] is True
+    office.parts.review.hold(office.client_id, BOB, "a complaint")
+    assert office.world.fhir_server.introspect(token) == {"active": False}
 
 
 # --- change requests

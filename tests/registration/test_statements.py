@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import string
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from authz.clients.statement import BadStatement, is_signed_by, read
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.registration.lanes import Lane
 from authz.registration.statements import NewIssuer
@@ -36,6 +40,32 @@ KEYS: dict[str, ECKey | RSAKey] = {
 KID = {"RS": "rsa", "PS": "rsa"}
 STATED = {**METADATA, "software_id": "growth", "fhir_user_types": ["Patient", "RelatedPerson"]}
 ALGORITHMS = ["RS256", "RS384", "PS256", "PS384", "ES256", "ES384", "RS512", "HS256", "none"]
+
+
+texts = st.text(max_size=60) | st.text("eyJhbGciOiJub25lIn0.=_-", max_size=60)
+
+
+@given(texts)
+def test_nothing_but_a_statement_is_read_as_one(text: str) -> None:
+    """RG-18: whatever is sent, it is refused in words."""
+    with pytest.raises(BadStatement) as refused:
+        read(text)
+    assert str(refused.value).startswith(("it ", "its "))
+
+
+@given(st.integers(0), st.sampled_from(string.ascii_letters + string.digits + "-_."))
+def test_a_statement_that_was_changed_anywhere_is_not_believed(place: int, character: str) -> None:
+    """RG-18: one character is enough."""
+    claims = json.dumps({"iss": ALLIANCE, "exp": 1, "iat": 1, "client_name": "An app"})
+    good = jws.serialize_compact({"alg": "ES256", "kid": "p256"}, claims, KEYS["p256"], algorithms=["ES256"])
+    place %= len(good)
+    changed = good[:place] + character + good[place + 1 :]
+    assume(changed != good)
+    try:
+        statement = read(changed)
+    except BadStatement:
+        return
+    assert not is_signed_by(statement, key_set(**KEYS))
 
 
 @dataclass
