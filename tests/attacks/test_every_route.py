@@ -52,6 +52,9 @@ BODIES = [
     b'{"client_id":"public","fhir_server":"https://fhir.example/r4","user":"\\ud800"}',
     b'{"fhir_server":1,"session":[]}',
     b'{"fhir_server":"https://fhir.example/r4","session":"\\u0000"}',
+    b'{"client_name":"App","redirect_uris":[5],"client_secret":"ZZ9SECRET","jwks":[],"default_max_age":[]}',
+    b'{"client_name":"App","redirect_uris":["https://app.example/cb"],"software_statement":"ZZ9SECRET"}',
+    b'{"client_id":"main","client_name":"App","redirect_uris":["https://app.example/cb"],"scope":"openid"}',
     b"null",
     b"a&" * 120,
     b"x" * 70_000,
@@ -178,6 +181,8 @@ def test_no_input_makes_an_error_of_ours_or_comes_back(world: World, log: io.Str
     REQ-D10: only pages of a launch that exists are framed, and there is none here.
     """
     dice = random.Random(20)  # noqa: S311  the same requests each time
+    with world.services.db.write() as session:
+        world.services.fhir_servers.update(session, "main", {"registration": "open"})
     for method, path in routes(world.app):
         for _ in range(ROUNDS):
             asked = environ(method, path, dice)

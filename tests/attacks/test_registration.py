@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +20,13 @@ from authz.registration.model import RegistrationRow
 from tests.actors import Browser
 from tests.backend import KEYS, key_set, public_key
 from tests.canary import FromAnywhere, canary
-from tests.live import live_server
+from tests.live import at_once, live_server
 from tests.transport import OverHttp
 from tests.vendor import METADATA, Vendor, bearer
 from tests.world import FHIR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from authz.services import Services
     from tests.canary import Canary
@@ -431,3 +433,31 @@ def test_a_deleted_client_leaves_nothing_that_works(vendor: Vendor) -> None:
     for reply in (vendor.read(gone), vendor.replace(gone), vendor.delete(gone)):
         assert refusal(reply) == (401, "invalid_token")
     assert vendor.register()["client_id"] != gone["client_id"]
+
+
+def test_of_updates_at_once_none_is_lost_unseen(vendor: Vendor, live: Live) -> None:
+    """RFC 7592 §2.2, security.md 0.1: whoever did not win is told to read again, and what was told is what is kept."""
+    known = vendor.register()
+    mine = [Vendor(FromAnywhere(OverHttp(live.settings.issuer))) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [partial(one.replace, known, client_name=f"Name {number}") for number, one in enumerate(mine)]
+        replies = at_once(jobs, pool)
+    won = [reply.json() for reply in replies if reply.status == 200]
+    told = {reply.refusal()["error_description"] for reply in replies if reply.status != 200}
+    assert told <= {"the client was changed at the same time: read it, and try again"}
+    assert won
+    assert vendor.read(known).json() in won
+
+
+def test_an_app_that_is_deleted_while_it_is_changed_is_gone(vendor: Vendor, live: Live) -> None:
+    """RG-25, RFC 7592 §2.3: in whatever order, the last word is that there is none."""
+    for _ in range(5):
+        known = vendor.register()
+        mine = [Vendor(FromAnywhere(OverHttp(live.settings.issuer))) for _ in range(6)]
+        jobs: list[Callable[[], Reply]] = [partial(one.replace, known, client_name="Other") for one in mine[1:]]
+        jobs.append(partial(mine[0].delete, known))
+        with ThreadPoolExecutor(6) as pool:
+            replies = at_once(jobs, pool)
+        assert replies.pop().status == 204
+        assert {reply.status for reply in replies} <= {200, 400, 401}
+        assert refusal(vendor.read(known)) == (401, "invalid_token")

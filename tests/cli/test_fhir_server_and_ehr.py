@@ -44,6 +44,7 @@ MAIN: dict[str, Any] = {
     "without": [],
     "constraints": sorted(CONSTRAINTS),
     "registration": "closed",
+    "sandbox_notes": "",
     "sandbox": False,
     "sandbox_patients": [],
     "enabled": True,
@@ -214,3 +215,13 @@ def test_a_logo_is_put_on_a_fhir_servers_pages_and_taken_away(hospital: Cli, tmp
     }
     for wrong in ((), ("--remove", "--file", str(file))):
         assert hospital.refused("fhir-server", "logo", "main", *wrong)["error"] == "invalid_value"
+
+
+def test_a_fhir_server_is_opened_for_apps_that_register_themselves(authz: Cli) -> None:
+    """Decision 13, MGT-04: closed by default; by the whole of three words."""
+    authz("fhir-server", "add", "main", "--base-url", BASE, "--registration", "invited")
+    assert authz("fhir-server", "show", "main")["registration"] == "invited"
+    assert authz("fhir-server", "update", "main", "--registration", "open")["registration"] == "open"
+    assert authz("fhir-server", "update", "main", "--organization", "X")["registration"] == "open"
+    code, _, err = authz.run("fhir-server", "update", "main", "--registration", "ajar")
+    assert (code, "ajar" in err) == (2, True)

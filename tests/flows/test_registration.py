@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
 
@@ -10,6 +11,7 @@ from sqlalchemy import select
 
 from authz.audit.search import Query, search
 from authz.clients.model import ClientRow
+from authz.registration import registrations
 from authz.registration.model import RegistrationEventRow, RegistrationRow
 from authz.storage.records import digest
 from tests.backend import KEYS, key_set
@@ -381,6 +383,24 @@ def test_what_is_deleted_is_gone_at_once(world: World, vendor: Vendor) -> None:
     assert world.browser().open(app.authorize_url(scope="patient/*.rs")).status == 400
     assert vendor.read(answer).status == vendor.delete(answer).status == 401
     assert rows(world) == []
+
+
+def test_a_client_that_there_is_not_costs_the_same_look(
+    world: World, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RG-22, decision 30: the mechanism: one comparison in constant time of two digests, whoever is asked for."""
+    answer = vendor.register()
+    compared: list[tuple[int, int]] = []
+
+    def compare(one: str, other: str) -> bool:
+        compared.append((len(one), len(other)))
+        return compare_digest(one, other)
+
+    monkeypatch.setattr(registrations, "compare_digest", compare)
+    for client_id in (answer["client_id"], "c_0000000000000000"):
+        url = f"{ISSUER}/register/{client_id}"
+        assert world.transport.send("GET", url, bearer("x" * 43)).status == 401
+    assert compared == [(64, 64), (64, 64)]
 
 
 def test_other_methods_are_refused(world: World, vendor: Vendor) -> None:
