@@ -15,7 +15,7 @@ from authz.fhir_servers.associated import coding_problems
 from authz.fhir_servers.model import FhirServerRow
 from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
 from authz.fhir_servers.url import origin_problems
-from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
+from authz.keyring.secrets import Secrets, StoredSecrets, is_live, new_secret
 from authz.scopes import ScopeSet
 from authz.storage.database import insert_once
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from authz.storage.database import Database
 
 KEYS = frozenset({"jwks", "jwks_uri"})
+MOST_SECRETS = 10
 
 __all__ = ["Client", "Clients", "HospitalDecisions"]
 
@@ -163,6 +164,8 @@ class Clients:
         if not from_row(row, self.now()).has_secret:
             raise InvalidValue(f"{client_id}: a public client has no secret, nor has one that signs with a key")
         secret = new_secret()
+        if overlap and sum(is_live(kept, self.now()) for kept in row.secrets) >= MOST_SECRETS:
+            raise InvalidValue(f"{client_id}: {MOST_SECRETS} secrets work side by side already; let some end first")
         row.secrets = self.stored.rotate(secret, row.secrets, self.now(), overlap)
         return secret
 

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from authz.audit.event import EventName
 from authz.audit.model import AuditEventRow
+from authz.authorize.flow import STANDALONE
 from authz.errors import printable
 from authz.support.case import ScopeLine, scope_line
 from authz.support.explanations import Explanation, of_refusal
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_ATTEMPTS = 500, 20
 KEPT = timedelta(days=7)  # as long as support codes are good
 OF_MAKERS = frozenset({EventName.LOGIN, EventName.LOGIN_FAILED})  # of an app; people's name no app
-NEAR = timedelta(minutes=15)  # between a page and what came of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,22 +116,14 @@ class Attempts:
 
 
 def grouped(rows: Iterable[AuditEventRow]) -> list[Group]:
-    """By launch and grant; a page that has neither belongs to what soon came of it."""
+    """By the name of the opening, which a grant's later records don't repeat; what has none stands alone."""
     groups: dict[str, Group] = {}
-    launch_of: dict[str, str] = {}
-    pages: list[AuditEventRow] = []
+    opening_of: dict[str, str] = {}
     for row in rows:
         if row.launch_id and row.grant_id:
-            launch_of[row.grant_id] = row.launch_id
-        name = row.launch_id or launch_of.get(row.grant_id or "") or row.grant_id
-        if name is None and row.event == EventName.PAGE_SHOWN:
-            pages.append(row)
-            continue
-        if name is None or name not in groups:
-            before = [] if row.launch_id else [page for page in pages if page.at > row.at - NEAR]
-            pages = pages if row.launch_id else []
-            groups[name or row.id] = Group(before)
-        groups[name or row.id].rows.append(row)
+            opening_of[row.grant_id] = row.launch_id
+        name = row.launch_id or opening_of.get(row.grant_id or "") or row.grant_id or row.id
+        groups.setdefault(name, Group()).rows.append(row)
     return list(groups.values())
 
 
@@ -142,7 +134,7 @@ def attempt(session: Session, rows: Sequence[AuditEventRow], people: dict[str, U
     person = next((people[row.sub] for row in rows if row.sub in people), None)
     return Attempt(
         began_at=rows[0].at,
-        is_launch=any(row.launch_id for row in rows),
+        is_launch=any(row.launch_id and not row.launch_id.startswith(STANDALONE) for row in rows),
         person=person.display_name if person is not None else "",
         patient=next((row.patient for row in rows if row.patient and person is not None), ""),
         steps=tuple(map(step, rows)),
@@ -158,7 +150,7 @@ def step(row: AuditEventRow) -> Step:
         is_refused=is_refused,
         reason=row.reason or "",
         description=printable(row.detail.get("description") or row.detail.get("problem") or "") if is_refused else "",
-        why=of_refusal(row.reason) if is_refused else None,
+        why=of_refusal(row.reason, row.detail.get("cause")) if is_refused else None,
         support_code=row.support_code,
         scopes=tuple(map(scope_line, row.detail.get("verdicts", ()))) if is_refused else (),
     )

@@ -24,6 +24,7 @@ ENDPOINTS = {
     "introspection_endpoint": "Introspection",
     "revocation_endpoint": "Revocation",
     "userinfo_endpoint": "Who the user is",
+    "management_endpoint": "Where people end access",
     "jwks_uri": "Keys that sign id_tokens",
 }
 

@@ -110,7 +110,7 @@ class Cases:
             place=PLACES[row.event],
             reason=reason,
             description=printable(row.detail.get("description") or row.detail.get("problem") or ""),
-            why=of_refusal(reason),
+            why=of_refusal(reason, row.detail.get("cause")),
             app_name=None if reason in UNPROVEN else self.app_name(row.client_id),
             fhir_server=self.base_url(row.fhir_server),
             asked=tuple(map(without_values, str(row.detail.get("asked", "")).split())),

@@ -75,7 +75,7 @@ def granted(grant: GrantRow) -> dict[str, Any]:
 
 def refused(row: AuditEventRow) -> dict[str, Any]:
     """A refusal; ``cause`` is told to the administrator only."""
-    why = of_refusal(row.reason)
+    why = of_refusal(row.reason, row.detail.get("cause"))
     return {
         "support_code": row.support_code,
         "outcome": "refused",

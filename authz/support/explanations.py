@@ -86,6 +86,8 @@ SCOPES: Mapping[str, Explanation] = {
     ),
 }
 
+OPEN_CAUSES = frozenset({"app_not_approved", "user_type"})  # may be told to whom the refusal was
+
 REFUSALS: Mapping[str, Explanation] = {
     "page": Explanation(
         "It was not certain which app asked, or where the answer may be sent, so nothing was sent anywhere.",
@@ -169,6 +171,14 @@ REFUSALS: Mapping[str, Explanation] = {
         "The person declined, may not sign in here, or may not share these records.",
         "The description says which. Let the person try again, or ask the hospital if it should have worked.",
     ),
+    "app_not_approved": Explanation(
+        "The app registered itself and is not approved yet: it is for test accounts with test patients.",
+        f"Sign in with a test account that the hospital has published. {ASK_HOSPITAL} to approve the app, or wait.",
+    ),
+    "user_type": Explanation(
+        "The app is for other people than the one who signed in (fhir_user_types).",
+        "Let somebody open it for whom it is; or change for whom the app is registered.",
+    ),
     "login_required": Explanation(
         "Nobody was signed in as the request wanted it, and no page could be shown.",
         "Send the request again without prompt=none.",
@@ -225,5 +235,6 @@ def of_scope(reason: str | None) -> Explanation:
     return SCOPES.get(reason or "", UNKNOWN)
 
 
-def of_refusal(reason: str | None) -> Explanation:
-    return REFUSALS.get(reason or "", UNKNOWN)
+def of_refusal(reason: str | None, cause: str | None = None) -> Explanation:
+    """By what was told, or more closely where the cause is nobody's secret."""
+    return REFUSALS.get((cause if cause in OPEN_CAUSES else reason) or "", UNKNOWN)

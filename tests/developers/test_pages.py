@@ -21,8 +21,11 @@ from authz.registration.decision import Reviewer
 from authz.registration.initial_tokens import NewInitialToken
 from tests.actors import FORM, Forms, basic
 from tests.developers.maker import APP, NOTES, Maker, open_registration, words
+from tests.world import build, settings_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.transport import Reply
     from tests.world import World
 
@@ -396,6 +399,34 @@ def test_a_key_is_added_beside_the_old_one_or_the_set_is_published(maker: Maker)
     assert (now["jwks_uri"], "jwks" in now) == ("https://app.example/jwks", False)
 
 
+def test_secrets_side_by_side_have_an_end_and_one_that_leaked_goes_at_once(maker: Maker) -> None:
+    """security.md RG-19: nothing grows without bound."""
+    maker.register("patient-web")
+    pages = [maker.press("/app/keys", "/secret", {"overlap": "604800"}).status for _ in range(10)]
+    assert pages == [200] * 9 + [400]
+    assert maker.press("/app/keys", "/secret", {"overlap": "0"}).status == 200
+    assert maker.press("/app/keys", "/secret", {"overlap": "604800"}).status == 200
+
+
+def test_the_pages_are_where_the_issuer_is(tmp_path: Path) -> None:
+    """Below the issuer's path; over https the cookies are bound to this host (HC-02)."""
+    world = build(settings_in(tmp_path, issuer="https://as.example/auth"))
+    with world.app.app_context():
+        open_registration(world)
+        maker = Maker(world)
+        maker.register("patient-web")
+        page = maker.open("/app")
+        assert words(page).startswith("Heart Diary")
+        assert 'action="/auth/developers/sign-out"' in page.text
+        assert maker.browser.request("GET", "https://as.example/developers").status == 404
+        again = maker.browser.request("GET", f"{world.issuer}/developers/sign-in")
+        cookie = again.header("set-cookie") or ""
+        assert cookie.startswith("__Host-authz_developer_form=")
+        assert cookie.endswith("; Secure; HttpOnly; Path=/; SameSite=Strict")
+        world.services.db.engine.dispose()
+    world.services.backend.close()
+
+
 def test_an_app_is_deleted_only_by_typing_its_client_id(maker: Maker) -> None:
     """RFC 7592 §2.3, RG-25."""
     maker.register("patient-web")
@@ -473,6 +504,29 @@ def test_an_app_without_a_launch_url_is_told_how_it_begins(maker: Maker) -> None
     asked = words(maker.browser.sign_in(begun, "alice", "alice-password"))
     assert asked.startswith("Share health records with Heart Diary? Not approved by Test Hospital.")
     assert maker.browser.cookies.keys() >= {"authz_developer", "authz_session"}
+    told = words(maker.open("/app/attempts"))
+    for text in ("Opened by itself · Alice", "a page was shown sign_in", "a page was shown consent"):
+        assert text in told
+
+
+def test_a_refusal_of_somebody_real_is_explained_and_names_nobody(maker: Maker) -> None:
+    """REQ-112: the inspector's words, with the support code that the app was sent."""
+    maker.register("patient-web")
+    browser = maker.world.browser()
+    begun = browser.open(maker.app().authorize_url(scope="launch/patient openid patient/Patient.rs"))
+    told = browser.sign_in(begun, "parent", "parent-password").location_parameters
+    page = maker.open("/app/attempts")
+    assert "Opened by itself " in words(page)
+    assert "the request was refused access_denied the app is not approved yet: only test accounts can use" in words(
+        page
+    )
+    assert "Sign in with a test account that the hospital has published." in words(page)
+    code = told["error_uri"].rpartition("/")[2]
+    assert code in page.text
+    assert "Parent" not in page.text
+    assert "child-1" not in page.text
+    support = maker.browser.open(told["error_uri"])
+    assert "Sign in with a test account that the hospital has published." in words(support)
 
 
 def test_who_has_no_app_yet_sees_the_consent_page_of_an_invented_one(maker: Maker) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flask import Blueprint
@@ -11,6 +12,7 @@ from authz.endpoints.current import http_request, services
 from authz.endpoints.developers.desk import sent_form, show, signed_in, stands
 from authz.endpoints.developers.session import forget
 from authz.endpoints.pages import see_other
+from authz.registration.decision import AlreadyDecided
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -32,7 +34,8 @@ def page() -> ResponseReturnValue:
 def ask_for_production() -> ResponseReturnValue:
     maker, sent = signed_in(), dict(sent_form())
     note, peer = sent.get("note", ""), http_request().peer
-    services().registration.review.request_production(maker.client.client_id, note, peer)
+    with suppress(AlreadyDecided):  # the page says what was
+        services().registration.review.request_production(maker.client.client_id, note, peer)
     return back()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flask import Blueprint
@@ -13,6 +14,7 @@ from authz.endpoints.developers.desk import sent_form, show, signed_in
 from authz.endpoints.pages import see_other
 from authz.errors import OAuthError
 from authz.registration.changes import differences
+from authz.registration.decision import AlreadyDecided
 from authz.registration.registered import without_ours
 
 if TYPE_CHECKING:
@@ -73,7 +75,8 @@ def change(maker: Maker, after: dict[str, object]) -> None:
 @bp.post("/app/change/take-back")
 def take_back() -> ResponseReturnValue:
     maker, _ = signed_in(), sent_form()
-    services().registration.proposals.take_back(maker.client.client_id, http_request().peer)
+    with suppress(AlreadyDecided):  # the page says what was
+        services().registration.proposals.take_back(maker.client.client_id, http_request().peer)
     return see_other(services().settings.url("/developers/app"))
 
 

@@ -57,12 +57,17 @@ def mark(handle: str) -> str:
 
 
 def sent_form(cookie_name: str = DEVELOPER) -> list[tuple[str, str]]:
-    """The fields of a form of ours. Raises AccessDenied for one from elsewhere, or from another browser."""
+    """The fields of a form of ours.
+
+    Raises AccessDenied for one from elsewhere, or from another browser; TooManyRequests.
+    """
     sent = form_pairs(http_request())
     held = cookie(cookie_name)
     given = dict(sent).get("csrf", "")
     if held is None or not compare_digest(mark(held).encode(), given.encode()):
         raise AccessDenied("this form is out of date, or it was opened in another browser; open the page again")
+    if cookie_name == DEVELOPER:
+        services().registration.limits.managing(http_request().peer)
     return sent
 
 
