@@ -64,12 +64,14 @@ const WORDS = {
   "ui.done": "The EHR closed it and had the handle revoked. Its access to data ends with your session, as before.",
 };
 
+const shown = (value) => JSON.stringify(value, null, 2).slice(0, 4000);
+
 function narrate({ type, payload, answer, ignored, origin }) {
   if (ignored) {
-    goOn(step("A message got no answer", `From ${origin}: ${ignored}. Its sender is not told, not even that.`, folded(`${type}, ignored`, JSON.stringify(payload, null, 2))));
+    goOn(step("A message got no answer", `From ${origin}: ${ignored}. Its sender is not told, not even that.`, folded(`${type.slice(0, 60)}, ignored`, shown(payload))));
     return;
   }
   const problem = answer.status === "failure" || /^[45]/.test(answer.status ?? "") || answer.outcome;
   goOn(step(problem ? `The EHR refused ${type}` : TITLES[type], problem ? "The handle is good, but this was not to be done." : (WORDS[type] ?? "The handle covers it, so the EHR did it."),
-    folded(`${type} and its answer`, `${JSON.stringify(payload, null, 2)}\n\n${JSON.stringify(answer, null, 2)}`)));
+    folded(`${type} and its answer`, `${shown(payload)}\n\n${shown(answer)}`)));
 }

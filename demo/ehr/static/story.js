@@ -27,6 +27,8 @@ export function begin(steps) {
 export function goOn(next) {
   if (!story.querySelector("ol")) begin([]);
   next.classList.add("appear");
-  story.querySelector("ol").append(next);
+  const list = story.querySelector("ol");
+  list.append(next);
+  if (list.children.length > 40) list.firstElementChild.remove(); // a stranger may send without end
   story.scrollTo({ top: story.scrollHeight });
 }

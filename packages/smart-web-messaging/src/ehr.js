@@ -44,8 +44,9 @@ export class WebMessagingHost {
     this.handlers = { "status.handshake": () => ({}), ...handlers };
     this.closeWindow = close ?? (() => {});
     this.revoke = revoke ?? (async () => {});
-    this.onMessage = onMessage ?? (() => {});
     this.onProblem = onProblem ?? ((error) => console.error(error));
+    /** @param {Seen} seen Whoever looks on can't stop the work. */
+    this.onMessage = (seen) => void this.#attempt(() => onMessage?.(seen));
     this.window = window;
     this.verification = new Verification({ verify, ehrSession, cacheSeconds, origin: origin ?? window.location.origin, onProblem: this.onProblem });
     window.addEventListener("message", this.#hear);

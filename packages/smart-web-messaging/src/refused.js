@@ -53,7 +53,8 @@ export const isKnownGroup = (messageType) => Object.hasOwn(FORMS, groupOf(messag
  */
 export async function answered(messageType, work, onProblem) {
   try {
-    return /** @type {Json | undefined} */ (await work()) ?? (groupOf(messageType) === "ui" ? { status: "success" } : {});
+    const done = await work();
+    return /** @type {Json} */ (structuredClone(done ?? (groupOf(messageType) === "ui" ? { status: "success" } : {}))); // or it can't be sent
   } catch (error) {
     if (!(error instanceof Refused)) onProblem(error);
     const refused = error instanceof Refused ? error : new Refused("This could not be done.", 500);

@@ -181,6 +181,23 @@ test("a back end that can't revoke does not keep the window open, nor does a win
   assert.deepEqual(problems, ["503", "gone"]);
 });
 
+test("whoever looks on and fails stops nothing", async () => {
+  const revoked = [];
+  const { send, problems } = hospital({
+    handlers: { "ui.done": () => {} },
+    onMessage: ({ payload }) => JSON.stringify(payload),
+    revoke: async (handle) => void revoked.push(handle),
+  });
+  assert.deepEqual(await payloadOf(send("ui.done", { extension: [{ valueInteger64: 5n }] })), { status: "success" });
+  assert.deepEqual([problems.length, revoked], [1, [HANDLE]]);
+});
+
+test("what a handler returns and no window can be sent is an error of the EHR, and is answered as one", async () => {
+  const { send, problems } = hospital({ handlers: { "scratchpad.read": () => ({ scratchpad: [() => {}] }) } });
+  assert.deepEqual(await payloadOf(send("scratchpad.read")), { outcome: outcome("exception", "This could not be done.") });
+  assert.equal(problems.length, 1);
+});
+
 test("an EHR that ends an app by itself has the handle revoked that it has seen, and hears no more of it", async () => {
   const revoked = [];
   const { host, ehr, app, send } = hospital({ revoke: async (handle) => void revoked.push(handle) });

@@ -39,8 +39,9 @@ export class WebMessagingHost {
     handlers: Record<string, Handler>;
     closeWindow: (context: Context) => void;
     revoke: (handle: string) => Promise<unknown>;
-    onMessage: (seen: Seen) => void;
     onProblem: (error: unknown) => void;
+    /** @param {Seen} seen Whoever looks on can't stop the work. */
+    onMessage: (seen: Seen) => undefined;
     window: Window;
     verification: Verification;
     /** Stop listening. */
