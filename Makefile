@@ -2,10 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := authz demo tests migrations config/gunicorn.conf.py wsgi.py
+SOURCES := authz benchmarks demo tests migrations config/gunicorn.conf.py wsgi.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all fuzz-registration check format lint types imports docs lock node fhir-server clean
+.PHONY: help run test test-all fuzz-registration check format lint types imports bench-web-messaging docs lock node fhir-server clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ types: $(VENV)/dev.done
 
 imports: $(VENV)/dev.done
 	$(BIN)/lint-imports
+
+bench-web-messaging: $(VENV)/dev.done  ## the check of a web messaging handle beside the introspection of a token
+	$(BIN)/python -m benchmarks.web_messaging
 
 docs: $(VENV)/dev.done  ## write the pages that are generated from the code and its tests
 	$(BIN)/python -m docs.generate
