@@ -39,7 +39,8 @@ HTTP Basic with the EHR's credential, or a bearer token with scope `__launch`; `
 
 `201` answers with `launch` (secret, for the app only), `launch_id` (not secret), `launch_url` (the address to open: the
 app's own launch URL with `iss` and `launch`) and `expires_in` (seconds). `GET /launch/<launch_id>` shows what became of
-it, `DELETE` takes it back while it waits; other EHRs get 404. Refusals are `{{"error", "error_description"}}`: 400
+it: `state` is `created`, `authorized` (the app has a code), `token_issued` or `ended`. `DELETE` takes it back while it
+waits; other EHRs get 404. Refusals are `{{"error", "error_description"}}`: 400
 `invalid_request`, 401 `invalid_client` or `invalid_token`, 403 `insufficient_scope`.
 
 `authz launch check FILE` says everything that is wrong with a launch, in words and without making it; `--ehr` checks it

@@ -140,7 +140,8 @@ class LaunchSchema(Schema):
         PRINTABLE,
         "must be an origin such as https://ehr.example",
         metadata=told(
-            "Origin of the EHR's window, one of those registered for the FHIR server.", "https://ehr.example"
+            "Origin of the EHR's window, one of those registered for the FHIR server. Left out: no messaging scopes.",
+            "https://ehr.example",
         ),
     )
     auth_time = WholeNumber(

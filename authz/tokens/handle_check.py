@@ -7,6 +7,7 @@ SQL is the truth. Wherever anything does not fit the answer is "inactive" and no
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from authz.tokens.introspection import Caller
     from authz.tokens.scan_alarm import ScanAlarm
 
+log = logging.getLogger(__name__)
 COPY_SECONDS = 60
 
 
@@ -57,9 +59,9 @@ class Known:
 
     def fits(self, asked: HandleQuestion) -> bool:
         """Whether it may come from there, to there."""
-        nowhere = asked.origin is None and asked.message_type is None
+        is_no_message = asked.origin is None and asked.message_type is None
         return (
-            (nowhere or asked.origin in self.answer["app_origins"])
+            (is_no_message or asked.origin in self.answer["app_origins"])
             and (asked.ehr_session is None or same(asked.ehr_session, self.answer.get("ehr_session")))
             and (asked.window is None or self.window is None or same(digest(asked.window), self.window))
         )
@@ -86,10 +88,12 @@ class HandleCheck:
         epoch = self.hot.current_epoch()  # before the row is read: a revocation in between leaves the copy stale
         key = digest(asked.handle)
         known = self.find(key, epoch)
-        if known is None or not caller.may_see(known.fhir_server) or not known.fits(asked):
+        if known is None or not caller.may_see(known.fhir_server):
             self.alarm.missed(caller.name)
             return INACTIVE
-        if asked.window is not None and known.window is None and not self.bind(key, asked.window, known, epoch):
+        if not known.fits(asked) or not self.is_bound(key, asked.window, known, epoch):
+            log.warning("a handle of %s came from another page, session or window", known.answer["client_id"])
+            self.alarm.missed(caller.name)
             return INACTIVE
         body = known.answer
         if asked.message_type is not None:
@@ -113,8 +117,10 @@ class HandleCheck:
         self.keep(known, key, epoch)
         return known
 
-    def bind(self, key: str, window: str, known: Known, epoch: int) -> bool:
-        """Of two windows that come at once one gets the handle; False for the other."""
+    def is_bound(self, key: str, window: str | None, known: Known, epoch: int) -> bool:
+        """Bind it to a window if it is bound to none. Of two that come at once one gets it; False for the other."""
+        if window is None or known.window is not None:
+            return True
         mine = digest(window)
         unbound = update(MessagingHandleRow).where(
             MessagingHandleRow.digest == key, MessagingHandleRow.window_digest.is_(None)
