@@ -54,8 +54,15 @@ def as_record(made: Services, sub: str) -> dict[str, Any]:
             for item in made.users.representations(sub, name)
         ],
         "has_password": found.has_password,
-        "has_second_factor": made.second_factor.is_on(sub),
+        **second_factor(made, sub),
         "role": found.role,
         "sandbox": found.is_sandbox,
         "enabled": found.enabled,
     }
+
+
+def second_factor(made: Services, sub: str) -> dict[str, Any]:
+    """Whether they have one, and how many recovery codes are left."""
+    if not made.second_factor.is_on(sub):
+        return {"has_second_factor": False}
+    return {"has_second_factor": True, "recovery_codes_left": made.second_factor.recovery_codes_left(sub)}

@@ -47,7 +47,7 @@ def sign_in() -> Response:
     name = sent.get("username", "")
     attempt = Attempt(name, sent.get("password", ""), http_request().peer, cookie(DEVICE))
     try:
-        entered = services().administrators.enter(attempt, sent.get("code", ""))
+        entered = services().administrators.enter(attempt, sent.get("code", ""), cookie(ADMIN))
     except TooManyRequests as error:
         response = admin_page("admin_sign_in.html", error.status, username=name, problem=TOO_MANY)
         response.headers.update(error.headers())

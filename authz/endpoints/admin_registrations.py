@@ -123,4 +123,11 @@ def consent_preview(_who: Administrator, client_id: str) -> Response:
     if server is None or shown is None:
         abort(404)
     organization = server.branding.organization or services().settings.organization
-    return page("consent.html", shown=shown, is_preview=True, organization=organization, may_sign_out=False)
+    return page(
+        "consent.html",
+        shown=shown,
+        is_preview=True,
+        organization=organization,
+        may_sign_out=False,
+        back=f"/admin{PATH}/{client_id}",
+    )

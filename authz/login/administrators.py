@@ -31,8 +31,8 @@ class Administrators:
     by_password: ByPassword
     sessions: AdminSessions
 
-    def enter(self, attempt: Attempt, code: str) -> str | Refused:
-        """The handle of a new session. Raises TooManyRequests."""
+    def enter(self, attempt: Attempt, code: str, before: str | None = None) -> str | Refused:
+        """The handle of a new session, which takes the place of the one before. Raises TooManyRequests."""
         found = self.by_password.enter(attempt)
         if isinstance(found, HalfSignIn):
             found = self.by_password.finish(CodeAttempt(found, code, attempt.peer, attempt.device))
@@ -43,6 +43,8 @@ class Administrators:
             return self.refuse(Refused.NOT_ADMINISTRATOR, found.sub, attempt.peer)
         if not self.sessions.second_factor.is_on(found.sub):
             return self.refuse(Refused.NO_SECOND_FACTOR, found.sub, attempt.peer)
+        if before is not None:
+            self.sessions.end(before)
         return self.sessions.begin(found, user.name or user.sub)
 
     def confirm(self, handle: str, who: Administrator, code: str, peer: Peer, device: str | None) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from authz.policy.access import switched_off
 from authz.policy.messaging import is_a_group, messages_if
-from authz.registration.look_alikes import contains, look_alike
+from authz.registration.look_alikes import contains, look_alike, skeletons
 from authz.registration.report import Finding, Level
 from authz.scopes import Limit, Reason, ScopeSet, judge, only_constraints_on, only_types
 from authz.settings import LOOPBACK_HOSTS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 SHORT_LABEL, COUNTRY = 3, 2  # co.uk, com.au: a parent that strangers share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Named:
     """Another app, as far as names and the hosts that prove who it is matter."""
 
@@ -31,6 +32,11 @@ class Named:
     names: tuple[str, ...]
     places: frozenset[str]  # hosts that answers go to; what nobody owns alone is a place of this app only
     is_approved: bool
+
+    @cached_property
+    def skeletons(self) -> frozenset[str]:
+        """Of all its names, in every language: made once, however many apps it is compared with."""
+        return frozenset[str]().union(*map(skeletons, self.names))
 
 
 def named(client_id: str, said: Mapping[str, Any], *, is_approved: bool) -> Named:
@@ -141,7 +147,7 @@ def names(mine: Named, others: Iterable[Named], organizations: Iterable[str]) ->
             kinds = " and ".join(sorted(scripts(name)))
             found.append(Finding(Level.WARNING, "client_name", f"{name}: mixes letters of {kinds}"))
     for other in others:
-        if any(look_alike(one, two) for one in mine.names for two in other.names):
+        if mine.skeletons & other.skeletons:
             found.append(twin(mine, other))
     yield from found or [Finding(Level.OK, "client_name", "no other app or organisation has a name like it")]
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 HOUR = 3600
 NEIGHBOURS = 4  # a network may do so many times what one address may
-TOKEN_SIGN_INS = Limit("registration token", 20, 600)
-TOKEN_SIGN_INS_OF_ADDRESS = Limit("registration tokens of an address", 60, 600)
+TOKEN_SIGN_INS = Limit("registration tokens", 60, 600)
 MANAGEMENT = Limit("registration management", 300, 600)
 WAITING = (State.SANDBOX.value, State.REQUESTED.value, State.HELD.value)
 FULL = "this server has as many unapproved apps as it takes; ask the hospital"
@@ -50,11 +49,10 @@ class Limits:
         words = "too many requests about registrations from this address; wait a few minutes"
         self.check(MANAGEMENT, network(peer.address), words, peer)
 
-    def signing_in(self, client_id: str, peer: Peer) -> None:
-        """Count a sign-in with a registration access token."""
+    def signing_in(self, peer: Peer) -> None:
+        """Count a sign-in with a registration access token; by app it would only lock its vendor out (RL-06)."""
         words = "too many attempts to sign in; wait a few minutes and try again"
-        self.check(TOKEN_SIGN_INS_OF_ADDRESS, network(peer.address), words, peer)
-        self.check(TOKEN_SIGN_INS, client_id, words, peer)
+        self.check(TOKEN_SIGN_INS, network(peer.address), words, peer)
 
     def check_room(self, session: Session, fhir_server: str | None) -> None:
         """Refuse one more app that nobody vouches for, so that strangers can't fill the disk.

@@ -116,7 +116,7 @@ def test_a_second_factor_is_shown_once_and_removed(hospital: Cli) -> None:
     assert set(shown) == {"sub", "name", "otpauth_uri", "recovery_codes"}
     assert shown["otpauth_uri"].startswith("otpauth://totp/")
     assert len(shown["recovery_codes"]) == 10
-    assert hospital("user", "show", "clinician") == {**person, "has_second_factor": True}
+    assert hospital("user", "show", "clinician") == {**person, "has_second_factor": True, "recovery_codes_left": 10}
     removed = {"sub": person["sub"], "name": "clinician", "removed": True}
     assert hospital("user", "totp", "clinician", "--remove") == removed
     assert hospital("user", "totp", "clinician", "--remove") == {**removed, "removed": False}

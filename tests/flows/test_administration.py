@@ -166,6 +166,16 @@ def test_the_cookie_is_strict_new_at_each_sign_in_and_no_other(tmp_path: Path) -
         world.services.db.engine.dispose()
 
 
+def test_signing_in_again_ends_the_session_before(world: World) -> None:
+    """security.md LC-05, ASVS 7.2.4."""
+    app = add_administrator(world)
+    browser, stolen = signed_in(world, app=app), world.browser()
+    stolen.cookies.update(browser.cookies)
+    world.clock.forward(seconds=30)
+    sign_in(browser, "ada", PASSWORD, app.at(world.clock()))
+    assert (is_in(browser), is_in(stolen)) == (True, False)
+
+
 def test_a_session_of_apps_opens_nothing_here_and_the_other_way_round(world: World) -> None:
     browser = world.browser()
     page = browser.open(world.public.authorize_url(scope="openid patient/*.rs launch/patient"))

@@ -155,6 +155,7 @@ def test_people_see_the_consent_page_before_they_approve(world: World, ada: Brow
     client_id = register(world)
     page = ada.open(f"{LIST}/{client_id}/consent")
     assert (page.status, "Share health records with Growth" in page.text) == (200, True)
+    assert f'href="/admin/registrations/{client_id}">Back</a>' in page.text
 
 
 def test_an_app_is_approved(world: World, ada: Browser) -> None:

@@ -33,7 +33,7 @@ def sign_in() -> ResponseReturnValue:
     """One answer for an unknown app and a wrong token (RFC 7592 §2, security.md RG-22)."""
     sent, peer = dict(sent_form(DEVELOPER_FORM)), http_request().peer
     client_id = sent.get("client_id", "").strip()
-    services().registration.limits.signing_in(client_id, peer)
+    services().registration.limits.signing_in(peer)
     handle = services().developers.sessions.begin(client_id, sent.get("registration_access_token", "").strip(), peer)
     if handle is None:
         return show_form("developers_sign_in.html", TAB, status=401, problem=WRONG, client_id=client_id)
