@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from authz.errors import InvalidScope, InvalidValue
-from authz.fhir_servers import associated, features, sandbox
+from authz.errors import InvalidValue
+from authz.fhir_servers import associated, ceilings, features, sandbox
 from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
 from authz.fhir_servers.features import AppRegistration, Feature
 from authz.fhir_servers.search_settings import SearchSettings, search_settings
-from authz.fhir_servers.url import FHIR_USER_TYPES, REFERENCE, base_url_problems, normal_form, origin_problems
-from authz.scopes import ResourceScope, ScopeSet, resource_types
+from authz.fhir_servers.url import REFERENCE, base_url_problems, normal_form, origin_problems
+from authz.scopes import ScopeSet, resource_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,25 +180,10 @@ def check(row: FhirServerRow) -> None:
         problems.append(f"{row.introspection_client_id}: {CLIENT_ID_RULE}")
     if not row.fhir_versions:
         problems.append("at least one FHIR version is needed")
-    problems += [problem for name, text in row.scope_ceilings.items() for problem in ceiling_problems(name, text)]
+    problems += [problem for name, text in row.scope_ceilings.items() for problem in ceilings.problems(name, text)]
     try:
         search_settings(row.patient_search)
     except InvalidValue as error:
         problems.append(str(error))
     if problems:
         raise InvalidValue("; ".join(problems))
-
-
-def ceiling_problems(user_type: str, text: str) -> list[str]:
-    """Why this is not a scope ceiling: an unknown type of user, or scopes that are not ``patient/`` or ``user/``."""
-    if user_type not in FHIR_USER_TYPES:
-        return [f"{user_type}: a ceiling is for one of {', '.join(sorted(FHIR_USER_TYPES))}"]
-    try:
-        scopes = ScopeSet.parse(text)
-    except InvalidScope as error:
-        return [error.description]
-    return [
-        f"{scope}: a ceiling has only patient/ and user/ scopes"
-        for scope in scopes
-        if not (isinstance(scope, ResourceScope) and scope.level in {"patient", "user"})
-    ]

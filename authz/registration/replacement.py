@@ -13,6 +13,7 @@ from authz.errors import InvalidRequest, InvalidValue
 from authz.keyring.secrets import new_secret
 from authz.registration.changes import Members, differences, needs_review, next_state, revokes, snapshot
 from authz.registration.history import VENDOR
+from authz.registration.lanes import in_lane, lane_of
 from authz.registration.model import State
 from authz.registration.registered import OURS
 from authz.scopes import ScopeSet
@@ -55,8 +56,11 @@ class Replacement:
 
     @property
     def revokes(self) -> bool:
-        """Whether what was granted ends: it may have gone elsewhere, or was granted to an app that was approved."""
-        after = snapshot(self.metadata)
+        """Whether what was granted ends: it may have gone elsewhere, or was granted to an app that was approved.
+
+        Raises InvalidClientMetadata.
+        """
+        after = snapshot(in_lane(self.metadata, lane_of(self.metadata)))
         return revokes(self.before, after) or needs_review(self.before, after)
 
     def check_secret(self, client: ClientRow, body: dict[str, Any]) -> None:
@@ -77,7 +81,9 @@ class Replacement:
             raise InvalidRequest("the client was changed at the same time: read it, and try again")
         placement = self.admission.place(session, self.metadata, self.introduced, registration.fhir_server)
         after = snapshot(placement.metadata)
-        is_another = placement.lane != registration.lane or needs_review(self.before, after)
+        is_approved = from_row(client, self.clients.now()).is_approved
+        changes_lane = placement.lane != registration.lane and not is_approved  # an approved one asks for less
+        is_another = changes_lane or needs_review(self.before, after)
         decisions = kept(client, placement.metadata)
         if is_another:
             decisions |= self.approval(client, registration, placement)

@@ -18,7 +18,7 @@ from authz.clients.redirect_uri import problems as uri_problems
 from authz.clients.statement import BadStatement
 from authz.errors import AlreadyExists, InvalidScope, InvalidValue, NotFound, OAuthError
 from authz.keyring.public_keys import jwks_problems
-from authz.registration.changes import KEYS, REVIEWED, snapshot
+from authz.registration.changes import KEYS, needs_review, snapshot
 from authz.registration.lanes import Lane, in_lane
 from authz.registration.model import RegistrationRow, StatementIssuerRow
 from authz.scopes import ScopeSet
@@ -147,7 +147,7 @@ def says_it_all(members: dict[str, Any], asked: ClientMetadata, lane: Lane) -> b
     except OAuthError:
         return False
     registered = snapshot(in_lane(asked, lane))
-    return all(signed.get(name) == registered.get(name) for name in (*REVIEWED, *KEYS, "scope"))
+    return not needs_review(signed, registered) and all(signed.get(name) == registered.get(name) for name in KEYS)
 
 
 def check_new(new: NewIssuer) -> None:

@@ -301,6 +301,19 @@ def test_an_update_that_makes_it_another_app_takes_its_approval(world: World, ve
         assert client.is_approved is (state == "approved")
 
 
+def test_an_approved_app_that_asks_for_less_stays_approved_in_an_easier_lane(world: World, vendor: Vendor) -> None:
+    """RG-23: nothing of it is new to who approved it. One that waits gets the time of its new lane."""
+    provider: dict[str, Any] = {"scope": "openid patient/*.rs user/*.rs", "fhir_user_types": ["Patient"]}
+    for state in ("approved", "sandbox"):
+        answer = vendor.register(**provider)
+        if state == "approved":
+            approve(world, answer["client_id"])
+        narrowed = vendor.replace(answer, scope="openid patient/*.rs").json()
+        assert narrowed["registration_state"] == state
+        shown = world.services.registration.review.show(answer["client_id"])
+        assert (shown.registration.lane, shown.approves_at is None) == ("patient", state == "approved")
+
+
 def test_an_approval_that_came_by_itself_begins_anew(world: World, vendor: Vendor) -> None:
     """RG-23: the hold of a patient-facing app counts from its last change."""
     answer = vendor.register()

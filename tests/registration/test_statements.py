@@ -239,6 +239,15 @@ def test_what_is_not_in_the_statement_is_not_approved_by_it(alliance: Alliance, 
     assert alliance.register(alliance.without(member))["registration_state"] == "sandbox"
 
 
+def test_a_name_in_another_language_is_a_name_as_well(alliance: Alliance) -> None:
+    """RG-15: beside an approving statement nobody adds what people would read."""
+    alliance.trust(approves=True)
+    stated = alliance.register(alliance.statement(), **{"client_name#fr": "Portail de l'hôpital"})
+    assert stated["registration_state"] == "sandbox"
+    said = alliance.statement(**{"client_name#fr": "L'app"})  # type: ignore[arg-type]  # no parameter of statement
+    assert alliance.register(said)["registration_state"] == "approved"
+
+
 def test_nobody_takes_the_software_id_of_another_issuers_app(alliance: Alliance) -> None:
     """RFC 7591 §2.3, security.md RG-18: impersonation, with a statement and without."""
     alliance.trust()
