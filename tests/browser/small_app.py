@@ -40,6 +40,9 @@ class SmallApp:
         if path == "/callback":
             start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
             return [f"<h1>Small App</h1><p id=told>{escape(self.told(sent))}</p>".encode()]
+        if path not in {"/launch", "/start"}:  # a browser asks for an icon by itself
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return []
         scope = f"{'launch ' if 'launch' in sent else ''}openid fhirUser patient/Observation.rs"
         launch = {"launch": sent["launch"]} if "launch" in sent else {}
         start_response("303 See Other", [("Location", self.authorize_url(scope=scope, **launch))])

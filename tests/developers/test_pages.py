@@ -6,6 +6,7 @@ import json
 import re
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -24,8 +25,6 @@ from tests.developers.maker import APP, NOTES, Maker, open_registration, words
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.transport import Reply
     from tests.world import World
 
@@ -174,6 +173,19 @@ def test_a_form_that_is_sent_twice_registers_one_app(maker: Maker) -> None:
     assert words(maker.browser.submit(review, press="send")).startswith("Heart Diary is registered")
     assert maker.browser.submit(review, press="send").status == 400
     assert len(maker.world.services.clients.all()) == 3
+
+
+def test_nothing_that_is_shown_once_is_kept_readable(maker: Maker) -> None:
+    """Decision 6: the session of these pages has no token in it, nor has the database; digests only."""
+    maker.register("clinician-ehr", launch_uri=f"{APP}/launch")
+    maker.press("/app/launch", "/launch")
+    settings = maker.world.services.settings
+    files = [settings.short_lived_path, Path(settings.database_url.removeprefix("sqlite:///"))]
+    stored = b"".join(file.read_bytes() for one in files for file in one.parent.glob(f"{one.name}*"))
+    assert maker.client_id.encode() in stored
+    for name in ("client_secret", "registration_access_token"):
+        assert maker.credentials[name].encode() not in stored
+    assert maker.browser.cookies["authz_developer"].encode() not in stored
 
 
 def test_makers_sign_in_with_the_registration_access_token_in_a_form(maker: Maker) -> None:
