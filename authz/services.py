@@ -64,6 +64,7 @@ from authz.login.second_factor import SecondFactor
 from authz.login.session import Sessions
 from authz.login.throttle import Throttle
 from authz.my_apps.my_apps import MyApps
+from authz.my_apps.reminder import Reminders
 from authz.notices.courier import Courier
 from authz.outbound import Outbound
 from authz.policy.policy import Policy
@@ -153,7 +154,6 @@ class Services:
     registration: registration.Registration
     at_provider: AtProvider
     my_apps: MyApps
-    naming: Naming
 
 
 def short_lived(settings: Settings) -> Backend:
@@ -227,14 +227,17 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
     sessions = Sessions(db, backend, users, now, settings.session_seconds)
     courier = Courier(db, now, outbound, trail)
     federation = Federation.wire(settings, (db, backend), (secrets, keyring), outbound, now)
-    notices = LogoutNotices(courier, settings.issuer, keyring)
-    sign_out = SignOut(sessions, revocation, notices, trail, federation.sessions)
+    sign_out = SignOut(
+        sessions, revocation, LogoutNotices(courier, settings.issuer, keyring), trail, federation.sessions
+    )
     consents = Consents(db, now, settings.consent_seconds)
     recent = RecentPatients(db, now)
     searching = Searching(db, FhirSearch(outbound), OwnTokens(db, now, grants.issuer, revocation), trail)
     interactions = Interactions(backend, Box(secrets, "interaction"), settings.interaction_seconds)
     describer = Describer(settings, load_kinds(settings.consent_kinds))
-    consenting = Consenting(describer)
+    consenting = Consenting(describer, consents, Naming(searching))
+    my_apps = MyApps(db, refresh_tokens, last_seen, revocation, trail)
+    reminders = Reminders(my_apps, clients, now, settings.offline_reminder_seconds)
     discovery = Discovery(settings, token_server.grant_types)
     sign_in_page = build_page(federation, backend, Box(secrets, "sign-in door"), settings.interaction_seconds)
     authorization = FrontChannel(
@@ -246,7 +249,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
             db, launches, ehr_sessions, consents, codes, handles, sessions, trail, recent, settings.issuer
         ),
         interactions=interactions,
-        next_page=NextPage(interactions, Picker(users, recent, searching), consenting, sign_in_page),
+        next_page=NextPage(interactions, Picker(users, recent, searching), consenting, sign_in_page, reminders),
     )
     second_factor = SecondFactor(db, Box(secrets, "second factor"), settings.organization, now)
     by_password = ByPassword(passwords, second_factor, Throttle(backend, secrets, now), secrets, db, trail, now)
@@ -255,7 +258,6 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         db, outbound, clients, fhir_servers, revocation, brands, consenting.describer, keyring, courier
     )
     signing_in = SigningIn(authorization, sessions, by_password, sign_out)
-    identifying = Identifying(federation, users, searching, db, trail, now)
     return Services(
         settings=settings,
         db=db,
@@ -304,7 +306,11 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         choosing=Choosing(authorization),
         signing_in=signing_in,
         registration=registration.build(settings, backend, trail, now, around),
-        at_provider=build_at_provider(signing_in, identifying, backend, Box(secrets, "sign-in arrival")),
-        my_apps=MyApps(db, refresh_tokens, last_seen, revocation, trail),
-        naming=Naming(searching),
+        at_provider=build_at_provider(
+            signing_in,
+            Identifying(federation, users, searching, db, trail, now),
+            backend,
+            Box(secrets, "sign-in arrival"),
+        ),
+        my_apps=my_apps,
     )

@@ -107,6 +107,9 @@ class Settings:
     consent_seconds: int = 7776000
     """How long a person's decision for an app is remembered (90 days)."""
 
+    offline_reminder_seconds: int = 7776000
+    """How often people read, after signing in, which apps go on while they are away (90 days)."""
+
     consent_kinds: str = ""
     """TOML file that adds, renames or removes kinds of data on the consent page; empty = the built-in ones."""
 

@@ -96,6 +96,7 @@ class Forms(HTMLParser):
         self.buttons: list[tuple[str, str]] = []
         self.labels: list[tuple[str, tuple[str, str]]] = []  # text, and the name and value of its box
         self.label: list[str] | None = None
+        self.before = 0  # fields there were when the label began: one without a ticked box has none of its own
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -105,7 +106,7 @@ class Forms(HTMLParser):
         if not self.is_inside:
             return
         if tag == "label":
-            self.label = []
+            self.label, self.before = [], len(self.fields)
         if tag == "button" and found.get("name"):
             self.buttons.append((found["name"], found.get("value", "")))
         if tag != "input" or not found.get("name"):
@@ -122,7 +123,8 @@ class Forms(HTMLParser):
         if tag == "form" and self.to:
             self.is_inside = False
         if tag == "label" and self.label is not None:
-            self.labels.append((" ".join(self.label), self.fields[-1]))
+            if len(self.fields) > self.before:
+                self.labels.append((" ".join(self.label), self.fields[-1]))
             self.label = None
 
     def box(self, label: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from authz.authorize.show import Consenting
     from authz.authorize.sign_in_page import SignInPage
     from authz.authorize.situation import Situation
+    from authz.my_apps.reminder import Reminders
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class NextPage:
     picker: Picker
     consenting: Consenting
     sign_in: SignInPage
+    reminders: Reminders
 
     def show(
         self,
@@ -46,7 +48,7 @@ class NextPage:
         if step is Step.SELECT_PATIENT:
             patients, picking = self.picker.patients(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
-            return ShowPatients(handle, shown, app_name, patients)
+            return ShowPatients(handle, shown, app_name, patients, reminder=self.reminder(pending))
         if step is Step.SELECT_ENCOUNTER:
             encounters, picking = self.picker.encounters(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
@@ -55,4 +57,11 @@ class NextPage:
         handle = self.interactions.show(
             pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle
         )
-        return ShowConsent(handle, shown, self.consenting.page(request, situation, asked, pending.patient))
+        page = self.consenting.page(request, pending, situation, asked, browser.peer)
+        return ShowConsent(handle, shown, page, reminder=self.reminder(pending))
+
+    def reminder(self, pending: Pending) -> tuple[str, ...]:
+        """After a sign-in here, now and then, the apps that go on while the person is away (SMART BP-01)."""
+        if pending.launch is not None or pending.sign_in is None:
+            return ()
+        return self.reminders.due(pending.sign_in.sub)

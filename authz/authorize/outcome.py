@@ -138,6 +138,7 @@ class ShowPatients:
     app_name: str
     page: PatientsPage
     new_binding: str | None = None
+    reminder: tuple[str, ...] = ()  # names of apps that go on while the person is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ class ShowConsent:
     frame: Frame
     page: ConsentPage
     new_binding: str | None = None
+    reminder: tuple[str, ...] = ()  # names of apps that go on while the person is away
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authz.authorize.outcome import Frame
+from authz.authorize.picker import on_behalf, patient_choice
 from authz.consent.choices import offer
 from authz.consent.describe import Subject
 
 if TYPE_CHECKING:
+    from authz.audit.event import Peer
+    from authz.authorize.naming import Naming
     from authz.authorize.pending import Pending
-    from authz.authorize.picking import Choice
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.situation import Situation
     from authz.consent.choices import Offer
+    from authz.consent.decide import Consents
     from authz.consent.describe import ConsentPage, Describer
     from authz.fhir_servers.registry import FhirServer
 
@@ -24,6 +27,8 @@ class Consenting:
     """What a person is asked about, and in which words."""
 
     describer: Describer
+    consents: Consents
+    naming: Naming
 
     def offer(self, request: AuthorizationRequest, situation: Situation) -> Offer:
         assert situation.judgement is not None
@@ -36,18 +41,24 @@ class Consenting:
         return replace(self.describer, organization=server.branding.organization)
 
     def page(
-        self, request: AuthorizationRequest, situation: Situation, asked: Offer, chosen: Choice | None
+        self, request: AuthorizationRequest, pending: Pending, situation: Situation, asked: Offer, peer: Peer
     ) -> ConsentPage:
-        """``chosen`` is the patient as they were chosen on the page before, if they were."""
+        """The patient is shown as chosen on the page before, or else as the FHIR server knows them, if it answers."""
         assert situation.user is not None
+        assert situation.consent is not None
         patient = situation.context.patient
         is_self = patient is not None and situation.fhir_user == f"Patient/{patient}"
+        chosen = pending.patient
+        if chosen is None and patient is not None and not is_self:
+            who = on_behalf(request, pending, situation, peer)
+            chosen = patient_choice(self.naming.records(who, [patient]).get(patient), patient)
         subject = Subject(
             situation.user.display_name,
             patient,
             is_self,
             patient_name=chosen.name if chosen is not None else "",
             patient_details=chosen.details if chosen is not None else (),
+            earlier=self.consents.earlier(situation.consent),
         )
         fhir_base = request.fhir_server.base_url
         describer = self.words(request.fhir_server)

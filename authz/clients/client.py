@@ -46,6 +46,7 @@ class Client:
     user_types: frozenset[str] = frozenset()  # FHIR resource types of who may use it; empty: anybody
     is_approved: bool = True  # else for test accounts only
     preferences: dict[str, Any] = field(default_factory=dict)  # see clients.preferences
+    registered_at: datetime | None = None
     logo: str = ""  # its version, if an administrator has uploaded one
     web_messaging_origins: tuple[str, ...] = ()  # as registered, or else those of redirect_uris and launch_uris
 
@@ -110,6 +111,7 @@ def from_row(row: ClientRow, now: datetime) -> Client:
         user_types=frozenset(row.user_types),
         is_approved=is_approved(row, now),
         preferences=row.preferences,
+        registered_at=row.created_at,
         logo=row.logo,
         web_messaging_origins=messaging_origins(row),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from authz.consent.earlier import Earlier
 from authz.consent.model import ConsentRow
 from authz.scopes import ScopeSet
 from authz.storage.database import changed
@@ -61,6 +62,15 @@ class Consents:
             if row.patient == question.patient and ScopeSet.parse(row.granted_scope).covers(question.scope):
                 return row.id
         return None
+
+    def earlier(self, question: ConsentQuestion) -> Earlier | None:
+        """What the person decided last about this app and patient, if they have not taken it back."""
+        whose = ConsentRow.patient == question.patient if question.patient else ConsentRow.patient.is_(None)
+        app = (ConsentRow.client_id == question.client.client_id) & (ConsentRow.fhir_server == question.fhir_server)
+        mine = (ConsentRow.sub == question.sub) & app & whose & ConsentRow.withdrawn_at.is_(None)
+        with self.db.read() as session:
+            row = session.scalars(select(ConsentRow).where(mine).order_by(ConsentRow.granted_at.desc())).first()
+        return None if row is None else Earlier(ScopeSet.parse(row.requested_scope), ScopeSet.parse(row.granted_scope))
 
     def use_in(self, session: Session, consent_id: str) -> bool:
         """Whether a remembered decision still stands, in the transaction that grants something by it.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from authz.clients.logo import address
 from authz.consent import words
 from authz.consent.choices import OFFLINE, Part, Question
+from authz.consent.earlier import is_allowed, noted, notes_of
 from authz.consent.messages import kind_of
 from authz.consent.rows import Choice, Row, action_rows, choice, meaning, rows_of, without
 from authz.consent.rows import kind_of as kind_of_data
@@ -16,10 +17,12 @@ from authz.scopes import LaunchScope, MessagingScope, NamedScope, ResourceScope,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from authz.clients.registry import Client
     from authz.consent.catalogue import Catalogue
     from authz.consent.choices import Offer
+    from authz.consent.earlier import Earlier
     from authz.scopes import Scope, ScopeSet
     from authz.settings import Settings
 
@@ -47,6 +50,9 @@ class ConsentPage:
     ends: str  # when access ends, as far as no box decides it
     is_approved: bool = True  # else the page says for whom the app is so far
     is_sandbox: bool = False  # everybody whose records these are is invented
+    publisher: str = ""  # whose site the app says it is from
+    registered_at: datetime | None = None
+    before: tuple[Row | Choice, ...] = ()  # of what may be left out, what was allowed last time
     app_logo: str = ""  # where we serve it, below our own address; nothing that the app names
 
 
@@ -59,6 +65,7 @@ class Subject:
     patient_is_user: bool
     patient_name: str = ""  # as it was chosen by; empty: nobody here knows it
     patient_details: tuple[str, ...] = ()
+    earlier: Earlier | None = None  # what they decided last time
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +82,10 @@ class Describer:
 
     def page(self, client: Client, redirect_uri: str, fhir_base: str, subject: Subject, offer: Offer) -> ConsentPage:
         needed = offer.needed()
-        entries = tuple(self.entries(offer))
+        notes = notes_of(offer, subject.earlier) if subject.earlier else {}
+        entries = tuple(noted(self.entries(offer), notes))
         rows = tuple(rows_of(entries))
+        free = tuple(without(entries, needed))
         return ConsentPage(
             app_name=client.client_name,
             app_host=urlsplit(redirect_uri).netloc or urlsplit(redirect_uri).scheme,
@@ -89,11 +98,14 @@ class Describer:
             patient_name=subject.patient_name or (f"Patient {subject.patient}" if subject.patient else ""),
             patient_details=subject.patient_details,
             learns=tuple(dict.fromkeys(line for scope in offer.granted if (line := self.learns(scope)))),
-            required=tuple(row for row in rows if row.box in needed),
-            optional=tuple(without(entries, needed)),
+            required=tuple(replace(row, is_ticked=True) for row in rows if row.box in needed),
+            optional=tuple(entry for entry in free if not is_allowed(entry)),
+            before=tuple(entry for entry in free if is_allowed(entry)),
             meanings=tuple(dict.fromkeys(row.meaning for row in rows if row.meaning[1])),
             ends=self.ends(offer),
             is_approved=client.is_approved,
+            publisher=publisher(client.about),
+            registered_at=client.registered_at,
             app_logo=address(client.client_id, client.logo) if client.logo and client.is_approved else "",
         )
 

@@ -27,6 +27,8 @@ class Row:
     short: str = ""
     meaning: tuple[str, str] = ("", "")  # what it is about, and what that means
     writes: bool = False
+    note: str = ""  # what last time has to do with it, see consent.earlier
+    is_ticked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

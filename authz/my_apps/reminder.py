@@ -29,7 +29,7 @@ class Reminders:
     def due(self, sub: str) -> tuple[str, ...]:
         """The names of these apps, once in ``seconds``; of two pages at once one gets them.
 
-        Whoever allowed it only lately knows.
+        Whoever allowed the first of them only lately knows: for them the time begins.
         """
         before = self.now() - timedelta(seconds=self.seconds)
         with self.my_apps.db.read() as session:
@@ -37,7 +37,10 @@ class Reminders:
         if row is not None and row.shown_at > before:
             return ()
         held = self.my_apps.offline(sub)
-        if all(one.since > before for one in held):
+        if not held:
+            return ()
+        if row is None and all(one.since > before for one in held):
+            self.note(sub, before)
             return ()
         found = {one.place.client_id: self.clients.find(one.place.client_id) for one in held}
         names = sorted({client.client_name for client in found.values() if client is not None})

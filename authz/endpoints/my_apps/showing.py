@@ -73,7 +73,7 @@ def patients_of(server: FhirServer, user: User, places: list[Place]) -> dict[str
     others = [key for key in ids if own != f"Patient/{key}"]
     known = {one.patient: one.relationship for one in services().users.representations(user.sub, server.name)}
     who = OnBehalf(user.sub, own, OWN_CLIENT_ID, server, http_request().peer)
-    records = services().naming.records(who, others) if others else {}
+    records = services().authorization.consenting.naming.records(who, others) if others else {}
     found = {key: patient_choice(records.get(key), key, known.get(key, "")) for key in others}
     mine = {key: Choice(key, user.display_name, relationship="self") for key in ids if key not in found}
     return found | mine
