@@ -11,7 +11,7 @@ function together({ place = "frame", handlers, appHandlers, ...options } = {}) {
   app[place === "frame" ? "parent" : "opener"] = ehr.seenBy(app);
   const host = new WebMessagingHost({ verify: async (handle) => (handle === HANDLE ? ANSWER : { active: false }), ehrSession: "s_77", handlers, window: ehr, ...options });
   host.bind(app.seenBy(ehr), "l_9");
-  const client = new WebMessagingClient({ handle: HANDLE, origin: EHR, window: app, seconds: 0.05, handlers: appHandlers });
+  const client = new WebMessagingClient({ handle: HANDLE, origin: EHR, window: app, handlers: appHandlers });
   return { ehr, app, host, client, window: app.seenBy(ehr) };
 }
 
@@ -30,15 +30,18 @@ for (const place of ["frame", "tab"]) {
     assert.deepEqual(opened, [[location]]);
     assert.deepEqual(await client.delete(location), { status: "200 OK" });
     assert.deepEqual(await client.done(), { status: "success" });
-    await assert.rejects(client.handshake(), NoAnswer);
+    await silent(client);
   });
 }
+
+/** Under load an answer may take its time; silence may be waited for briefly. */
+const silent = (client) => assert.rejects(client.request("status.handshake", {}, 0.05), NoAnswer);
 
 test("a refusal is thrown with the words of the EHR, and silence is thrown as silence", async () => {
   const { client } = together();
   await assert.rejects(client.create({ resourceType: "Task" }), (error) => error instanceof Refused && error.message === "This EHR does not offer scratchpad.create.");
   client.handle = "swm_guessed";
-  await assert.rejects(client.handshake(), NoAnswer);
+  await silent(client);
 });
 
 test("ui status is read as failure and as error, as the IG's prose and its code system have it", () => {
@@ -73,7 +76,7 @@ test("the promised further response that never comes ends in a time-out", async 
   const [ehr, app] = [new Page(EHR), new Page(APP)];
   app.parent = ehr.seenBy(app);
   ehr.addEventListener("message", ({ data, source }) => source.postMessage({ messageId: "r", responseToMessageId: data.messageId, payload: {}, additionalResponsesExpected: true }, APP));
-  const client = new WebMessagingClient({ handle: HANDLE, origin: EHR, window: app, seconds: 0.02 });
+  const client = new WebMessagingClient({ handle: HANDLE, origin: EHR, window: app, seconds: 0.5 });
   await assert.rejects(async () => {
     for await (const payload of client.responses("status.handshake")) assert.deepEqual(payload, {});
   }, NoAnswer);
@@ -84,7 +87,7 @@ test("the app hears its EHR only: not another window, not another origin, not a 
   app.parent = ehr.seenBy(app);
   let asked;
   ehr.addEventListener("message", ({ data }) => { asked = data; });
-  const client = new WebMessagingClient({ handle: HANDLE, origin: EHR, window: app, seconds: 0.05 });
+  const client = new WebMessagingClient({ handle: HANDLE, origin: EHR, window: app });
   const waiting = client.handshake();
   await settled();
   const forged = { messageId: "r", responseToMessageId: asked.messageId, payload: { forged: true } };
@@ -144,6 +147,6 @@ test("the EHR may speak once the app has spoken; the app answers what it knows, 
 test("an end that was stopped hears nothing more", async () => {
   const { host, client } = together();
   host.stop();
-  await assert.rejects(client.handshake(), NoAnswer);
+  await silent(client);
   client.close();
 });

@@ -10,7 +10,7 @@ const drafts = [];
 export async function talkToEhr(session, patient) {
   const { smart_web_messaging_handle: handle, smart_web_messaging_origin: origin } = session.response;
   if (!handle || (window.parent === window && !window.opener)) return;
-  const ehr = new WebMessagingClient({ handle, origin, handlers: { "status.handshake": () => ({}) } });
+  const ehr = new WebMessagingClient({ handle, origin, seconds: 10 });
   byId("in-ehr").hidden = false;
   byId("order-form").addEventListener("submit", (event) => {
     event.preventDefault();
