@@ -16,6 +16,7 @@ from authz.doctor.issuer import IssuerCheck
 from authz.doctor.keys import keys
 from authz.doctor.outside import Outside
 from authz.doctor.proxy import ProxyCheck
+from authz.doctor.registration import registration
 from authz.doctor.store import store
 from authz.doctor.tls import TlsCheck
 from authz.settings import ConfigurationError
@@ -38,7 +39,7 @@ def examine(made: Services) -> list[Finding]:
     found = list(schema(made))
     if found:
         return found
-    for part in (database, store, keys, switches):
+    for part in (database, store, keys, switches, registration):
         found += part(made)
     servers = [server for server in made.fhir_servers.all() if server.enabled]
     if not servers:

@@ -136,5 +136,9 @@ KINDS: dict[str, Kind] = {
     "tls.old": warning("Switch TLS 1.0 and 1.1 off."),
     "client.jwks_uri": warning("Tell the app's makers: their key set can't be fetched, so the app can't sign in."),
     "client.legacy": warning("Ask the app's makers for a version that needs no switch, or say anew why it stays."),
+    "registration.no_tests": note(
+        "Add them (authz user add --sandbox, authz fhir-server update --sandbox-patient), or nobody can try an app."
+    ),
+    "registration.waiting": note("Decide about it: `authz registration show`, or /admin/registrations."),
     "doctor.unfinished": warning("Look at this part by hand: it took too long to answer."),
 }

@@ -7,14 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 
 from authz.audit.event import Event, EventName
 from authz.audit.model import AuditEventRow
 from authz.clients.metadata import ClientMetadata
+from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
 from authz.doctor.finding import KINDS
 from authz.keyring.model import SigningKeyRow
+from authz.registration.model import RegistrationRow
 from tests.cli.conftest import Cli
 from tests.servers import free_port, redis_server
 
@@ -332,6 +334,28 @@ def switch_that_stayed_on(installation: Installation) -> None:
     noted = {"allow-missing-pkce": {"since": LONG_AGO.isoformat(), "by": "root", "reason": "SMART 1.0 app"}}
     statement = text("UPDATE client SET legacy = :noted WHERE client_id = 'referral'")
     sql(installation, statement.bindparams(noted=json.dumps(noted)))
+
+
+@plants("registration.no_tests")
+def door_without_a_sandbox(installation: Installation) -> None:
+    change(installation, sandbox_patients=())
+
+
+@plants("registration.waiting")
+def request_that_nobody_decides_about(installation: Installation) -> None:
+    waits = {
+        "client_id": "referral",
+        "lane": "provider",
+        "state": "requested",
+        "token_digest": "",
+        "source": "open",
+        "source_id": "",
+        "fhir_server": "demo",
+        "reason": "",
+        "created_at": LONG_AGO,
+    }
+    sql(installation, insert(RegistrationRow).values(waits))
+    sql(installation, update(ClientRow).where(ClientRow.client_id == "referral").values(approved=False))
 
 
 def key_file(installation: Installation, state: str) -> Any:
