@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from authz.authorize.picking import Choice, Picking
+from authz.authorize.picking import GROUPS, SELF, Choice, Picking
 from authz.fhir_servers.bundle import SearchFailed, Why
 from authz.fhir_servers.search import PatientQuery
 from authz.policy.sandbox import choosable, is_confined
@@ -104,16 +104,18 @@ class Picker:
         return Results(tuple(patient_choice(records[key], key) for key in ids if key in records))
 
     def represented(self, request: AuthorizationRequest, who: OnBehalf, *, by_test_account: bool) -> Results:
-        """The people somebody acts for; one whose record they can't see is shown by its number."""
-        known = self.users.representations(who.sub, who.server.name)
-        patients = [one.patient for one in known]
-        allowed = choosable(request.client, request.fhir_server, patients, by_test_account=by_test_account)
-        known = tuple(one for one in known if one.patient in allowed)
+        """Themselves, and the people they act for; one whose record they can't see is shown by its number."""
+        kind, _, own_id = (who.fhir_user or "").partition("/")
+        own = {own_id: SELF} if kind == "Patient" else {}
+        others = {one.patient: one.relationship for one in self.users.representations(who.sub, who.server.name)}
+        allowed = choosable(request.client, request.fhir_server, others, by_test_account=by_test_account)
+        known = {patient: others[patient] for patient in allowed} | own
         try:
-            records = self.searching.named(who, [one.patient for one in known])
+            records = self.searching.named(who, known)
         except SearchFailed as failure:
             return Results(problem=PROBLEMS[failure.why])
-        return Results(tuple(patient_choice(records.get(one.patient), one.patient, one.relationship) for one in known))
+        choices = (patient_choice(records.get(patient), patient, as_what) for patient, as_what in known.items())
+        return Results(tuple(sorted(choices, key=lambda choice: GROUPS.index(choice.group))))
 
     def before(self, who: OnBehalf) -> Results:
         """Patients of before whom the person may still see, the last one first."""

@@ -10,6 +10,10 @@ from authz.fhir_servers.search import PatientQuery
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+SELF = "self"
+PARENTS = frozenset({"parent", "mother", "father", "stepparent", "adoptive parent", "foster parent"})
+GROUPS = ME, MY_CHILDREN, OTHERS = "Me", "My children", "People I look after"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -20,6 +24,13 @@ class Choice:
     details: tuple[str, ...] = ()
     remark: str = ""  # speaks against choosing it
     relationship: str = ""  # of a representative to this patient
+
+    @property
+    def group(self) -> str:
+        """The heading it stands under, where somebody acts for several people."""
+        if self.relationship == SELF:
+            return ME
+        return MY_CHILDREN if self.relationship.strip().casefold() in PARENTS else OTHERS
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:

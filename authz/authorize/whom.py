@@ -71,8 +71,6 @@ def whose(
     An EHR that vouches for representatives says for whom: what it did not say is not chosen beside it.
     """
     kind, _, own_id = (fhir_user or "").partition("/")
-    if kind == "Patient":
-        return own_id, False
     if kind in STAFF:
         if request.fhir_server.staff_picker:
             return None, True
@@ -81,8 +79,9 @@ def whose(
         is_vouched = pending.launch is not None and request.fhir_server.vouched_representatives
         represented = () if is_vouched else users.represented(user.sub, request.fhir_server.name)
         represented = choosable(request.client, request.fhir_server, represented, by_test_account=user.is_sandbox)
-        if represented:
-            return (represented[0], False) if len(represented) == 1 else (None, True)
+        people = [own_id, *(one for one in represented if one != own_id)] if kind == "Patient" else list(represented)
+        if people:
+            return (people[0], False) if len(people) == 1 else (None, True)
         refusal = AccessDenied("there is no patient whose records this user may share")
     if pending.launch is not None:
         return None, False

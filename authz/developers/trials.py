@@ -77,7 +77,8 @@ class Trials:
     def patients(self, sub: str, reference: str, server: FhirServer) -> list[str]:
         """Staff may have any of the invented patients open, others themselves or whom they represent."""
         type_, _, id_ = reference.partition("/")
-        own = {"Patient": {id_}, "RelatedPerson": set(self.users.represented(sub, server.name))}
+        represented = frozenset(self.users.represented(sub, server.name))
+        own = {"Patient": represented | {id_}, "RelatedPerson": represented}
         mine = server.sandbox_patients if type_ in STAFF else own.get(type_, frozenset())
         return sorted(patient for patient in mine if server.is_sandbox or patient in server.sandbox_patients)
 

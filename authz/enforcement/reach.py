@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from authz.enforcement.compartment import patient_of_reference
@@ -26,7 +27,7 @@ MAX_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class UserReach:
-    """Patients see themselves, representatives those they act for; staff everybody.
+    """Patients see themselves and, as representatives do, those they act for; staff everybody.
 
     Where the site has rules of its own (``user_rights``) they are asked about staff, too: then staff reach only the
     patients whom the request itself names, and of these whom the rules allow.
@@ -43,12 +44,10 @@ class UserReach:
         kind, _, id_ = (fhir_user or "").partition("/")
         if not isinstance(sub, str) or not kind:
             return NOBODY
-        if kind == "Patient":
-            return Reach(frozenset({id_}))
         if kind not in STAFF:
-            return self.answers.get(
-                (sub, server.name), lambda: Reach(frozenset(self.users.represented(sub, server.name)))
-            )
+            own = {id_} if kind == "Patient" else set()
+            represented = partial(self.users.represented, sub, server.name)
+            return self.answers.get((sub, server.name, own and id_), lambda: Reach(frozenset(own.union(represented()))))
         if not isinstance(self.rights, HookedRights):
             return EVERYONE
         named = frozenset(sorted(named_patients(found))[:MAX_NAMED])

@@ -27,13 +27,14 @@ def standing(
 ) -> Standing:
     """Judge ``Patient/A`` and the like; ``represents`` looks up whether they are known to act for the patient.
 
-    An EHR can vouch for a representative only: of a patient nobody's word makes another patient.
+    Patients may act for others as well: a mother has a record of her own. An EHR can vouch for a representative only:
+    of a patient nobody's word makes another patient's.
     """
     kind, _, own_id = (fhir_user or "").partition("/")
     if kind in STAFF:
         return Standing.STAFF
-    if kind == "Patient":
-        return Standing.SELF if own_id == patient else Standing.NOBODY
-    if represents():
+    if kind == "Patient" and own_id == patient:
+        return Standing.SELF
+    if fhir_user is not None and represents():
         return Standing.REPRESENTATIVE
     return Standing.VOUCHED if ehr_vouches and kind in REPRESENTATIVES else Standing.NOBODY

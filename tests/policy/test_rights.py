@@ -41,7 +41,7 @@ def question(made: Registries, fhir_user: str | None, patient: str) -> RightsQue
     [
         ("Patient/A", "A", True),
         ("Patient/A", "B", False),
-        ("Patient/A", "child", False),
+        ("Patient/A", "child", True),
         ("RelatedPerson/r", "child", True),
         ("Person/p", "child", True),
         ("RelatedPerson/r", "A", False),
