@@ -98,6 +98,10 @@ class Checks:
                 self.check(client_id)
             except NotFound:
                 log.info("%s went away while it was checked", client_id)
+            except Unavailable:
+                raise
+            except Exception:  # what one stranger wrote must not end the checks of all the others
+                log.exception("%s could not be checked; it is tried again when the lease is over", client_id)
         return len(claimed)
 
     def claim(self) -> list[str]:

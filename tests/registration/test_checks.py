@@ -307,3 +307,29 @@ def test_an_app_that_goes_away_meanwhile_is_no_trouble(world: World) -> None:
         checks.check("growth")
     with world.services.db.read() as session:
         assert checks.latest(session, "growth") is None
+
+
+def test_an_app_that_breaks_a_check_does_not_stop_those_of_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Metadata is a stranger's: a fault of ours that it meets is logged, and costs nobody else anything."""
+    register(world, "bad", client_name="Bad")
+    register(world, "good", client_name="Good")
+    checks = world.services.registration.checks
+    explain = type(checks.words).explain
+
+    def broken(words: Any, scope: Any) -> str:
+        if str(scope) == "patient/Observation.rs" and not broken_once:
+            broken_once.append(True)
+            raise RuntimeError("a fault of ours")
+        return explain(words, scope)
+
+    broken_once: list[bool] = []
+    monkeypatch.setattr(type(checks.words), "explain", broken)
+    assert checks.check_due() == 2
+    with world.services.db.read() as session:
+        made = [checks.latest(session, client_id) is not None for client_id in ("bad", "good")]
+    assert sorted(made) == [False, True]
+    assert "could not be checked" in caplog.text
+    world.clock.forward(seconds=LEASE.total_seconds())
+    assert checks.check_due() == 1

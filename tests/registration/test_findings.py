@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from authz.registration.findings import Named, addresses, is_same_site, named, names
 from authz.registration.report import Finding, Level
@@ -145,3 +147,32 @@ def test_names_in_every_language_are_compared() -> None:
     said = {"client_name": "Croissance", "client_name#en": "Test Hospital"}
     found = words(names(named("mine", said, is_approved=False), [], ["Test Hospital"]))
     assert found == ["error client_name Test Hospital: reads like the organisation Test Hospital"]
+
+
+TEXT = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=20)
+LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
+HOST = st.one_of(st.lists(LABEL, min_size=1, max_size=4).map(".".join), st.just("[::1]"), st.just("127.0.0.1"))
+URI = st.one_of(
+    st.builds("https://{}:{}/{}".format, HOST, st.integers(1, 65535), LABEL),
+    st.builds("https://{}".format, HOST),
+    st.builds("com.{}:/{}".format, LABEL, LABEL),
+    st.builds("com.{}.app:".format, LABEL),
+)
+
+
+@given(
+    st.lists(URI, max_size=5),
+    URI | st.none(),
+    st.dictionaries(TEXT, TEXT, max_size=4),
+    st.sampled_from(["web", "native"]),
+)
+def test_whatever_may_be_registered_is_found_well_or_not_and_breaks_nothing(
+    uris: list[str], home: str | None, tagged: dict[str, str], application_type: str
+) -> None:
+    """Robustness: what is checked is a stranger's."""
+    said: dict[str, Any] = {"client_name": "x", "redirect_uris": uris, "application_type": application_type}
+    said |= {f"client_name#{tag}": name for tag, name in tagged.items()} | ({"client_uri": home} if home else {})
+    mine = named("mine", said, is_approved=False)
+    found = [*addresses(said), *names(mine, [mine, MINE], ["Test Hospital"])]
+    assert all(finding.words and finding.subject for finding in found)
+    assert any(finding.subject == "client_name" for finding in found)
