@@ -12,11 +12,15 @@ import pytest
 from sqlalchemy import select
 
 from authz import logs
+from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
 from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
 from authz.errors import InvalidValue
+from authz.tokens.model import GrantRow, MessagingHandleRow
 from tests.actors import Forms
-from tests.messaging import SCOPE, Window, messaging_world
+from tests.backend import register
+from tests.launch.signing import SigningEhr, ec_key, public
+from tests.messaging import MESSAGES, SCOPE, Window, messaging_world
 from tests.world import APP, EHR_ORIGIN, EVERYTHING, FHIR, ISSUER, PUBLIC
 
 if TYPE_CHECKING:
@@ -247,3 +251,43 @@ def test_the_trail_tells_that_a_handle_was_made_and_ended(world: World, window: 
         ("handle.issued", None, "public", made["launch_id"], "A"),
         ("handle.revoked", "ehr-main", "public", made["launch_id"], "A"),
     ]
+
+
+def test_a_launch_that_the_ehr_signed_itself_names_its_window_too(world: World, window: Window) -> None:
+    """web-messaging 2.6: the same member, checked in the same way, and the handle is of that launch."""
+    key = ec_key()
+    with world.services.db.write() as session:
+        world.services.launch_keys.rotate(session)
+        world.services.ehrs.set_keys(session, "ehr-main", public(key))
+    (published,) = world.transport.send("GET", f"{ISSUER}/launch/jwks").json()["keys"]
+    signer = SigningEhr("ehr-main", ISSUER, published, int(world.clock().timestamp()), key)
+    record = {"client_id": "public", "fhir_server": FHIR, "user": "doctor", "patient": "A", "session": "s-1"}
+    launch = signer.launch(record, web_messaging_origin=EHR_ORIGIN)
+    tokens = world.public.tokens(launch, SCOPE)
+    told = window.check(tokens["smart_web_messaging_handle"], origin=APP)
+    assert (told["patient"], told["ehr_session"], told["scope"]) == ("A", "s-1", "messaging/ui messaging/scratchpad")
+    foreign = signer.launch(record, web_messaging_origin="https://evil.example")
+    assert world.public.launched(foreign, SCOPE).location_parameters["error"] == "invalid_request"
+
+
+def test_a_program_without_a_user_gets_no_messages(world: World, window: Window) -> None:
+    """10.8 (3), web-messaging 2.3: client credentials have no window."""
+    service = register(world, "bulk", ("main",), scope=f"system/*.rs {MESSAGES}")
+    answer = service.ask(f"system/*.rs {MESSAGES}").json()
+    assert (answer["scope"], [name for name in answer if "messaging" in name]) == ("system/*.rs", [])
+    assert service.ask(MESSAGES).json()["error"] == "invalid_scope"
+
+
+def test_a_thousand_handles_have_nothing_in_common(world: World, window: Window) -> None:
+    """WM-02: 256 random bits each, whoever the user and the patient are."""
+    window.handle()
+    services = world.services
+    with services.db.read() as session:
+        grant = session.scalars(select(GrantRow)).one()
+        rows = [MessagingHandleRow(grant_id=str(number), origin=EHR_ORIGIN) for number in range(1_000)]
+        peer = Peer()
+        handles = [services.token_server.services.handles.first(session, row, grant, peer).handle for row in rows]
+    assert len(set(handles)) == len(handles)
+    assert all(HANDLE.fullmatch(handle) for handle in handles)
+    for place in range(len("swm_"), len("swm_") + 42):  # the last of 43 characters has 4 bits
+        assert len({handle[place] for handle in handles}) > 56  # of 64
