@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
-from authz.registration.model import RegistrationRow
-from authz.registration.registrations import NOBODY, Holder
+from authz.registration.holder import Holder, held
 from authz.storage.records import Records, digest, plausible
 
 if TYPE_CHECKING:
@@ -62,9 +60,7 @@ class DeveloperSessions:
     def is_good(self, holder: Holder) -> bool:
         """As long as this is the app's token."""
         with self.db.read() as session:
-            row = session.get(RegistrationRow, holder.client_id)
-            kept = row.token_digest if row is not None else NOBODY
-        return compare_digest(kept, holder.token_digest) and row is not None
+            return held(session, holder) is not None
 
 
 def encode(holder: Holder) -> bytes:

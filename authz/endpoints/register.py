@@ -15,7 +15,7 @@ from authz.endpoints.discovery import known_fhir_server
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import bearer_token, json_object
 from authz.errors import NoToken, OAuthError, printable
-from authz.registration.registrations import Holder
+from authz.registration.holder import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from hmac import compare_digest
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
 from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
 from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
 from authz.consent.withdraw import withdraw_all
-from authz.errors import InvalidToken
 from authz.registration.admission import Presented
 from authz.registration.applications import find
 from authz.registration.changes import snapshot
 from authz.registration.history import VENDOR
-from authz.registration.model import RegistrationRow, Source
+from authz.registration.holder import authenticated, locked, there
+from authz.registration.model import Source
 from authz.registration.registered import Registered, registered
 from authz.registration.replacement import Replacement, check_unchangeable
 from authz.storage.records import HANDLE_BYTES, digest
@@ -33,27 +32,14 @@ if TYPE_CHECKING:
     from authz.registration.decision import Reviewer
     from authz.registration.doors import Doors
     from authz.registration.history import History
+    from authz.registration.holder import Holder
     from authz.registration.limits import Limits
+    from authz.registration.model import RegistrationRow
     from authz.registration.sector import Sectors
     from authz.storage.database import Database
     from authz.tokens.revocation import Revocation
 
-NOBODY = digest("")  # stands for the token of a client that there is not: no token has it
-REFUSED = "the registration access token is not one of this client"
 IDENTITY = "openid fhirUser"  # what an app may ask for that did not say: who its user is, and no record
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Who says that a registration is theirs; ``token`` is empty where only its digest is known any more."""
-
-    client_id: str
-    token_digest: str
-    token: str = ""
-
-    @classmethod
-    def of(cls, client_id: str, token: str) -> Self:
-        return cls(client_id, digest(token), token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +86,7 @@ class Registrations:
     def read(self, holder: Holder) -> Registered:
         """What is registered. Raises InvalidToken, also for a client that there is not (RFC 7592 §2.1)."""
         with self.db.read() as session:
-            return self.told(session, self.authenticated(session, holder), holder.token)
+            return self.told(session, authenticated(session, holder), holder.token)
 
     def replace(self, holder: Holder, body: dict[str, Any], peer: Peer) -> Registered:
         """Register what is sent in the place of all that was; what is left out is forgotten (RFC 7592 §2.2).
@@ -108,8 +94,8 @@ class Registrations:
         Raises InvalidToken, InvalidRequest, and what ``register`` raises about the metadata.
         """
         with self.db.read() as session:
-            row = self.authenticated(session, holder)
-            client = session.get_one(ClientRow, holder.client_id)
+            row = authenticated(session, holder)
+            client = there(session.get(ClientRow, holder.client_id))
         check_unchangeable(body, holder.client_id)
         statement = statement_of(body) or row.software_statement  # whoever came with one can't put it down
         introduced = self.admission.introduce(Presented(None, statement))
@@ -119,7 +105,7 @@ class Registrations:
         answers: list[Registered] = []
 
         def within(session: Session) -> None:
-            current = self.authenticated(session, holder)
+            current = locked(session, holder)
             secret = change.write(session, current)
             self.checks.ask(session, holder.client_id)
             self.record(session, "updated", holder.client_id, peer, {"changed": change.names})
@@ -138,10 +124,10 @@ class Registrations:
         Raises InvalidToken.
         """
         with self.db.read() as session:
-            self.authenticated(session, holder)
+            authenticated(session, holder)
 
         def within(session: Session) -> None:
-            self.authenticated(session, holder)
+            locked(session, holder)
             self.clients.remove(session, holder.client_id)
             withdraw_all(session, self.clients.now(), client_id=holder.client_id)
             self.record(session, "removed", holder.client_id, peer, {})
@@ -162,13 +148,6 @@ class Registrations:
             self.record(session, "registration_token_renewed", client_id, by.peer, detail)
         return token
 
-    def authenticated(self, session: Session, holder: Holder) -> RegistrationRow:
-        """The registration whose token this is; the same work for a client that there is not (RG-21, RG-22)."""
-        row = session.get(RegistrationRow, holder.client_id)
-        if not compare_digest(holder.token_digest, NOBODY if row is None else row.token_digest) or row is None:
-            raise InvalidToken(REFUSED)
-        return row
-
     def checked(self, body: dict[str, Any], introduced: Introduced, peer: Peer) -> ClientMetadata:
         """What is to be registered: what was sent, and what a statement says goes before that."""
         metadata = ClientMetadata.load({**body, **introduced.members})
@@ -179,7 +158,7 @@ class Registrations:
 
     def told(self, session: Session, row: RegistrationRow, token: str, secret: str | None = None) -> Registered:
         session.flush()
-        client = session.get_one(ClientRow, row.client_id)
+        client = there(session.get(ClientRow, row.client_id))
         return registered(client, row, token, secret, self.clients.now())
 
     def record(self, session: Session, reason: str, client_id: str, peer: Peer | None, detail: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from tests.actors import Browser
 from tests.backend import KEYS, key_set, public_key
 from tests.canary import FromAnywhere, canary
 from tests.live import at_once, live_server
+from tests.servers import postgres_server
 from tests.transport import OverHttp
 from tests.vendor import METADATA, Vendor, bearer
 from tests.world import FHIR
@@ -43,11 +45,14 @@ def bird() -> Iterator[Canary]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory, bird: Canary) -> Iterator[Live]:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, bird: Canary) -> Iterator[Live]:
     """Anybody may register at the FHIR server "main", the invited at "other"; nothing of ours calls the canary."""
-    folder = tmp_path_factory.mktemp("live")
-    with live_server(folder, trusted_proxies="127.0.0.1/32") as made, made.app.app_context():
+    with ExitStack() as stack:
+        url = stack.enter_context(postgres_server()).new_database() if request.param == "postgres" else ""
+        folder = tmp_path_factory.mktemp("live")
+        made = stack.enter_context(live_server(folder, url, trusted_proxies="127.0.0.1/32"))
+        stack.enter_context(made.app.app_context())
         for name, way in (("main", "open"), ("other", "invited")):
             with services(made).db.write() as session:
                 services(made).fhir_servers.update(session, name, {"registration": way})

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from authz.audit.search import Query, search
 from authz.clients.model import ClientRow
-from authz.registration import registrations
+from authz.registration import holder
 from authz.registration.model import RegistrationEventRow, RegistrationRow
 from authz.storage.records import digest
 from tests.backend import KEYS, key_set
@@ -409,7 +409,7 @@ def test_a_client_that_there_is_not_costs_the_same_look(
         compared.append((len(one), len(other)))
         return compare_digest(one, other)
 
-    monkeypatch.setattr(registrations, "compare_digest", compare)
+    monkeypatch.setattr(holder, "compare_digest", compare)
     for client_id in (answer["client_id"], "c_0000000000000000"):
         url = f"{ISSUER}/register/{client_id}"
         assert world.transport.send("GET", url, bearer("x" * 43)).status == 401
