@@ -386,7 +386,8 @@ def test_an_approved_app_stays_as_it_is_until_its_change_is_agreed_to(maker: Mak
     page = maker.browser.submit(page, to="/take-back")
     assert "A change that waits" not in words(page)
     page = maker.press("/app/change", "/change", {"client_name": "Heart Book"}, "review")
-    maker.browser.submit(page, press="send", to="/change")
+    page = maker.browser.submit(page, {"note": "A better name."}, press="send", to="/change")
+    assert "A change was asked for by you A better name." in words(page)
     maker.world.services.registration.proposals.apply(maker.client_id, by)
     assert registered(maker.world, maker.credentials)["client_name"] == "Heart Book"
     assert "The change was agreed to, and made by the hospital" in words(maker.open("/app"))

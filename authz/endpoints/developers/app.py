@@ -9,7 +9,7 @@ from flask import Blueprint
 
 from authz.endpoints.cookies import DEVELOPER, cookie
 from authz.endpoints.current import http_request, services
-from authz.endpoints.developers.desk import sent_form, show, signed_in, stands
+from authz.endpoints.developers.desk import sent_form, show, signed_in, stands, usable
 from authz.endpoints.developers.session import forget
 from authz.endpoints.pages import see_other
 from authz.registration.decision import AlreadyDecided
@@ -27,7 +27,14 @@ def page() -> ResponseReturnValue:
     """State and lane in words, the automatic checks, the review's history, and what is registered."""
     client = signed_in().client
     opens = "authorization_code" in client.grant_types
-    return show("developers_app.html", TAB, client=client, opens=opens, record=stands(client.client_id))
+    return show(
+        "developers_app.html",
+        TAB,
+        client=client,
+        opens=opens,
+        servers=usable(client) if opens else [],
+        record=stands(client.client_id),
+    )
 
 
 @bp.post("/app/production")

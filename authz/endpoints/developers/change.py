@@ -58,16 +58,16 @@ def review_or_send() -> ResponseReturnValue:
             waits=maker.client.is_approved,
         )
     try:
-        change(maker, after)
+        change(maker, after, dict(sent).get("note", ""))
     except OAuthError as error:
         return show_form(maker, edited, named(error.description))
     return see_other(services().settings.url("/developers/app"))
 
 
-def change(maker: Maker, after: dict[str, object]) -> None:
+def change(maker: Maker, after: dict[str, object], note: str) -> None:
     """An approved app goes on as it was until a reviewer agrees; one in the sandbox is changed (RFC 7592 §2.2)."""
     if maker.client.is_approved:
-        services().registration.proposals.propose(maker.client.client_id, after, peer=http_request().peer)
+        services().registration.proposals.propose(maker.client.client_id, after, note, http_request().peer)
         return
     services().registration.registrations.replace(maker.holder, after, http_request().peer)
 

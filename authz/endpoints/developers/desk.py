@@ -20,6 +20,7 @@ from authz.fhir_servers.features import AppRegistration
 if TYPE_CHECKING:
     from flask import Response
 
+    from authz.clients.registry import Client
     from authz.developers.sessions import Maker
     from authz.fhir_servers.registry import FhirServer
 
@@ -34,6 +35,11 @@ def open_servers() -> list[FhirServer]:
         one for one in services().fhir_servers.all() if one.enabled and one.registration is not AppRegistration.CLOSED
     ]
     return found or abort(404)
+
+
+def usable(client: Client) -> list[FhirServer]:
+    """Where the app may be used."""
+    return [one for one in services().fhir_servers.all() if one.enabled and client.may_use(one.name)]
 
 
 def show(template: str, tab: str, *, status: int = 200, **context: Any) -> Response:

@@ -9,7 +9,7 @@ from flask import Blueprint, abort
 
 from authz.endpoints.cookies import DEVELOPER, cookie
 from authz.endpoints.current import http_request, services
-from authz.endpoints.developers.desk import open_servers, sent_form, show, signed_in
+from authz.endpoints.developers.desk import open_servers, sent_form, show, signed_in, usable
 from authz.endpoints.gate import query
 from authz.endpoints.pages import page
 from authz.errors import InvalidRequest
@@ -56,10 +56,6 @@ def show_choices(client: Client, problem: str = "") -> Response:
         notes=notes,
         authorize=request_to_send(client, servers[0]) if servers and client.redirect_uris else "",
     )
-
-
-def usable(client: Client) -> list[FhirServer]:
-    return [one for one in services().fhir_servers.all() if one.enabled and client.may_use(one.name)]
 
 
 def request_to_send(client: Client, server: FhirServer) -> str:
