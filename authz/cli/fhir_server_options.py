@@ -38,7 +38,11 @@ settings = options(
     click.option("--ehr-origin", "ehr_origins", multiple=True, help="An origin that may frame an EHR launch's pages."),
     click.option("--ceiling", "scope_ceilings", multiple=True, help='What users may delegate: Patient="patient/*.rs".'),
     click.option("--reauthenticate/--no-reauthenticate", default=None, help="Sign in again in every EHR launch."),
-    click.option("--vouched-users/--no-vouched-users", default=None, help="Create people first seen in a launch."),
+    click.option(
+        "--vouched-users/--no-vouched-users",
+        default=None,
+        help="Create people first seen in a launch, or at a sign-in provider.",
+    ),
     click.option(
         "--vouched-representatives/--no-vouched-representatives",
         default=None,
