@@ -11,6 +11,7 @@ from authz.audit.sealer import Sealer
 from authz.audit.trail import Trail
 from authz.authorize.at_provider import AtProvider, build_page
 from authz.authorize.at_provider import build as build_at_provider
+from authz.authorize.breaking_glass import BreakingGlass
 from authz.authorize.choosing import Choosing
 from authz.authorize.draft import Registries
 from authz.authorize.front import FrontChannel
@@ -69,6 +70,7 @@ from authz.notices.courier import Courier
 from authz.outbound import Outbound
 from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
+from authz.policy.sensitive import sensitivity
 from authz.registration import parts as registration
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
@@ -149,6 +151,7 @@ class Services:
     cases: Cases
     self_tests: SelfTests
     choosing: Choosing
+    breaking_glass: BreakingGlass
     developers: developers.Developers
     signing_in: SigningIn
     registration: registration.Registration
@@ -244,7 +247,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         consenting=consenting,
         guard=Guard(Registries(clients, fhir_servers, keyring, settings.issuer, own_pages(settings.url)), trail),
         launches=launches,
-        judge=Judge(users, sessions, rights, consents, sign_in_page.ways, now),
+        judge=Judge(users, sessions, rights, consents, sensitivity(settings.sensitivity), sign_in_page.ways, now),
         responder=Responder(
             db, launches, ehr_sessions, consents, codes, handles, sessions, trail, recent, settings.issuer
         ),
@@ -304,6 +307,7 @@ def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound
         self_tests=SelfTests(backend),
         developers=developers.build(db, launches, discovery, describer, now),
         choosing=Choosing(authorization),
+        breaking_glass=BreakingGlass(authorization),
         signing_in=signing_in,
         registration=registration.build(settings, backend, trail, now, around),
         at_provider=build_at_provider(

@@ -83,6 +83,9 @@ class Settings:
     backend_token_seconds: int = 300
     """Life of a backend service's access token; at most 300 (SMART BKS-08)."""
 
+    break_glass_seconds: int = 900
+    """Life of an access token for records that staff opened with a reason (15 minutes); it is not renewed."""
+
     id_token_seconds: int = 3600
     """Life of an id_token."""
 
@@ -133,6 +136,9 @@ class Settings:
 
     user_rights: str = ""
     """``package.module:callable`` that makes the site's own ``UserRights``; empty = the FHIR server record's rules."""
+
+    sensitivity: str = ""
+    """``package.module:callable`` that makes the site's own ``Sensitivity``; empty = the FHIR server record's lists."""
 
     log_level: str = "INFO"
     """Level of the structured log: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``."""

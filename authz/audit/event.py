@@ -19,6 +19,7 @@ class EventName(StrEnum):
     CONSENT_SKIPPED = "consent.skipped"
     CONSENT_DENIED = "consent.denied"
     CONSENT_WITHDRAWN = "consent.withdrawn"
+    GLASS_BROKEN = "glass.broken"  # staff saw protected records; why: a code as reason, their words in the detail
     RECORDS_SEARCHED = "records.searched"
     PATIENT_CHOSEN = "patient.chosen"
     ENCOUNTER_CHOSEN = "encounter.chosen"

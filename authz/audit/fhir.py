@@ -20,6 +20,7 @@ PARTICIPATION = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 ENTITY_TYPE = "http://terminology.hl7.org/CodeSystem/audit-entity-type"
 OBJECT_ROLE = "http://terminology.hl7.org/CodeSystem/object-role"
 SOURCE_TYPE = "http://terminology.hl7.org/CodeSystem/security-source-type"
+PURPOSE = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 BALP = "https://profiles.ihe.net/ITI/BALP"
 OWN_EVENT = "urn:authz:event"
 MACHINE_NAME, IP_ADDRESS = "1", "2"  # http://hl7.org/fhir/network-type
@@ -31,6 +32,7 @@ KINDS = {
     EventName.AUDIT_READ: ("110101", "Audit Log Used"),
     EventName.AUTHORIZE_REFUSED: SECURITY_ALERT,
     EventName.FHIR_REFUSED: SECURITY_ALERT,
+    EventName.GLASS_BROKEN: ("110127", "Emergency Override Started"),
     EventName.CONSENT_GRANTED: SECURITY_ALERT,
     EventName.CONSENT_SKIPPED: SECURITY_ALERT,
     EventName.CONSENT_DENIED: SECURITY_ALERT,
@@ -66,6 +68,8 @@ def audit_event(record: dict[str, Any], issuer: str) -> dict[str, Any]:
     }
     if record["reason"]:
         resource["outcomeDesc"] = record["reason"]
+    if name is EventName.GLASS_BROKEN:
+        resource["purposeOfEvent"] = [{"coding": [{"system": PURPOSE, "code": record["reason"]}]}]
     if name in ISSUING:
         resource["meta"] = {"profile": [f"{BALP}/StructureDefinition/IHE.IUA.71"]}
         resource["subtype"] = [

@@ -18,6 +18,7 @@ from authz.fhir_servers.people import for_whom
 from authz.launch.standing import STAFF
 from authz.policy.access import REFRESH
 from authz.policy.sandbox import is_confined, is_test, why_not
+from authz.policy.sensitive import SensitivityQuestion
 from authz.scopes import LaunchScope
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.login.method import SignIn
     from authz.login.session import BrowserSession
+    from authz.policy.sensitive import Sensitivity
     from authz.scopes import Judgement, ScopeSet
     from authz.users.registry import User
 
@@ -87,6 +89,21 @@ def must_ask(request: AuthorizationRequest, pending: Pending, fhir_user: str | N
     is_staff = (fhir_user or "").partition("/")[0] in STAFF
     from_portal = pending.launch is not None and not is_staff
     return "consent" in request.prompt or from_portal or not request.client.is_approved
+
+
+def is_protected(
+    sensitivity: Sensitivity,
+    request: AuthorizationRequest,
+    user: User,
+    fhir_user: str | None,
+    about: tuple[str | None, ScopeSet],
+) -> bool:
+    """Whether staff have to say why (REQ-87); patients and who acts for them are not asked about their own."""
+    if (fhir_user or "").partition("/")[0] not in STAFF:
+        return False
+    patient, scope = about
+    asked = SensitivityQuestion(user, fhir_user, request.fhir_server, patient, request.client, scope)
+    return sensitivity.is_sensitive(asked)
 
 
 def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:

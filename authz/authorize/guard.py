@@ -15,6 +15,7 @@ from authz.authorize.outcome import (
     ShowCandidates,
     ShowConsent,
     ShowEncounters,
+    ShowGlass,
     ShowLogin,
     ShowPatients,
 )
@@ -37,6 +38,7 @@ PAGES: dict[type, str] = {
     ShowCandidates: "who_are_you",
     ShowPatients: "patient",
     ShowEncounters: "encounter",
+    ShowGlass: "break_glass",
     ShowConsent: "consent",
 }
 

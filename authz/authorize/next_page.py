@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.authorize.outcome import ShowCode, ShowConsent, ShowEncounters, ShowPatients
+from authz.authorize.outcome import ShowCode, ShowConsent, ShowEncounters, ShowGlass, ShowPatients
 from authz.authorize.show import frame
 from authz.authorize.steps import Step
 
@@ -53,6 +53,8 @@ class NextPage:
             encounters, picking = self.picker.encounters(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
             return ShowEncounters(handle, shown, app_name, encounters)
+        if step is Step.BREAK_GLASS:
+            return ShowGlass(self.interactions.show(pending, kept, handle), shown, app_name)
         asked = self.consenting.offer(request, situation)
         handle = self.interactions.show(
             pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle

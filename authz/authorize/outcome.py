@@ -151,6 +151,20 @@ class ShowEncounters:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowGlass:
+    """Staff say why they need protected records now."""
+
+    handle: str
+    frame: Frame
+    app_name: str
+    text: str = ""
+    code: str = ""
+    problem: str | None = None
+    new_binding: str | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
 class ShowConsent:
     handle: str
     frame: Frame
@@ -188,6 +202,7 @@ Outcome = (
     | ShowPatients
     | ShowEncounters
     | ShowConsent
+    | ShowGlass
     | Continue
     | Done
 )

@@ -15,7 +15,7 @@ from authz.audit.event import Event
 from authz.authorize.flow import launch_id
 from authz.authorize.picking import Choice, Picking
 from authz.launch.launch import Launch
-from authz.login.method import HalfSignIn, SignIn
+from authz.login.method import BrokenGlass, HalfSignIn, SignIn
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class Pending:
     sign_in: SignIn | None = None  # made within this interaction
     half: HalfSignIn | None = None  # the password was right, the code is still to come
     elsewhere: Elsewhere | None = None  # made in another window, and not yet shown to be the same person's
+    glass: BrokenGlass | None = None  # a reason given in this interaction
     patient: Choice | None = None  # chosen in this interaction
     encounter: str | None = None
     without_encounter: bool = False  # the person goes on without
@@ -127,6 +128,7 @@ def encode(pending: Pending) -> bytes:
         "sign_in": sign_in.as_dict() if sign_in else None,
         "half": [half.sub, half.name, half.at.timestamp()] if half else None,
         "elsewhere": pending.elsewhere.as_dict() if pending.elsewhere else None,
+        "glass": asdict(pending.glass) if pending.glass else None,
         "patient": asdict(pending.patient) if pending.patient else None,
         "encounter": pending.encounter,
         "without_encounter": pending.without_encounter,
@@ -148,6 +150,7 @@ def decode(stored: bytes) -> Pending:
         sign_in=SignIn.from_dict(sign_in) if sign_in else None,
         half=HalfSignIn(half[0], half[1], datetime.fromtimestamp(half[2], UTC)) if half else None,
         elsewhere=Elsewhere.from_dict(elsewhere) if elsewhere else None,
+        glass=BrokenGlass(**members["glass"]) if members.get("glass") else None,
         patient=Choice.from_dict(members["patient"]) if members["patient"] is not None else None,
         encounter=members["encounter"],
         without_encounter=members["without_encounter"],

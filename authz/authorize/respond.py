@@ -70,7 +70,7 @@ class Responder:
             elif situation.sid is None or not self.sessions.use_in(session, digest(situation.sid)):
                 raise AccessDenied("the user has signed out")
             consent_id = situation.remembered_consent
-            if asked:
+            if asked and situation.glass is None:
                 consent_id = self.consents.record(session, situation.consent, situation.judgement.granted)
             elif consent_id is not None and not self.consents.use_in(session, consent_id):
                 raise AccessDenied("the user has taken back what they agreed to")
@@ -78,18 +78,36 @@ class Responder:
             code = self.codes.issue(session, grant_id, new, request.redirect_uri, request.code_challenge)
             if new.scope.messaging and pending.launch is not None:
                 self.handles.prepare(session, grant_id, new, window_of(pending.launch, request.client))
-            opening = pending.launch_id
-            for name in events(pending, situation, asked=asked):
-                made = event(name, new, grant_id, opening, peer)
-                if name is EventName.CONSENT_GRANTED:
-                    made = replace(made, detail={**made.detail, **unticked(situation)})
-                self.trail.record(session, made)
-            for switch in new.legacy:
-                used = replace(event(EventName.LEGACY_USED, new, grant_id, opening, peer), reason=switch)
-                self.trail.record(session, used)
+            self.tell(session, pending, situation, (grant_id, new), peer, asked=asked)
             if request.fhir_server.staff_picker and situation.is_staff and situation.context.patient is not None:
                 self.recent.remember(session, new.sub or "", new.fhir_server, situation.context.patient)
         return with_parameters(request.redirect_uri, {"code": code}, request.state, self.issuer)
+
+    def tell(
+        self,
+        session: Session,
+        pending: Pending,
+        situation: Situation,
+        granted: tuple[str, NewGrant],
+        peer: Peer,
+        *,
+        asked: bool,
+    ) -> None:
+        """Everything that led to the code, on the trail, in the transaction that writes it."""
+        grant_id, new = granted
+        opening = pending.launch_id
+        for name in events(pending, situation, asked=asked):
+            made = event(name, new, grant_id, opening, peer)
+            if name is EventName.CONSENT_GRANTED:
+                made = replace(made, detail={**made.detail, **unticked(situation)})
+            self.trail.record(session, made)
+        if situation.glass is not None:
+            broken = event(EventName.GLASS_BROKEN, new, grant_id, opening, peer)
+            detail = {"text": situation.glass.text}
+            self.trail.record(session, replace(broken, reason=situation.glass.code, detail=detail))
+        for switch in new.legacy:
+            used = replace(event(EventName.LEGACY_USED, new, grant_id, opening, peer), reason=switch)
+            self.trail.record(session, used)
 
     def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer) -> None:
         if launch.session is not None:
@@ -107,13 +125,14 @@ def new_grant(
     assert sign_in is not None
     assert judgement is not None
     session_digest, sid = session_of(launch, situation)
-    server = request.fhir_server
+    server, glass = request.fhir_server, situation.glass
+    purpose = {"purpose_of_use": glass.code} if glass is not None else {}
     return NewGrant(
         client_id=request.client.client_id,
         fhir_server=server.name,
         scope=judgement.granted,
         sub=sign_in.sub,
-        context=told(request.client, context_of(launch, situation.context, judgement.granted)),
+        context=told(request.client, context_of(launch, situation.context, judgement.granted)) | purpose,
         fhir_user=server.absolute(situation.fhir_user) if situation.fhir_user else None,
         auth_time=sign_in.auth_time,
         amr=sign_in.amr,
@@ -125,6 +144,7 @@ def new_grant(
         is_vouched=situation.is_vouched,
         launch_id=launch.launch_id if launch else None,
         consent_id=consent_id,
+        purpose_of_use=glass.code if glass is not None else None,
         verdicts=tuple(verdict.as_dict() for verdict in judgement.verdicts),
         legacy=tuple(sorted(request.legacy | dialect(request.client, launch))),
     )

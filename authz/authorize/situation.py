@@ -12,6 +12,7 @@ from authz.authorize.checks import (
     check_session,
     check_something_left,
     ehr_vouches,
+    is_protected,
     may_skip,
     must_ask,
 )
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.ways import Ways
     from authz.consent.decide import Consents
-    from authz.login.method import SignIn
+    from authz.login.method import BrokenGlass, SignIn
     from authz.login.session import Sessions
     from authz.policy.rights import UserRights
+    from authz.policy.sensitive import Sensitivity
     from authz.scopes import Judgement, ScopeSet
     from authz.users.registry import User, Users
 
@@ -56,6 +58,7 @@ class Situation:
     consent: ConsentQuestion | None = None
     remembered_consent: str | None = None
     skips_consent: bool = False
+    glass: BrokenGlass | None = None  # why the user sees protected records
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
 
     @property
@@ -71,6 +74,7 @@ class Judge:
     sessions: Sessions
     rights: UserRights
     consents: Consents
+    sensitivity: Sensitivity
     ways: Ways
     now: Callable[[], datetime]
 
@@ -101,16 +105,24 @@ class Judge:
             return Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
         asked = question(request, pending, fhir_user, context, agreed)
         is_vouched = self.is_vouched(request, pending, user, fhir_user, context.patient)
-        judgement = decide(replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox))
+        asked = replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox)
+        judgement = decide(asked)
+        protected = is_protected(self.sensitivity, request, user, fhir_user, (context.patient, judgement.granted))
+        if protected:
+            judgement = decide(replace(asked, is_protected=True))
+        glass = pending.glass if protected and pending.glass and pending.glass.patient == context.patient else None
         check_something_left(judgement, pending, agreed)
         consent = ConsentQuestion(
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, context.patient, judgement.granted
         )
         skips = may_skip(request, pending, fhir_user)
-        asks = skips or must_ask(request, pending, fhir_user)
+        asks = skips or protected or must_ask(request, pending, fhir_user)
         remembered = None if asks else self.consents.remembered(consent)
         return Situation(
-            facts(may_ask=may_ask, needs_consent=not skips and remembered is None),
+            replace(
+                facts(may_ask=may_ask, needs_consent=not skips and remembered is None),
+                needs_reason=protected and glass is None,
+            ),
             sign_in,
             sid,
             user,
@@ -120,6 +132,7 @@ class Judge:
             consent=consent,
             remembered_consent=remembered,
             skips_consent=skips,
+            glass=glass,
             is_vouched=is_vouched,
         )
 

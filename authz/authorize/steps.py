@@ -12,6 +12,7 @@ class Step(Enum):
     LOGIN = auto()
     SELECT_PATIENT = auto()
     SELECT_ENCOUNTER = auto()
+    BREAK_GLASS = auto()
     CONSENT = auto()
     DONE = auto()
 
@@ -25,6 +26,7 @@ class Facts:
     needs_patient: bool  # and has none yet
     needs_encounter: bool
     needs_consent: bool
+    needs_reason: bool = False  # the records are protected, and the user is staff
 
 
 def next_step(facts: Facts) -> Step:
@@ -40,6 +42,8 @@ def next_step(facts: Facts) -> Step:
         step, error = Step.SELECT_PATIENT, InteractionRequired("the user has to choose a patient")
     elif facts.needs_encounter:
         step, error = Step.SELECT_ENCOUNTER, InteractionRequired("the user has to choose a visit")
+    elif facts.needs_reason:
+        step, error = Step.BREAK_GLASS, InteractionRequired("the user has to say why these records are needed")
     elif facts.needs_consent:
         step, error = Step.CONSENT, ConsentRequired("the user has to agree")
     else:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from authz.services import Services
 
 COLUMNS = ("seq", "at", "event", "outcome", "reason", "client_id", "sub", "patient", "launch_id", "support_code")
+BROKEN = ("seq", "at", "reason", "text", "client_id", "sub", "patient", "scope", "grant_id")
 TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"])
 
 filters = options(
@@ -30,6 +31,7 @@ filters = options(
     click.option("--client", "client_id"),
     click.option("--fhir-server", "fhir_server"),
     click.option("--event", type=click.Choice([name.value for name in EventName])),
+    click.option("--break-glass", is_flag=True, help="Protected records that staff opened with a reason."),
     click.option("--outcome", type=click.Choice(["success", "refused"])),
     click.option("--grant", "grant_id"),
     click.option("--token-id", "token_id", help="By jti."),
@@ -66,7 +68,9 @@ def search_(limit: int, **asked: Any) -> None:
         read(made, asked)
         with made.db.read() as session:
             found = list(search(session, query(asked), limit))
-    show_list(found, COLUMNS)
+    if asked["break_glass"]:
+        found = [one | {"text": one["detail"].get("text")} for one in found]
+    show_list(found, BROKEN if asked["break_glass"] else COLUMNS)
 
 
 @audit.command()
@@ -83,7 +87,9 @@ def export(form: str, **asked: Any) -> None:
 
 
 def query(asked: dict[str, Any]) -> Query:
-    found = Query(**asked)
+    found = Query(**{name: value for name, value in asked.items() if name != "break_glass"})
+    if asked["break_glass"]:
+        found = replace(found, event=EventName.GLASS_BROKEN.value)
     return replace(found, since=utc(found.since), until=utc(found.until))
 
 

@@ -24,6 +24,8 @@ LISTS = (
     "associated_endpoints",
     "constraints",
     "sandbox_patients",
+    "sensitive_patients",
+    "sensitive_scopes",
 )
 BRANDING = ("organization", "accent")
 
@@ -98,6 +100,12 @@ settings = options(
         "--sandbox-patient", "sandbox_patients", multiple=True, help="The id of an invented patient; repeatable, to 20."
     ),
     click.option(
+        "--sensitive-patient", "sensitive_patients", multiple=True, help="Staff open this record with a reason only."
+    ),
+    click.option(
+        "--sensitive-scope", "sensitive_scopes", multiple=True, help="Data likewise: patient/Observation.rs?category=…"
+    ),
+    click.option(
         "--patient-search",
         "patient_search",
         multiple=True,
@@ -157,6 +165,8 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "registration": server.registration.value,
         "sandbox": server.is_sandbox,
         "sandbox_patients": sorted(server.sandbox_patients),
+        "sensitive_patients": sorted(server.sensitive_patients),
+        "sensitive_scopes": str(server.sensitive_scopes).split(),
         "sandbox_notes": server.sandbox_notes,
         "enabled": server.enabled,
     }

@@ -14,6 +14,7 @@ from authz.authorize.outcome import (
     ShowCode,
     ShowConsent,
     ShowEncounters,
+    ShowGlass,
     ShowLogin,
     ShowNobody,
     ShowPatients,
@@ -40,6 +41,7 @@ TEMPLATES: dict[type[Outcome], str] = {
     ShowWrongUser: "wrong_user.html",
     ShowPatients: "select_patient.html",
     ShowEncounters: "select_encounter.html",
+    ShowGlass: "break_glass.html",
     ShowConsent: "consent.html",
 }
 DEVICE_SECONDS = 90 * 86400

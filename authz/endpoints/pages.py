@@ -11,6 +11,7 @@ from flask import Response, render_template
 
 from authz.endpoints.cookies import SESSION, cookie
 from authz.endpoints.headers import page_policy
+from authz.policy.sensitive import PURPOSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +63,6 @@ def init_app(app: Flask, settings: Settings) -> None:
         return f"{settings.public_path}/static/{name}?v={versions[name]}"
 
     app.jinja_env.globals.update(
-        static_url=static_url, public_path=settings.public_path, organization=settings.organization
+        purposes=PURPOSES, static_url=static_url, public_path=settings.public_path, organization=settings.organization
     )
     app.jinja_env.autoescape = True

@@ -38,6 +38,8 @@ class FhirServerRow(Base):
     constraints: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # see FhirServer
     is_sandbox: Mapped[bool] = mapped_column(Boolean, server_default=false())  # holds invented people only
     sandbox_patients: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # ids of invented people
+    sensitive_patients: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # see sensitive
+    sensitive_scopes: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
     sandbox_notes: Mapped[str] = mapped_column(Text, server_default="")  # for makers of apps: test accounts, patients
     registration: Mapped[str] = mapped_column(String(16), server_default="closed")  # see features.AppRegistration
     enabled: Mapped[bool] = mapped_column(Boolean)

@@ -53,6 +53,8 @@ class NewFhirServer:
     constraints: tuple[str, ...] = ()  # besides those that enforcement decides about
     is_sandbox: bool = False
     sandbox_patients: tuple[str, ...] = ()
+    sensitive_patients: tuple[str, ...] = ()
+    sensitive_scopes: tuple[str, ...] = ()
     registration: str = "closed"
     sandbox_notes: str = ""
     introspection_client_id: str = ""  # empty: we make one

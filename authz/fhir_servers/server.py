@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from authz.errors import InvalidValue
-from authz.fhir_servers import associated, ceilings, features, sandbox
+from authz.fhir_servers import associated, ceilings, features, sandbox, sensitive
 from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
 from authz.fhir_servers.features import AppRegistration, Feature
@@ -70,6 +70,8 @@ class FhirServer:
     sandbox_patients: frozenset[str] = frozenset()  # logical ids of invented people, for such apps
     registration: AppRegistration = AppRegistration.CLOSED  # who may register an app here
     sandbox_notes: str = ""  # for makers of apps: which test accounts and patients there are
+    sensitive_patients: frozenset[str] = frozenset()  # logical ids: staff open their records with a reason only
+    sensitive_scopes: ScopeSet = field(default_factory=ScopeSet)  # data likewise, at any level
     enabled: bool = True
 
     @cached_property
@@ -144,6 +146,8 @@ def from_row(row: FhirServerRow) -> FhirServer:
         sandbox_patients=frozenset(row.sandbox_patients),
         registration=AppRegistration(row.registration),
         sandbox_notes=row.sandbox_notes,
+        sensitive_patients=frozenset(row.sensitive_patients),
+        sensitive_scopes=sensitive.data(row.sensitive_scopes),
         enabled=row.enabled,
     )
 
@@ -174,6 +178,7 @@ def check(row: FhirServerRow) -> None:
         if not PARAMETER.fullmatch(name)
     ]
     problems += sandbox.problems(row.sandbox_patients)
+    problems += sensitive.problems(row.sensitive_patients, row.sensitive_scopes)
     if not NAME.fullmatch(row.name):
         problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
     if not CLIENT_ID.fullmatch(row.introspection_client_id):

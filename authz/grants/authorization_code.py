@@ -22,12 +22,15 @@ class AuthorizationCode(Grant):
     def authorize(self, session: Session, client: Client) -> Authorization:
         services = self.services
         grant = services.codes.spend(session, client.client_id, self.sent.form)
-        scope = ScopeSet.parse(grant.scope)
+        scope, settings = ScopeSet.parse(grant.scope), services.settings
+        seconds = settings.access_token_seconds
+        if grant.purpose_of_use is not None:
+            seconds = min(seconds, settings.break_glass_seconds)
         may_refresh = "refresh_token" in client.grant_types
         return Authorization(
             grant=grant,
             scope=scope,
-            access_token_seconds=services.settings.access_token_seconds,
+            access_token_seconds=seconds,
             refresh=RefreshKind.of(scope) if may_refresh else None,
             event=EventName.TOKEN_ISSUED,
             nonce=grant.nonce,

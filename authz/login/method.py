@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,6 +42,15 @@ class SignIn:
             "began_at": None if began is None else datetime.fromtimestamp(began, UTC),
         }
         return cls(**{**members, **times, "amr": tuple(members["amr"])})
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenGlass:
+    """The reason somebody gave for seeing protected records, and whose."""
+
+    code: str  # HL7 v3 PurposeOfUse
+    text: str = field(repr=False)
+    patient: str | None  # logical id
 
 
 @dataclass(frozen=True, slots=True)

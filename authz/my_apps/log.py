@@ -23,6 +23,7 @@ WORDS: dict[str, str] = {
     EventName.CONSENT_SKIPPED: "The hospital allowed it for its staff.",
     EventName.CONSENT_DENIED: "You did not allow it.",
     EventName.CONSENT_WITHDRAWN: "You took it back.",
+    EventName.GLASS_BROKEN: "You opened protected records, and said why.",
     EventName.TOKEN_ISSUED: "The app was opened and got access.",
     EventName.TOKEN_REFRESHED: "The app renewed its access by itself.",
     EventName.CODE_REPLAYED: "Somebody tried to use the app's ticket a second time.",

@@ -49,6 +49,7 @@ class AccessQuestion:
     encounter: str | None = None  # logical id of the visit in context
     agreed: ScopeSet | None = None  # the most the person agreed to; None: nobody has been asked
     context_types: frozenset[str] = frozenset()  # resource types of the launch's fhirContext
+    is_protected: bool = False  # staff open it with a reason only: nothing of it lasts
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
     web_messaging_origin: str | None = None  # of the EHR's window, as the launch named it
     by_test_account: bool = False  # the user is nobody real
@@ -80,6 +81,7 @@ def limits(question: AccessQuestion) -> list[Limit]:
         Limit(Reason.NOT_REGISTERED, partial(may_refresh, question), "the app is not registered for refresh tokens"),
         Limit(Reason.USER_RIGHTS, ceiling(question), "the user may not pass on more than this"),
         Limit(Reason.USER_RIGHTS, partial(may_outlast, question), "the EHR vouches for the user in this session only"),
+        Limit(Reason.POLICY, partial(may_last, question), "access to protected records is short and not renewed"),
         Limit(Reason.NO_PATIENT_CONTEXT, partial(has_patient, question), "there is no patient in context"),
         Limit(Reason.UNSUPPORTED, partial(has_identity, question), "it needs openid and a user with a FHIR resource"),
         *([] if question.agreed is None else [Limit(Reason.UNTICKED, question.agreed, UNTICKED)]),
@@ -129,6 +131,11 @@ def may_refresh(question: AccessQuestion, scope: Scope) -> bool:
 def may_outlast(question: AccessQuestion, scope: Scope) -> bool:
     """An EHR's word that somebody represents a patient is good for its session, not for months."""
     return not question.is_vouched or str(scope) != "offline_access"
+
+
+def may_last(question: AccessQuestion, scope: Scope) -> bool:
+    """What was opened with a reason has no refresh token (REQ-87)."""
+    return not question.is_protected or str(scope) not in REFRESH
 
 
 def ceiling(question: AccessQuestion) -> ScopeSet:

@@ -40,6 +40,7 @@ WORDS = {
     EventName.CONSENT_DENIED: "the person did not agree",
     EventName.CONSENT_WITHDRAWN: "the consent was withdrawn",
     EventName.LEGACY_USED: "an older app was forgiven something",
+    EventName.GLASS_BROKEN: "the user said why protected records are needed",
     EventName.CODE_ISSUED: "the app got its code",
     EventName.CODE_REPLAYED: "the code came a second time",
     EventName.AUTHORIZE_REFUSED: "the request was refused",

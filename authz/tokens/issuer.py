@@ -131,4 +131,5 @@ def issued_event(paid: Authorization, jti: str, peer: Peer) -> Event:
         token_id=jti,
         launch_id=grant.launch_id,
         peer=peer,
+        detail={"purpose_of_use": grant.purpose_of_use} if grant.purpose_of_use else {},
     )

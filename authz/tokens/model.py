@@ -35,6 +35,7 @@ class GrantRow(Base):
     consent_id: Mapped[str | None] = mapped_column(String(32), index=True)
     verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # one for each requested scope
     legacy: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # what was forgiven to an older app
+    purpose_of_use: Mapped[str | None] = mapped_column(String(32))  # the reason for which the glass was broken
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))

@@ -51,6 +51,7 @@ class NewGrant:
     launch_id: str | None = None
     consent_id: str | None = None
     verdicts: tuple[dict[str, Any], ...] = ()
+    purpose_of_use: str | None = None  # the reason for which the glass was broken
     legacy: tuple[str, ...] = ()  # what was forgiven to an older app
 
     def as_row(self, grant_id: str, now: datetime) -> GrantRow:
@@ -74,6 +75,7 @@ class NewGrant:
             consent_id=self.consent_id,
             verdicts=list(self.verdicts),
             legacy=list(self.legacy),
+            purpose_of_use=self.purpose_of_use,
             created_at=now,
         )
 

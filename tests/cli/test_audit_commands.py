@@ -153,3 +153,19 @@ def test_control_characters_do_not_reach_a_terminal(authz: Cli) -> None:
 @pytest.mark.parametrize("words", [("--event", "nonsense"), ("--since", "yesterday"), ("--limit", "0")])
 def test_what_makes_no_sense_is_refused(authz: Cli, words: tuple[str, str]) -> None:
     assert authz.refused("audit", "search", *words)["error"] == "invalid_command"
+
+
+def test_who_broke_the_glass_and_why_is_one_command(authz: Cli) -> None:
+    """REQ-87: those records and no others, with the sentence; the same ones are exported."""
+    told = {"text": "unconscious in the emergency room"}
+    happen(authz, Event(EventName.GLASS_BROKEN, reason="ETREAT", sub="s", patient="B", grant_id="g", detail=told))
+    happen(authz, Event(EventName.TOKEN_ISSUED, sub="s", patient="B"))
+    (found,) = authz("audit", "search", "--break-glass")
+    assert {name: found[name] for name in ("event", "reason", "text", "patient", "grant_id")} == {
+        "event": "glass.broken",
+        "reason": "ETREAT",
+        "text": told["text"],
+        "patient": "B",
+        "grant_id": "g",
+    }
+    assert authz("audit", "search", "--break-glass", "--patient", "A") == []
