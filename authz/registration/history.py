@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
-from authz.registration.model import RegistrationEventRow
+from authz.registration.model import RegistrationEventRow as Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ class History:
     ) -> None:
         """``changes`` are members of the metadata with what they were and what they became."""
         session.add(
-            RegistrationEventRow(
+            Row(
                 client_id=client_id,
                 at=self.now(),
                 actor=actor,
@@ -48,6 +48,13 @@ class History:
         session.flush()
         self.webhook.write(session, client_id, actor, what)
 
-    def of(self, session: Session, client_id: str) -> Sequence[RegistrationEventRow]:
-        found = select(RegistrationEventRow).where(RegistrationEventRow.client_id == client_id)
-        return session.scalars(found.order_by(RegistrationEventRow.id)).all()
+    def keep_newest(self, session: Session, client_id: str, what: str, most: int) -> None:
+        """Forget the oldest lines of one kind: whoever may write them at will must not fill the disk (RG-19)."""
+        lines = select(Row.id).where(Row.client_id == client_id, Row.what == what)
+        old = session.scalars(lines.order_by(Row.id.desc()).offset(most)).all()
+        if old:
+            session.execute(delete(Row).where(Row.id.in_(old)))
+
+    def of(self, session: Session, client_id: str) -> Sequence[Row]:
+        found = select(Row).where(Row.client_id == client_id)
+        return session.scalars(found.order_by(Row.id)).all()

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from authz.registration.history import History
     from authz.registration.model import RegistrationRow
 
+CHANGED = "changed"
+MOST_CHANGES = 50  # by the app's developer, that are kept for the review
+
 
 def check_unchangeable(body: dict[str, Any], client_id: str) -> None:
     """What an update must and must not say of what is ours to say. Raises InvalidRequest."""
@@ -93,7 +96,10 @@ class Replacement:
         registration.software_id = placement.software_id
         if self.revokes:
             withdraw_all(session, self.clients.now(), client_id=client.client_id)
-        self.history.note(session, client.client_id, VENDOR, "changed", "", **differences(self.before, after))
+        changes = differences(self.before, after)
+        if changes:
+            self.history.note(session, client.client_id, VENDOR, CHANGED, "", **changes)
+            self.history.keep_newest(session, client.client_id, CHANGED, MOST_CHANGES)
         return self.renewed_secret(client)
 
     def approval(self, client: ClientRow, registration: RegistrationRow, placement: Placement) -> dict[str, Any]:

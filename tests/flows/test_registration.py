@@ -168,6 +168,21 @@ def test_a_registration_is_on_the_trail_and_in_the_history(world: World, vendor:
     assert [(one["reason"], one["detail"]["problem"]) for one in refused] == [("invalid_client_metadata", problem)]
 
 
+def test_a_developer_who_changes_the_app_for_ever_fills_no_disk(world: World, vendor: Vendor) -> None:
+    """RG-19: what changes nothing is no line of the history, and of changes the newest fifty are kept."""
+    answer = vendor.register()
+    for number in (0, 0, *range(1, 53)):
+        assert vendor.replace(answer, contacts=[f"{number}@vendor.example"]).status == 200
+    with world.services.db.read() as session:
+        lines = session.scalars(select(RegistrationEventRow).order_by(RegistrationEventRow.id)).all()
+        told = [(line.what, line.changes) for line in lines if line.actor == "vendor"]
+    changed = [
+        ("changed", {"contacts": [[f"{number - 1}@vendor.example"], [f"{number}@vendor.example"]]})
+        for number in range(3, 53)
+    ]
+    assert told == [("registered", {}), *changed]
+
+
 # --- where it is open
 
 
