@@ -20,6 +20,7 @@ from authz.authorize.steps import Facts
 from authz.authorize.whom import Context, find_context, question
 from authz.consent.decide import ConsentQuestion
 from authz.errors import AccessDenied
+from authz.launch.company import patients_of
 from authz.launch.standing import STAFF, Standing, standing
 from authz.login.ehr import vouched
 from authz.policy.access import decide
@@ -99,7 +100,8 @@ class Judge:
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
         check_app(request, user, fhir_user)
         context = find_context(request, pending, self.users, user, fhir_user)
-        check_app(request, user, fhir_user, context.patient)
+        for patient in named(pending, context.patient):
+            check_app(request, user, fhir_user, patient)
         self.check_rights(request, pending, user, fhir_user, context.patient)
         if context.needs_patient or context.needs_encounter:
             return Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
@@ -192,6 +194,12 @@ class Judge:
             return patient in self.users.represented(user.sub, request.fhir_server.name)
 
         return standing(fhir_user, patient, represents, ehr_vouches=True) is Standing.VOUCHED
+
+
+def named(pending: Pending, patient: str | None) -> set[str]:
+    """Everybody whose record is concerned, as far as that is known."""
+    launched = patients_of(pending.launch.context) if pending.launch is not None else set()
+    return launched if patient is None else launched | {patient}
 
 
 def facts(

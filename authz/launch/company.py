@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from authz.launch.directory import Person
     from authz.users.registry import Users
 
+UNKNOWN = "?"  # no id of anybody
 OF_TEST_ACCOUNT = "a test account is launched with a test patient of this FHIR server"
 ONLY_TESTS = "the app is not approved yet: launch it as a test account, with a test patient of this FHIR server"
 
@@ -50,7 +51,7 @@ def check_app(users: Users, client: Client, person: Person, context: LaunchConte
 
 
 def patients_of(context: LaunchContext) -> set[str]:
-    """Logical ids of the patients that a launch names, beside the one in context too."""
-    named = {context.patient} if context.patient is not None else set()
-    references = [item.reference for item in context.fhir_context if item.reference is not None]
-    return named | {reference.removeprefix("Patient/") for reference in references if reference.startswith("Patient/")}
+    """Logical ids of the patients that a launch names, beside the one in context too; UNKNOWN for one without an id."""
+    others = [item for item in context.fhir_context if item.resource_type == "Patient"]
+    ids = {UNKNOWN if item.reference is None else item.reference.removeprefix("Patient/") for item in others}
+    return ids | ({context.patient} if context.patient is not None else set())

@@ -33,6 +33,11 @@ ALONE = "launch/patient openid fhirUser patient/Observation.rs"
 ONLY_TESTS = "the app is not approved yet: only test accounts can use it, and only for test patients"
 LAUNCH_TESTS = "the app is not approved yet: launch it as a test account, with a test patient of this FHIR server"
 REFUSED = {"error": "access_denied", "error_description": ONLY_TESTS, "iss": ISSUER}
+MOTHER_BY_NUMBER = {
+    "identifier": {"system": "urn:mrn", "value": "MRN-B"},
+    "type": "Patient",
+    "role": "https://x.example/mother",
+}
 SUPPORT = re.compile(r" \(support code [A-Z0-9]{8}\)$")
 PEOPLE = {
     "tester": ("Practitioner/tester", ()),
@@ -169,6 +174,10 @@ def test_representatives_choose_among_test_patients_only(trial: Trial) -> None:
         ({"user": "Practitioner/dr", "patient": None}, f"user: {LAUNCH_TESTS}"),
         ({"patient": "B"}, f"patient: {LAUNCH_TESTS}"),
         ({"fhirContext": [{"reference": "Patient/B", "role": "https://x.example/mother"}]}, f"patient: {LAUNCH_TESTS}"),
+        (
+            {"fhirContext": [MOTHER_BY_NUMBER]},
+            f"patient: {LAUNCH_TESTS}",
+        ),
         ({"patient": None, "encounter": "visit-1"}, f"patient: say whose record is open; {LAUNCH_TESTS}"),
         (
             {"patient": None, "fhirContext": [{"reference": "ImagingStudy/1"}]},
@@ -198,6 +207,15 @@ def test_a_launch_from_before_the_approval_was_taken_away_opens_nothing(trial: T
     trial.decide(approved=True)
     launch = trial.post_launch(user="doctor", patient="B").json()["launch"]
     trial.decide(approved=False)
+    _, reply = trial.opened(launch)
+    assert told(reply.location_parameters) == {**REFUSED, "state": trial.app.state}
+
+
+def test_somebody_real_beside_the_test_patient_is_looked_at_again_too(trial: Trial) -> None:
+    """FCX-01: the app would learn the id from ``fhirContext``."""
+    mother = [{"reference": "Patient/T2", "role": "https://x.example/mother"}]
+    launch = trial.post_launch(fhirContext=mother).json()["launch"]
+    trial.change(sandbox_patients=("T1",))
     _, reply = trial.opened(launch)
     assert told(reply.location_parameters) == {**REFUSED, "state": trial.app.state}
 
