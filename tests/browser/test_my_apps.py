@@ -93,3 +93,29 @@ def test_a_person_takes_an_app_back_by_keyboard_alone(chromium: Browser, served:
     expect(page.get_by_role("status")).to_have_text("Public App has no access because of you.")
     assert served.fhir_server.introspect(tokens["access_token"]) == {"active": False}
     context.close()
+
+
+def test_a_reason_is_given_by_keyboard_alone_and_the_page_is_readable(chromium: Browser, served: World) -> None:
+    """REQ-87, WCAG 2.2 AA 1.4.3, 1.4.10, 2.1.1, 2.5.8, 3.3.1: as asked, and with what is missing said."""
+    with served.services.db.write() as session:
+        served.services.fhir_servers.update(session, "main", {"sensitive_patients": ["B"]})
+    made = served.ehr.launch("public", "Practitioner/dr", patient="B")
+    context = new_context(chromium)
+    page = context.new_page()
+    page.goto(served.public.authorize_url(launch=made["launch"], scope="launch patient/*.rs", prompt="consent"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("These records are protected")
+    look_everywhere(page, "glass")
+    tab_to(page, page.get_by_role("radio", name="Emergency treatment"))
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.type("no         time")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("say in 10 to 500 characters")
+    expect(page.get_by_role("radio", name="Emergency treatment")).to_be_checked()
+    look_everywhere(page, "glass-problem")
+    tab_to(page, page.get_by_label("In your words"))
+    page.keyboard.type(" to ask anybody")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Allow", exact=True)).to_be_visible()
+    look_everywhere(page, "after-the-glass")
+    context.close()
