@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from authz.scopes import (
     Reason,
     ResourceScope,
     ScopeSet,
+    Verdict,
     judge,
     keep_one_refresh_scope,
     only_constraints_on,
@@ -57,8 +58,25 @@ class AccessQuestion:
 
 def decide(question: AccessQuestion) -> Judgement:
     """Requested, within the server, the registration, the user's rights, the context and the person's choice."""
-    unticked = None if question.agreed is None else Limit(Reason.UNTICKED, question.agreed, UNTICKED)
-    return keep_one_refresh_scope(without_repetition(judge(question.requested, limits(question)), unticked))
+    judgement = judged(question)
+    if question.agreed is None:
+        return judgement
+    return called_unticked(judgement, offered=judged(replace(question, agreed=None)))
+
+
+def judged(question: AccessQuestion) -> Judgement:
+    return keep_one_refresh_scope(without_repetition(judge(question.requested, limits(question))))
+
+
+def called_unticked(judgement: Judgement, offered: Judgement) -> Judgement:
+    """A scope of which the person was offered something and nothing is left was unticked, whatever narrowed it before
+    and whichever other scope says it now (digest Q-11).
+    """
+    verdicts = tuple(
+        Verdict(verdict.requested, (), Reason.UNTICKED, UNTICKED) if was.granted and not verdict.granted else verdict
+        for verdict, was in zip(judgement.verdicts, offered.verdicts, strict=True)
+    )
+    return replace(judgement, verdicts=verdicts)
 
 
 def limits(question: AccessQuestion) -> list[Limit]:

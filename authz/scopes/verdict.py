@@ -104,12 +104,11 @@ def _judge_one(scope: Scope, limits: Sequence[Limit], hint: str) -> tuple[ScopeS
     return left, Verdict(str(scope), spellings, None, hint)
 
 
-def without_repetition(judgement: Judgement, last: Limit | None = None) -> Judgement:
+def without_repetition(judgement: Judgement) -> Judgement:
     """Leave out what further constraints made of a scope where scopes with fewer say it already (SMART SCP-11).
 
     Of ``patient/Observation.rs`` and ``patient/Observation.rs?category=a`` within ``?category=b`` one scope remains,
     not a second one for what is in both categories. What has the constraints asked for stays, repeated or not (N12).
-    ``last`` is the limit that is named where nothing of a scope remains that way.
     """
     if all(verdict.outcome != "narrowed" for verdict in judgement.verdicts):
         return judgement
@@ -117,15 +116,11 @@ def without_repetition(judgement: Judgement, last: Limit | None = None) -> Judge
     made = [scope for scope in judgement.granted.resources if scope.query not in asked]
     repeated = [scope for scope in made if _others(judgement.granted, scope).covers(scope)]
     granted = judgement.granted.without(*repeated)
-    verdicts = tuple(_within(granted, verdict, last) for verdict in judgement.verdicts)
-    return replace(judgement, granted=granted, verdicts=verdicts) if repeated else judgement
-
-
-def _within(granted: ScopeSet, verdict: Verdict, last: Limit | None) -> Verdict:
-    left = tuple(text for text in verdict.granted if text in granted)
-    if verdict.granted and not left and last is not None:
-        return Verdict(verdict.requested, (), last.reason, last.detail)
-    return replace(verdict, granted=left)
+    verdicts = (
+        replace(verdict, granted=tuple(text for text in verdict.granted if text in granted))
+        for verdict in judgement.verdicts
+    )
+    return replace(judgement, granted=granted, verdicts=tuple(verdicts)) if repeated else judgement
 
 
 def _others(granted: ScopeSet, scope: ResourceScope) -> ScopeSet:

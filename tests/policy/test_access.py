@@ -177,6 +177,20 @@ def test_what_the_rights_narrowed_and_the_person_unticked_was_unticked() -> None
     }
 
 
+def test_what_the_rights_took_was_not_unticked() -> None:
+    """Digest Q-11: the person agreed to all that was offered; another scope says what the rights left of this one."""
+    server = replace(SERVER, scope_ceilings={"Patient": ScopeSet.parse("patient/Observation.r?category=b")})
+    asked = replace(ALONE, fhir_server=server)
+    requested = "patient/Observation.read patient/Observation.r?category=a"
+    offered = verdicts(asked, requested)
+    assert offered == {
+        "patient/Observation.read": ("patient/Observation.r?category=b", Reason.USER_RIGHTS),
+        "patient/Observation.r?category=a": ("", Reason.USER_RIGHTS),
+    }
+    agreed = replace(asked, agreed=ScopeSet.parse("patient/Observation.r?category=b"))
+    assert verdicts(agreed, requested) == offered
+
+
 def test_an_app_that_can_not_refresh_gets_no_refresh_scope() -> None:
     """N19, REF-01, REQ-79."""
     client = replace(CLIENT, grant_types=frozenset({"authorization_code"}))
