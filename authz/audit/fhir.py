@@ -68,7 +68,7 @@ def audit_event(record: dict[str, Any], issuer: str) -> dict[str, Any]:
     }
     if record["reason"]:
         resource["outcomeDesc"] = record["reason"]
-    if name is EventName.GLASS_BROKEN:
+    if name is EventName.GLASS_BROKEN and record["reason"]:
         resource["purposeOfEvent"] = [{"coding": [{"system": PURPOSE, "code": record["reason"]}]}]
     if name in ISSUING:
         resource["meta"] = {"profile": [f"{BALP}/StructureDefinition/IHE.IUA.71"]}

@@ -47,6 +47,8 @@ MAIN: dict[str, Any] = {
     "sandbox_notes": "",
     "sandbox": False,
     "sandbox_patients": [],
+    "sensitive_patients": [],
+    "sensitive_scopes": [],
     "enabled": True,
 }
 
@@ -79,6 +81,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--app-state", "--associated-endpoint", "https://state.example/fhir=smart-app-state"]
     words += ["--without", "standalone", "--without", "backend-services"]
     words += ["--constraint", "date", "--constraint", "_security"]
+    words += ["--sensitive-patient", "B", "--sensitive-scope", "patient/Condition.rs"]
     words += ["--reauthenticate", "--no-vouched-users", "--vouched-representatives", "--redis-launches"]
     words += ["--staff-picker", "--launch-picker"]
     words += ["--patient-search", "name=family", "--patient-search", "minimum_letters=3"]
@@ -98,6 +101,8 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "developer_url": "https://developers.example",
         "without": ["backend-services", "standalone"],
         "constraints": sorted({*CONSTRAINTS, "date", "_security"}),
+        "sensitive_patients": ["B"],
+        "sensitive_scopes": ["patient/Condition.rs", "user/Condition.rs"],
         "reauthenticate": True,
         "vouched_users": False,
         "vouched_representatives": True,

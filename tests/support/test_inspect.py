@@ -128,6 +128,7 @@ def test_a_launch_that_stopped_at_a_page_says_at_which(world: World, authz: Cli)
     assert [(step["event"], step["reason"]) for step in told["steps"]] == [
         ("launch.created", None),
         ("authorize.page_shown", "consent"),
+        ("records.searched", None),  # for the name on it
     ]
     assert (told["launch_state"], told["grants"]) == (None, [])
 
@@ -167,6 +168,7 @@ def test_a_launch_that_the_ehr_signed_has_one_story(world: World, authz: Cli) ->
     assert [(step["event"], step["reason"]) for step in told["steps"]] == [
         ("launch.created", None),
         ("authorize.page_shown", "consent"),
+        ("records.searched", None),  # for the name on it
         ("authorize.refused", "login_required"),
     ]
     (name,) = told["launch_ids"]
