@@ -123,7 +123,8 @@ def dialect(preferences: dict[str, Any]) -> frozenset[str]:
 
 
 def is_approved(row: ClientRow, now: datetime) -> bool:
-    return row.approved or (row.approves_at is not None and row.approves_at <= now)
+    """By somebody, or by time: then only if the automatic checks have found nothing grave in it as it is now."""
+    return row.approved or (row.checked and row.approves_at is not None and row.approves_at <= now)
 
 
 def origins(registered: Iterable[str], redirect_uris: Iterable[str]) -> frozenset[str]:

@@ -39,6 +39,7 @@ class ClientRow(Base):
     user_types: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # who may use it; empty = anybody
     approved: Mapped[bool] = mapped_column(Boolean, server_default=true())  # for people, not only test accounts
     approves_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # from then on approved, unless decided before
+    checked: Mapped[bool] = mapped_column(Boolean, server_default=true())  # by the automatic checks, as it is now
     logo: Mapped[str] = mapped_column(String(16), server_default="")  # the beginning of its SHA-256; empty: none
     enabled: Mapped[bool] = mapped_column(Boolean)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)

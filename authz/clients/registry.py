@@ -44,6 +44,7 @@ class HospitalDecisions:
     required_scope: str = ""  # a person who unticks some of it refuses the app
     approved: bool = True  # for everybody; else for test accounts only, where an app was registered from outside
     approves_at: datetime | None = None  # from then on approved, unless somebody decides before
+    checked: bool = True  # by the automatic checks, without which no time approves
 
 
 class Clients:

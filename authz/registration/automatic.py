@@ -46,7 +46,8 @@ class Automatic:
     def approve_due(self) -> list[str]:
         """Whose approval was put down; of several processes one does it for each.
 
-        An app of which the automatic checks have found something grave since its time came is left to a person.
+        An app that was not checked as it is now waits for that; one in which something grave was found is left to a
+        person.
         """
         due = select(ClientRow.client_id).where(~ClientRow.approved, ClientRow.approves_at <= self.review.clients.now())
         with self.review.db.read() as session:
@@ -70,7 +71,8 @@ class Automatic:
         review = self.review
         with review.db.write() as session:
             now = review.clients.now()
-            still = (ClientRow.client_id == client_id) & ~ClientRow.approved & (ClientRow.approves_at <= now)
+            due = ~ClientRow.approved & ClientRow.checked & (ClientRow.approves_at <= now)
+            still = (ClientRow.client_id == client_id) & due
             if not changed(session, update(ClientRow).where(still).values(approved=True, approves_at=None)):
                 return False
             mine = update(RegistrationRow).where(RegistrationRow.client_id == client_id)

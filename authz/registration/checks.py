@@ -1,7 +1,7 @@
 """The automatic checks of an app that registered itself: a report for its vendor and for the reviewer.
 
-What has to be checked is a row, so a crash forgets nothing; a background thread does it, as it asks others. An error
-stops the approval that would come by itself.
+What has to be checked is a row, so a crash forgets nothing; a background thread does it, as it asks others. No app is
+approved by time that was not checked as it is, and none in which there is an error.
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Checks:
         return None if row is None or row.made_at is None else Report(row.made_at, findings_from(row.findings))
 
     def ask(self, session: Session, client_id: str) -> None:
-        """Have it checked soon, in the transaction that registers or changes it."""
+        """Have it checked soon, in the transaction that registers or changes it; until then no time approves it."""
+        session.execute(update(ClientRow).where(ClientRow.client_id == client_id).values(checked=False))
         if not insert_once(session, ReportRow, client_id=client_id, due_at=self.now(), findings=[]):
             session.execute(update(ReportRow).where(ReportRow.client_id == client_id).values(due_at=self.now()))
 
@@ -105,35 +106,27 @@ class Checks:
         return len(claimed)
 
     def claim(self) -> list[str]:
-        """Take what is due, and what was never checked, for as long as the lease; of racing processes one gets each."""
+        """Take what is due for as long as the lease; of racing processes one gets each."""
         now = self.now()
-        never = (
-            select(RegistrationRow.client_id)
-            .outerjoin(ReportRow, ReportRow.client_id == RegistrationRow.client_id)
-            .where(ReportRow.client_id.is_(None))
-            .limit(BATCH)
-        )
         due = select(ReportRow.client_id).where(ReportRow.due_at <= now).order_by(ReportRow.due_at).limit(BATCH)
         with self.db.read() as session:
-            new, old = list(session.scalars(never)), list(session.scalars(due))
-        if not new and not old:
+            found = list(session.scalars(due))
+        if not found:
             return []
-        values = {"due_at": now + LEASE}
         with self.db.write() as session:
-            mine = [one for one in new if insert_once(session, ReportRow, client_id=one, findings=[], **values)]
-            for one in old[: BATCH - len(mine)]:
-                still = (ReportRow.client_id == one) & (ReportRow.due_at <= now)
-                mine += [one] if changed(session, update(ReportRow).where(still).values(values)) else []
-        return mine
+            still = {one: (ReportRow.client_id == one) & (ReportRow.due_at <= now) for one in found}
+            taken = {one: update(ReportRow).where(still[one]).values(due_at=now + LEASE) for one in found}
+            return [one for one in found if changed(session, taken[one])]
 
     def check(self, client_id: str) -> Report:
         """Check one app now; asks others, so not within a request. Raises NotFound."""
         with self.db.read() as session:
             case = self.case(session, client_id)
+            asked = asked_for(session, client_id)
             organizations = self.organizations(session)
         report = Report.of(self.now(), self.found(case, organizations))
         with self.db.write() as session:
-            self.keep(session, client_id, report)
+            self.keep(session, client_id, report, asked)
         return report
 
     def found(self, case: Case, organizations: Iterable[str]) -> Iterable[Finding]:
@@ -169,11 +162,18 @@ class Checks:
         shown = {one.branding.organization for one in self.fhir_servers.all()}
         return ({self.words.describer.holder} | shown | {brand.name for brand in self.brands.all(session)}) - {""}
 
-    def keep(self, session: Session, client_id: str, report: Report) -> None:
-        if session.get(ClientRow, client_id) is None:
+    def keep(self, session: Session, client_id: str, report: Report, asked: datetime | None) -> None:
+        """``asked``: what was due when the app was read; if it is another now, the app was changed meanwhile, and what
+        was asked for then is still to be done.
+        """
+        client = session.get(ClientRow, client_id, with_for_update=True)  # first, as everybody locks it
+        if client is None:
             raise NotFound(f"{client_id}: there is no client of this id")
         insert_once(session, ReportRow, client_id=client_id, findings=[])
-        made = {"made_at": report.made_at, "due_at": None, "findings": [asdict(one) for one in report.findings]}
+        made: dict[str, Any] = {"made_at": report.made_at, "findings": [asdict(one) for one in report.findings]}
+        if asked_for(session, client_id) == asked:
+            made["due_at"] = None
+            client.checked = not report.errors
         session.execute(update(ReportRow).where(ReportRow.client_id == client_id).values(made))
         if report.errors:
             self.stop_approval(session, client_id, report)
@@ -187,3 +187,7 @@ class Checks:
         session.execute(update(RegistrationRow).where(held).values(state=State.HELD.value))
         words = "; ".join(f"{one.subject}: {one.words}" for one in report.errors)
         self.history.note(session, client_id, SERVER, "held", f"The automatic checks found: {words}")
+
+
+def asked_for(session: Session, client_id: str) -> datetime | None:
+    return session.scalar(select(ReportRow.due_at).where(ReportRow.client_id == client_id))

@@ -12,7 +12,9 @@ from sqlalchemy import select
 from authz.audit.search import Query, search
 from authz.clients.model import ClientRow
 from authz.registration import holder
+from authz.registration.checks import asked_for
 from authz.registration.model import RegistrationEventRow, RegistrationRow
+from authz.registration.report import Report
 from authz.storage.records import digest
 from tests.backend import KEYS, key_set
 from tests.vendor import METADATA, Vendor, bearer
@@ -337,6 +339,11 @@ def test_an_approval_that_came_by_itself_begins_anew(world: World, vendor: Vendo
     world.clock.forward(hours=47)
     assert vendor.read(answer).json()["registration_state"] == "sandbox"
     world.clock.forward(hours=2)
+    assert vendor.read(answer).json()["registration_state"] == "sandbox"  # not checked yet
+    checks = world.services.registration.checks
+    with world.services.db.write() as session:
+        nothing_found = Report.of(world.clock(), [])
+        checks.keep(session, answer["client_id"], nothing_found, asked_for(session, answer["client_id"]))
     assert vendor.read(answer).json()["registration_state"] == "approved"
 
 

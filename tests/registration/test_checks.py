@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authz.clients.metadata import ClientMetadata
+from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
 from authz.errors import NotFound, TooManyRequests
 from authz.outbound import Answer, FetchFailed
-from authz.registration.checks import LEASE, PAUSE_BETWEEN
+from authz.registration.checks import LEASE, PAUSE_BETWEEN, asked_for
 from authz.registration.model import RegistrationRow
 from authz.registration.published import LIMITS
+from authz.registration.report import Report
 from tests.backend import KEYS, answered, key_set
 from tests.outside import FakeOutbound, Outside
 from tests.world import build, settings_in
@@ -105,6 +107,8 @@ def register(world: World, client_id: str = "growth", **members: Any) -> None:
                 created_at=world.clock(),
             )
         )
+        session.flush()
+        world.services.registration.checks.ask(session, client_id)
 
 
 def report(world: World, client_id: str = "growth") -> list[str]:
@@ -295,6 +299,23 @@ def test_of_several_processes_one_checks_and_a_crash_forgets_nothing(world: Worl
     assert world.services.registration.checks.check_due() == 0
     world.clock.forward(seconds=LEASE.total_seconds())
     assert world.services.registration.checks.check_due() == 1
+
+
+def test_an_app_that_is_changed_while_it_is_checked_is_checked_again(world: World) -> None:
+    """What is found out about the app of before says nothing about the one of now."""
+    register(world)
+    checks = world.services.registration.checks
+    assert checks.claim() == ["growth"]
+    with world.services.db.read() as session:
+        asked = asked_for(session, "growth")
+    with world.services.db.write() as session:
+        checks.ask(session, "growth")  # a change
+    with world.services.db.write() as session:
+        checks.keep(session, "growth", Report.of(world.clock(), []), asked)
+        assert not session.get_one(ClientRow, "growth").checked
+    assert checks.check_due() == 1
+    with world.services.db.read() as session:
+        assert session.get_one(ClientRow, "growth").checked
 
 
 def test_an_app_that_goes_away_meanwhile_is_no_trouble(world: World) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
 from authz.errors import InvalidValue, NotFound, OAuthError
+from authz.registration.checks import asked_for
 from authz.registration.decision import AlreadyDecided, Reviewer, Terms
 from authz.registration.model import State
 from authz.registration.report import Finding, Level, Report
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tests.world import World
 
 ANN, BOB = Reviewer("ann"), Reviewer("bob")
+TAKEN = Finding(Level.ERROR, "client_name", "is that of another app")
 SCOPE = "launch/patient openid fhirUser offline_access patient/*.rs user/*.rs"
 CALLBACK = "https://vendor.example/cb"
 
@@ -55,6 +57,12 @@ class Office:
 
     def show(self) -> Application:
         return self.parts.review.show(self.client_id)
+
+    def check(self, *found: Finding) -> None:
+        """The automatic checks are made, and find this."""
+        with self.world.services.db.write() as session:
+            asked = asked_for(session, self.client_id)
+            self.parts.checks.keep(session, self.client_id, Report.of(self.world.clock(), found), asked)
 
     def lines(self) -> list[tuple[str, str, str, dict[str, Any]]]:
         return [(row.actor, row.what, row.note, row.changes) for row in self.show().history]
@@ -220,6 +228,7 @@ def test_there_is_nothing_to_ask_for_while_somebody_looks_at_it(office: Office) 
 def test_a_patient_facing_app_is_approved_after_the_hold_whether_or_not_a_thread_lives(office: Office) -> None:
     """REQ-116: after 48 hours to the second, put down once by whoever gets to it."""
     office.register(scope="launch/patient openid patient/*.rs")
+    office.check()
     assert (office.show().state, office.show().registration.lane) == (State.SANDBOX, "patient")
     office.world.clock.forward(hours=48, seconds=-1)
     assert office.parts.automatic.approve_due() == []
@@ -247,33 +256,51 @@ def test_an_administrator_who_decides_before_stops_the_time(office: Office, what
 
 def test_an_error_of_the_automatic_checks_leaves_it_to_a_person(office: Office) -> None:
     office.register(scope="patient/*.rs")
-    report = Report.of(office.world.clock(), [Finding(Level.ERROR, "client_name", "is that of another app")])
-    with office.world.services.db.write() as session:
-        office.parts.checks.keep(session, office.client_id, report)
+    office.check(TAKEN)
     office.world.clock.forward(hours=48)
     assert office.parts.automatic.approve_due() == []
     assert office.show().state is State.HELD
     assert [one.client.client_id for one in office.parts.review.list(undecided=True)] == [office.client_id]
 
 
-def test_an_error_that_is_found_too_late_to_stop_the_time_takes_the_approval_back(office: Office) -> None:
-    """As with a hold of nothing: the app has been usable for as long as the checks took."""
+def test_an_app_that_nobody_has_checked_is_not_approved_by_time(office: Office) -> None:
+    """The checks may be late or dead: it stays in the sandbox, and goes on from there once they were made."""
+    office.register(scope="launch/patient patient/*.rs")
+    office.world.clock.forward(days=30)
+    assert office.parts.automatic.approve_due() == []
+    assert office.show().state is State.SANDBOX
+    office.check()
+    assert office.show().state is State.APPROVED
+    assert office.parts.automatic.approve_due() == [office.client_id]
+
+
+def test_an_error_that_is_found_after_the_time_leaves_it_to_a_person(office: Office) -> None:
+    """Nothing was granted meanwhile: without the checks the time counts for nothing."""
     office.register(scope="launch/patient patient/*.rs")
     office.world.clock.forward(hours=48)
-    token = office.granted("alice", "launch/patient patient/*.rs")["access_token"]
-    report = Report.of(office.world.clock(), [Finding(Level.ERROR, "client_name", "is that of another app")])
-    with office.world.services.db.write() as session:
-        office.parts.checks.keep(session, office.client_id, report)
+    office.check(TAKEN)
     assert office.parts.automatic.approve_due() == []
     assert office.show().state is State.HELD
-    assert office.world.fhir_server.introspect(token) == {"active": False}
     found = "The automatic checks found: client_name: is that of another app"
     assert office.lines()[1:] == [("server", "held", found, {})]
     assert office.parts.automatic.approve_due() == []
 
 
+def test_an_error_that_a_later_check_finds_takes_the_approval_back(office: Office) -> None:
+    """Before it was put down: with all that was granted."""
+    office.register(scope="launch/patient patient/*.rs")
+    office.check()
+    office.world.clock.forward(hours=48)
+    token = office.granted("alice", "launch/patient patient/*.rs")["access_token"]
+    office.check(TAKEN)
+    assert office.parts.automatic.approve_due() == []
+    assert office.show().state is State.HELD
+    assert office.world.fhir_server.introspect(token) == {"active": False}
+
+
 def test_a_patient_facing_app_may_be_asked_for_earlier_and_its_time_goes_on(office: Office) -> None:
     office.register(scope="patient/*.rs")
+    office.check()
     office.parts.review.request_production(office.client_id)
     assert office.show().state is State.REQUESTED
     office.world.clock.forward(hours=48)
