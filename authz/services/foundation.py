@@ -1,0 +1,98 @@
+"""What everything else stands on: the stores, the keys, the audit trail, and who is known here."""
+
+from __future__ import annotations
+
+import socket
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from authz.audit.sealer import Sealer
+from authz.audit.trail import Trail
+from authz.brands.registry import Brands
+from authz.clients.logo import ClientLogos
+from authz.clients.registry import Clients
+from authz.fhir_servers.registry import Ehrs, FhirServers
+from authz.fhir_servers.style import Styles
+from authz.keyring.launch_keys import LaunchKeys
+from authz.keyring.secrets import Secrets
+from authz.keyring.signing import Keyring
+from authz.outbound import Outbound
+from authz.storage.redis import RedisBackend
+from authz.storage.sqlite import SQLiteBackend
+from authz.users.registry import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from authz.settings import Settings
+    from authz.storage.database import Database
+    from authz.storage.short_lived import Backend
+
+
+class Foundation:
+    def __init__(
+        self, settings: Settings, db: Database, now: Callable[[], datetime], outbound: Outbound | None = None
+    ) -> None:
+        self.settings = settings
+        self.db = db
+        self.now = now
+        self.outbound = outbound or Outbound(settings.outbound_networks)
+
+    @cached_property
+    def backend(self) -> Backend:
+        """Redis where its address is set, else a SQLite file beside this server."""
+        settings = self.settings
+        if settings.redis_url:
+            return RedisBackend.from_url(settings.redis_url)
+        settings.short_lived_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return SQLiteBackend(settings.short_lived_path)
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        return Secrets.load(self.settings.keys_dir / "secrets.json")
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        return Keyring(self.db, self.settings.keys_dir, self.now)
+
+    @cached_property
+    def launch_keys(self) -> LaunchKeys:
+        return LaunchKeys(self.db, self.settings.keys_dir, self.now)
+
+    @cached_property
+    def trail(self) -> Trail:
+        return Trail(self.db, self.now, node=socket.gethostname(), version=version("authz"))
+
+    @cached_property
+    def sealer(self) -> Sealer:
+        return Sealer(self.db, self.keyring, self.now)
+
+    @cached_property
+    def fhir_servers(self) -> FhirServers:
+        return FhirServers(self.db, self.secrets, self.now)
+
+    @cached_property
+    def ehrs(self) -> Ehrs:
+        return Ehrs(self.db, self.secrets, self.now)
+
+    @cached_property
+    def styles(self) -> Styles:
+        return Styles(self.db, self.settings.url, self.now)
+
+    @cached_property
+    def brands(self) -> Brands:
+        return Brands(self.db, self.fhir_servers, self.now, self.settings.issuer)
+
+    @cached_property
+    def clients(self) -> Clients:
+        return Clients(self.db, self.secrets, self.now)
+
+    @cached_property
+    def client_logos(self) -> ClientLogos:
+        return ClientLogos(self.db)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self.db, self.now, self.trail)
