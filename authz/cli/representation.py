@@ -1,53 +1,88 @@
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from authz.audit.event import EventName
 from authz.cli.context import record, services, the_fhir_server
+from authz.cli.options import options
 from authz.cli.output import json_option, show
 from authz.cli.people import as_record, fhir_server_option, the_user
+from authz.cli.representation_file import import_file
 from authz.errors import InvalidValue, NotFound
+from authz.fhir_servers.bundle import FHIR_ID
 from authz.users.registry import Representation
+from authz.users.user import relationship as checked_relationship
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.orm import Session
 
-FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
-
-patient_option = click.option("--patient", required=True, help="The patient's logical id.")
+file_options = options(
+    click.option(
+        "--file",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A .csv or .json file: user, patient, relationship, and if wanted provider, fhir_server, until.",
+    ),
+    click.option("--replace", is_flag=True, help="The users in the file act for those in the file and nobody else."),
+    click.option("--dry-run", is_flag=True, help="Say what the file would change, and change nothing."),
+)
 
 
 @click.command()
-@click.argument("name")
-@patient_option
-@click.option("--relationship", required=True, help="What the person is to the patient, such as parent.")
+@click.argument("name", required=False)
+@click.option("--patient", help="The patient's logical id.")
+@click.option("--relationship", help="What the person is to the patient, such as parent.")
 @click.option("--until", type=click.DateTime(), help="The end, in UTC; default: none.")
 @fhir_server_option
+@file_options
 @json_option
-def represent(name: str, patient: str, relationship: str, until: datetime | None, fhir_server: str | None) -> None:
-    """Let a person act for a patient."""
-    patient = patient.removeprefix("Patient/")
+def represent(name: str | None, patient: str | None, *, file: Path | None, **given: Any) -> None:
+    """Let a person act for a patient; or many, as a file says."""
+    if file is not None:
+        if name or patient or any(given[one] for one in ("relationship", "until", "fhir_server")):
+            raise InvalidValue("a file says everything itself; give it alone")
+        with services() as made:
+            show(import_file(made, file, replace=given["replace"], dry_run=given["dry_run"]))
+        return
+    if given["replace"] or given["dry_run"]:
+        raise InvalidValue("--replace and --dry-run go with --file")
+    if not name or not patient or not given["relationship"]:
+        raise InvalidValue("say a NAME, --patient and --relationship, or a --file")
+    until: datetime | None = given["until"]
+    represented = Representation(
+        patient_id(patient),
+        checked_relationship(given["relationship"]),
+        None if until is None else until.replace(tzinfo=UTC),
+    )
+    add_one(name, given["fhir_server"], represented)
+
+
+def patient_id(text: str) -> str:
+    patient = text.removeprefix("Patient/")
     if not FHIR_ID.fullmatch(patient):
         raise InvalidValue(f"{patient}: a patient's id is 1 to 64 letters, digits, hyphens and dots")
-    end = None if until is None else until.replace(tzinfo=UTC)
+    return patient
+
+
+def add_one(name: str, fhir_server: str | None, represented: Representation) -> None:
     with services() as made:
         server = the_fhir_server(made, fhir_server)
         sub = the_user(made, name).sub
+        about = {"sub": sub, "fhir_server": server.name, "patient": represented.patient}
         with made.db.write() as session:
-            made.users.represent(session, sub, server.name, Representation(patient, relationship, end))
-            record(
-                made, session, EventName.USER_CHANGED, "represents", sub=sub, fhir_server=server.name, patient=patient
-            )
+            made.users.represent(session, sub, server.name, represented)
+            record(made, session, EventName.USER_CHANGED, "represents", **about)
         show(as_record(made, sub))
 
 
 @click.command("stop-representing")
 @click.argument("name")
-@patient_option
+@click.option("--patient", required=True, help="The patient's logical id.")
 @fhir_server_option
 @json_option
 def stop_representing(name: str, patient: str, fhir_server: str | None) -> None:

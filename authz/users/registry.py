@@ -78,6 +78,13 @@ class Users:
             rows = session.scalars(select(RepresentationRow).where(mine, in_time).order_by(RepresentationRow.patient))
             return tuple(Representation(row.patient, row.relationship, row.expires_at) for row in rows)
 
+    def recorded(self, sub: str) -> list[tuple[str, Representation]]:
+        """FHIR server and patient of everything that was recorded here for the person, in force or over."""
+        mine = select(RepresentationRow).where(RepresentationRow.sub == sub)
+        with self.db.read() as session:
+            rows = session.scalars(mine.order_by(RepresentationRow.fhir_server, RepresentationRow.patient))
+            return [(row.fhir_server, Representation(row.patient, row.relationship, row.expires_at)) for row in rows]
+
     def vouch(self, session: Session, fhir_server: str, reference: str) -> User:
         """The person an EHR or a hospital's sign-in speaks of, created and audited when first seen.
 

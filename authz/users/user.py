@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from authz.users.model import UserRow
 
 MAX_NAME = 255
+MAX_RELATIONSHIP = 64
 ADMINISTRATOR = "administrator"  # may decide about apps on this server's own pages
 INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 
@@ -70,6 +71,14 @@ def display_name(text: str) -> str:
     if not is_visible(name):
         raise InvalidValue(f"a display name is 1 to {MAX_NAME} visible characters")
     return name
+
+
+def relationship(text: str) -> str:
+    """What somebody is to a patient, as people read it. Raises InvalidValue."""
+    words = unicodedata.normalize("NFC", text).strip()
+    if len(words) > MAX_RELATIONSHIP or not is_visible(words):
+        raise InvalidValue(f"a relationship is 1 to {MAX_RELATIONSHIP} visible characters")
+    return words
 
 
 def is_visible(name: str) -> bool:
