@@ -45,9 +45,9 @@ class UserReach:
         if not isinstance(sub, str) or not kind:
             return NOBODY
         if kind not in STAFF:
-            own = {id_} if kind == "Patient" else set()
+            own = frozenset({id_} if kind == "Patient" else ())
             represented = partial(self.users.represented, sub, server.name)
-            return self.answers.get((sub, server.name, own and id_), lambda: Reach(frozenset(own.union(represented()))))
+            return self.answers.get((sub, server.name, own), lambda: Reach(own.union(represented())))
         if not isinstance(self.rights, HookedRights):
             return EVERYONE
         named = frozenset(sorted(named_patients(found))[:MAX_NAMED])

@@ -38,6 +38,7 @@ def test_a_partner_is_told_everything_at_registration(hospital: Cli) -> None:
                 "userinfo": "userinfo",
                 "introspection": "introspect",
                 "revocation": "revoke",
+                "management": "my-apps",
             }.items()
         },
     }

@@ -46,6 +46,7 @@ def test_a_registered_client_is_found_as_it_was_registered(made: Registries) -> 
         skip_consent_in_ehr_launch=True,
         any_loopback_port=False,
         enabled=True,
+        registered_at=made.clients.now(),
         web_messaging_origins=("https://app.example",),
     )
 
