@@ -19,6 +19,7 @@ Members = dict[str, Any]
 NESTED = ("about", "logout", "preferences")  # hold members by their own names
 REVIEWED = (  # who the app is, where it sends people and what it may do: what a reviewer looked at
     "client_name",
+    "client_uri",  # whose app it is, as people read it before they agree
     "redirect_uris",
     "launch_uris",
     "allowed_origins",
@@ -73,15 +74,16 @@ def keeps_keys(before: Members | None, after: Members | None) -> bool:
     return all(key in kept for key in (before or {"keys": []})["keys"])
 
 
-def next_state(before: State, placement: Placement) -> tuple[State, datetime | None]:
+def next_state(before: State, placement: Placement, *, is_decided: bool) -> tuple[State, datetime | None]:
     """Where the approval of a changed app stands, and when it comes by itself.
 
-    What somebody stopped stays stopped, and what somebody has looked at is looked at again.
+    What somebody stopped stays stopped, and what somebody has looked at is looked at again: no statement approves what
+    a person has decided about (``is_decided``).
     """
-    if placement.approved:
-        return State.APPROVED, None
     if before is State.HELD:
         return State.HELD, None
+    if placement.approved:
+        return (State.REQUESTED if is_decided else State.APPROVED), None
     was_seen = before in {State.REQUESTED, State.DECLINED}
     if was_seen or (before is State.APPROVED and placement.lane is not Lane.PATIENT):
         return State.REQUESTED, None

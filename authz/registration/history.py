@@ -3,9 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 
 from authz.registration.model import RegistrationEventRow as Row
+from authz.registration.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 VENDOR, SERVER = "vendor", "server"
 MAX_ACTOR = 255
+MOST_OF_A_KIND = 50  # of what an app's developer does, that are kept for the review
+DECISIONS = (State.APPROVED.value, State.DECLINED.value, State.HELD.value)
 
 
 def administrator(name: str) -> str:
@@ -46,14 +49,21 @@ class History:
             )
         )
         session.flush()
+        if actor == VENDOR:
+            self.keep_newest(session, client_id, what)
         self.webhook.write(session, client_id, actor, what)
 
-    def keep_newest(self, session: Session, client_id: str, what: str, most: int) -> None:
-        """Forget the oldest lines of one kind: whoever may write them at will must not fill the disk (RG-19)."""
-        lines = select(Row.id).where(Row.client_id == client_id, Row.what == what)
-        old = session.scalars(lines.order_by(Row.id.desc()).offset(most)).all()
+    def keep_newest(self, session: Session, client_id: str, what: str) -> None:
+        """Forget the oldest of a vendor's lines of one kind: whoever writes at will must not fill the disk (RG-19)."""
+        lines = select(Row.id).where(Row.client_id == client_id, Row.actor == VENDOR, Row.what == what)
+        old = session.scalars(lines.order_by(Row.id.desc()).offset(MOST_OF_A_KIND)).all()
         if old:
             session.execute(delete(Row).where(Row.id.in_(old)))
+
+    def is_decided(self, session: Session, client_id: str) -> bool:
+        """Whether a person has ever said yes or no to this app."""
+        by_person = (Row.client_id == client_id) & Row.actor.startswith(administrator(""), autoescape=True)
+        return bool(session.scalar(select(exists().where(by_person, Row.what.in_(DECISIONS)))))
 
     def of(self, session: Session, client_id: str) -> Sequence[Row]:
         found = select(Row).where(Row.client_id == client_id)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from authz.registration.model import RegistrationRow
 
 CHANGED = "changed"
-MOST_CHANGES = 50  # by the app's developer, that are kept for the review
 
 
 def check_unchangeable(body: dict[str, Any], client_id: str) -> None:
@@ -89,24 +88,28 @@ class Replacement:
         is_another = changes_lane or needs_review(self.before, after)
         decisions = kept(client, placement.metadata)
         if is_another:
-            decisions |= self.approval(client, registration, placement)
+            decisions |= self.approval(session, client, registration, placement)
         self.store(session, client, placement.metadata, decisions)
         registration.lane, registration.proposed = placement.lane.value, None
         registration.software_statement = placement.software_statement
         registration.software_id = placement.software_id
+        if placement.software_statement is not None:  # whose word it is now: to them belongs the software_id
+            registration.source, registration.source_id = placement.source.value, placement.source_id
         if self.revokes:
             withdraw_all(session, self.clients.now(), client_id=client.client_id)
         changes = differences(self.before, after)
         if changes:
             self.history.note(session, client.client_id, VENDOR, CHANGED, "", **changes)
-            self.history.keep_newest(session, client.client_id, CHANGED, MOST_CHANGES)
         return self.renewed_secret(client)
 
-    def approval(self, client: ClientRow, registration: RegistrationRow, placement: Placement) -> dict[str, Any]:
+    def approval(
+        self, session: Session, client: ClientRow, registration: RegistrationRow, placement: Placement
+    ) -> dict[str, Any]:
         """An app that is another one now is no longer the one that was approved, nor the one that was vetted."""
         is_approved = from_row(client, self.clients.now()).is_approved
         stood = State.APPROVED if is_approved else State(registration.state)
-        state, approves_at = next_state(stood, placement)
+        is_decided = self.history.is_decided(session, client.client_id)
+        state, approves_at = next_state(stood, placement, is_decided=is_decided)
         registration.state, registration.decided_at = state.value, None
         return {
             "approved": state is State.APPROVED,

@@ -62,6 +62,7 @@ def test_differences_are_what_was_changed_and_nothing_else(chosen: dict[str, Non
     [
         ({"client_name": "Other"}, True, False),
         ({"client_name#de": "Andere"}, True, False),
+        ({"client_uri": "https://hospital.example"}, True, False),
         ({"redirect_uris": ["https://vendor.example/cb", "https://vendor.example/2"]}, True, True),
         ({"launch_uris": []}, True, False),
         ({"allowed_origins": ["https://evil.example"]}, True, False),
@@ -103,7 +104,7 @@ def placed(lane: Lane, *, approved: bool = False) -> Placement:
 @pytest.mark.parametrize("lane", Lane)
 def test_what_somebody_stopped_no_time_approves(state: State, lane: Lane) -> None:
     """RG-23: neither what is held, nor what was declined or waits for a person; and a change alone approves nothing."""
-    found, approves_at = next_state(state, placed(lane))
+    found, approves_at = next_state(state, placed(lane), is_decided=False)
     assert found is not State.APPROVED
     assert (approves_at is not None) is (lane is Lane.PATIENT and state in {State.SANDBOX, State.APPROVED})
     assert (found is State.HELD) is (state is State.HELD)
@@ -111,6 +112,11 @@ def test_what_somebody_stopped_no_time_approves(state: State, lane: Lane) -> Non
         assert found is State.REQUESTED
 
 
+@pytest.mark.parametrize("lane", Lane)
 @pytest.mark.parametrize("state", State)
-def test_a_statement_that_approves_approves_the_change_too(state: State) -> None:
-    assert next_state(state, placed(Lane.PROVIDER, approved=True)) == (State.APPROVED, None)
+def test_a_statement_that_approves_approves_the_change_too_if_nobody_has_decided(state: State, lane: Lane) -> None:
+    """RG-18, RG-23: what somebody stopped, or has looked at, is for somebody again."""
+    left = State.HELD if state is State.HELD else None
+    stated = placed(lane, approved=True)
+    assert next_state(state, stated, is_decided=False) == (left or State.APPROVED, None)
+    assert next_state(state, stated, is_decided=True) == (left or State.REQUESTED, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Barrier
@@ -355,6 +356,19 @@ def test_a_proposed_change_changes_nothing_until_somebody_has_looked_at_it(offic
     ]
     with pytest.raises(AlreadyDecided):
         office.parts.proposals.apply(office.client_id, BOB)
+
+
+def test_a_vendor_who_proposes_for_ever_fills_no_disk(office: Office) -> None:
+    """RG-19: of each kind of line that a vendor can write at will the newest fifty are kept."""
+    office.parts.review.approve(office.client_id, ANN)
+    for number in range(52):
+        office.parts.proposals.propose(office.client_id, {**office.show().metadata, "client_name": f"App {number}"})
+    kinds = Counter((actor, what) for actor, what, _, _ in office.lines())
+    assert kinds == {
+        ("vendor", "registered"): 1,
+        ("administrator:ann", "approved"): 1,
+        ("vendor", "change_proposed"): 50,
+    }
 
 
 def test_a_change_of_where_codes_go_ends_what_was_granted(office: Office) -> None:

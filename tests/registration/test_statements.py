@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from base64 import urlsafe_b64encode
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from authz.clients.statement import BadStatement, is_signed_by, read
 from authz.errors import AlreadyExists, InvalidValue, NotFound
+from authz.registration.decision import AlreadyDecided, Reviewer, Terms
 from authz.registration.lanes import Lane
 from authz.registration.statements import NewIssuer
 from tests.backend import answered, key_set
@@ -246,6 +248,41 @@ def test_a_name_in_another_language_is_a_name_as_well(alliance: Alliance) -> Non
     assert stated["registration_state"] == "sandbox"
     said = alliance.statement(**{"client_name#fr": "L'app"})  # type: ignore[arg-type]  # no parameter of statement
     assert alliance.register(said)["registration_state"] == "approved"
+
+
+@pytest.mark.parametrize("what", ["hold", "decline"])
+def test_a_statement_does_not_undo_what_an_administrator_has_decided(alliance: Alliance, what: str) -> None:
+    """RG-18, RG-23: neither by a detour, a change that it does not state and back, nor by asking again in between."""
+    alliance.trust(approves=True)
+    vendor, review = alliance.vendor(), alliance.world.services.registration.review
+    answer = alliance.register(alliance.statement())
+    getattr(review, what)(answer["client_id"], Reviewer("ann"), "It sells what it gets.")
+    with suppress(AlreadyDecided):
+        review.request_production(answer["client_id"])
+    astray = vendor.replace(answer, **{"client_name#fr": "Autre"})
+    back = vendor.replace(astray.json(), **{"client_name#fr": None})
+    state = "held" if what == "hold" else "requested"
+    assert (astray.json()["registration_state"], back.json()["registration_state"]) == (state, state)
+
+
+def test_a_statement_does_not_undo_the_terms_of_an_approval(alliance: Alliance) -> None:
+    """RG-18: an administrator let it have less than it states."""
+    alliance.trust(approves=True)
+    answer = alliance.register(alliance.statement())
+    less = Terms(scope=METADATA["scope"].replace(" offline_access", ""))
+    alliance.world.services.registration.review.approve(answer["client_id"], Reviewer("ann"), less)
+    assert alliance.vendor().replace(answer).json()["registration_state"] == "requested"
+
+
+def test_the_software_id_of_a_statement_that_comes_later_is_its_issuers(alliance: Alliance) -> None:
+    """RFC 7591 §2.3, RG-18: a statement is public; whoever presents it in an update shuts nobody out."""
+    alliance.trust()
+    with alliance.world.services.db.write() as session:
+        alliance.world.services.fhir_servers.update(session, "main", {"registration": "open"})
+    vendor = alliance.vendor()
+    stated = vendor.replace(vendor.register(), software_statement=alliance.statement()).json()
+    assert vendor.replace(stated, contacts=["a@vendor.example"]).status == 200
+    assert alliance.register(alliance.statement())["software_id"] == "growth"
 
 
 def test_nobody_takes_the_software_id_of_another_issuers_app(alliance: Alliance) -> None:
