@@ -259,7 +259,7 @@ RSA = RSAKey.generate_key(2048)
 )
 @pytest.mark.filterwarnings("ignore:Key size should be")
 def test_keys_that_are_none_to_be_registered_are_refused(vendor: Vendor, members: dict[str, Any]) -> None:
-    """RG-10, REG-08, REG-09: both at once, private, symmetric, one name twice, weak, no key set."""
+    """RG-10, CA-13, REG-08, REG-09: both at once, private, symmetric, one name twice, weak, no key set."""
     sent = {**METADATA, "token_endpoint_auth_method": "private_key_jwt", **members}
     assert refusal(vendor.send(sent)) == (400, "invalid_client_metadata")
 
