@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,9 +18,11 @@ from tests.world import APP, EVERYTHING, build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
+    from authz.outbound import Outbound
     from tests.world import World
 
 pytestmark = pytest.mark.browser
@@ -66,9 +69,15 @@ WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth > document.d
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A populated server behind real HTTP."""
-    port = free_port()
     fhir = FakeFhir()
-    world = build(settings_in(tmp_path_factory.mktemp("served"), issuer=f"http://127.0.0.1:{port}"), outbound=fhir)
+    with serving(tmp_path_factory.mktemp("served"), fhir, fhir) as world:
+        yield world
+
+
+@contextmanager
+def serving(folder: Path, fhir: FakeFhir, outbound: Outbound) -> Iterator[World]:
+    port = free_port()
+    world = build(settings_in(folder, issuer=f"http://127.0.0.1:{port}"), outbound=outbound)
     fhir.introspect = world.fhir_server.introspect
     with world.app.app_context(), world.services.db.write() as session:
         world.services.fhir_servers.update(session, "main", {"staff_picker": True})
