@@ -18,7 +18,7 @@ from authz.fhir_servers.people import for_whom
 from authz.launch.standing import STAFF
 from authz.policy.access import REFRESH
 from authz.policy.sandbox import is_confined, is_test, why_not
-from authz.policy.sensitive import SensitivityQuestion
+from authz.policy.sensitive import SensitivityQuestion, needs_reason
 from authz.scopes import LaunchScope
 
 if TYPE_CHECKING:
@@ -98,12 +98,9 @@ def is_protected(
     fhir_user: str | None,
     about: tuple[str | None, ScopeSet],
 ) -> bool:
-    """Whether staff have to say why (REQ-87); patients and who acts for them are not asked about their own."""
-    if (fhir_user or "").partition("/")[0] not in STAFF:
-        return False
     patient, scope = about
     asked = SensitivityQuestion(user, fhir_user, request.fhir_server, patient, request.client, scope)
-    return sensitivity.is_sensitive(asked)
+    return needs_reason(sensitivity, asked)
 
 
 def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:

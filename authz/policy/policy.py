@@ -10,11 +10,13 @@ from authz.fhir_servers.features import Feature
 from authz.policy.access import AccessQuestion, decide
 from authz.policy.rights import RightsQuestion
 from authz.policy.sandbox import is_confined, is_test, why_not
+from authz.policy.sensitive import SensitivityQuestion, needs_reason
 
 if TYPE_CHECKING:
     from authz.clients.registry import Client
     from authz.fhir_servers.registry import FhirServers
     from authz.policy.rights import UserRights
+    from authz.policy.sensitive import Sensitivity
     from authz.scopes import ScopeSet
     from authz.users.registry import Users
 
@@ -41,6 +43,7 @@ class Policy:
     users: Users
     fhir_servers: FhirServers
     rights: UserRights
+    sensitivity: Sensitivity
 
     def still_allows(self, held: Held) -> ScopeSet:
         """What of the scope would be granted today, never more. Raises InvalidGrant if that is nothing."""
@@ -78,4 +81,7 @@ class Policy:
         if not judgement.granted:
             verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
             raise InvalidGrant("nothing of what was granted is allowed any more").explained(verdicts)
+        sensitive = SensitivityQuestion(user, fhir_user, server, held.patient, held.client, judgement.granted)
+        if needs_reason(self.sensitivity, sensitive):  # with a reason there would be nothing to refresh
+            raise InvalidGrant("these records are protected now: the user has to open the app again and say why")
         return judgement.granted

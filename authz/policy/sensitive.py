@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
+from authz.launch.standing import STAFF
 from authz.policy.rights import HOOK_SECONDS
 from authz.settings import ConfigurationError
 
@@ -76,6 +77,12 @@ class HookedSensitivity:
         except Exception:  # whatever the site's code raises, the careful answer is yes
             log.exception("the sensitivity hook failed; a reason is asked for")
         return True
+
+
+def needs_reason(sensitivity: Sensitivity, question: SensitivityQuestion) -> bool:
+    """Whether staff have to say why (REQ-87); patients and who acts for them are not asked about their own."""
+    is_staff = (question.fhir_user or "").partition("/")[0] in STAFF
+    return is_staff and sensitivity.is_sensitive(question)
 
 
 def sensitivity(setting: str) -> Sensitivity:

@@ -22,6 +22,7 @@ from authz.launch.store import Launches
 from authz.notices.courier import Courier
 from authz.policy.policy import Policy
 from authz.policy.rights import user_rights
+from authz.policy.sensitive import sensitivity
 from authz.services.foundation import Foundation
 from authz.tokens.code import Codes
 from authz.tokens.handle_check import HandleCheck
@@ -40,6 +41,7 @@ from authz.tokens.store import AccessTokens
 
 if TYPE_CHECKING:
     from authz.policy.rights import UserRights
+    from authz.policy.sensitive import Sensitivity
 
 
 class BackChannel(Foundation):
@@ -72,6 +74,10 @@ class BackChannel(Foundation):
     @cached_property
     def rights(self) -> UserRights:
         return user_rights(self.settings.user_rights, self.users)
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        return sensitivity(self.settings.sensitivity)
 
     @cached_property
     def codes(self) -> Codes:
@@ -139,7 +145,7 @@ class BackChannel(Foundation):
                 hot=self.hot,
                 revocation=self.revocation,
                 trail=self.trail,
-                policy=Policy(self.users, self.fhir_servers, self.rights),
+                policy=Policy(self.users, self.fhir_servers, self.rights, self.sensitivity),
             )
         )
 

@@ -38,7 +38,6 @@ from authz.login.session import Sessions
 from authz.login.throttle import Throttle
 from authz.my_apps.my_apps import MyApps
 from authz.my_apps.reminder import Reminders
-from authz.policy.sensitive import sensitivity
 from authz.services.back_channel import BackChannel
 from authz.tokens.logout_notices import LogoutNotices
 from authz.tokens.own import OwnTokens
@@ -123,7 +122,7 @@ class FrontChannel(BackChannel):
                 self.sessions,
                 self.rights,
                 self.consents,
-                sensitivity(settings.sensitivity),
+                self.sensitivity,
                 sign_in_page.ways,
                 now,
             ),

@@ -133,6 +133,19 @@ def test_it_is_asked_again_each_time_and_no_decision_is_kept(world: World) -> No
     assert [event["reason"] for event in broken(world)] == ["BTG", "BTG"]
 
 
+def test_what_staff_had_before_the_records_were_protected_is_not_renewed(world: World) -> None:
+    """REQ-87, decision 20: a refresh token may live for months, and nobody has said why."""
+    protect(world, sensitive_patients=[])
+    _, done = launched(world)
+    tokens = world.public.redeem(done.location_parameters["code"]).json()
+    protect(world, sensitive_patients=["B"])
+    refused = world.public.refresh(tokens["refresh_token"])
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_grant")
+    assert "these records are protected now" in refused.json()["error_description"]
+    protect(world, sensitive_patients=[])
+    assert world.public.refresh(tokens["refresh_token"]).status == 200
+
+
 def test_patients_and_who_acts_for_them_are_not_asked(world: World) -> None:
     """REQ-87 is about staff; and other patients' records open as ever."""
     protect(world, sensitive_patients=["A", "child-1"])
