@@ -461,3 +461,21 @@ def test_a_decision_that_was_taken_back_meanwhile_grants_nothing(world: World, m
     monkeypatch.setattr(type(consents), "remembered", then_withdrawn)
     reply = browser.open(world.public.authorize_url(scope=SCOPE))
     assert reply.location_parameters["error"] == "access_denied"
+
+
+def test_a_sign_in_shows_only_the_apps_of_hospitals_where_it_counts(world: World) -> None:
+    """LC-25: a password of one FHIR server does not show whose records somebody opens at one with stricter rules."""
+    open_app(world)
+    browser = signed_in(world)
+    (link,) = links(browser.open(MINE))
+    with world.services.db.write() as session:
+        world.services.at_provider.federation.rulebook.update(session, "main", {"local_accounts": False})
+    page = browser.open(MINE)
+    assert says(page) == (
+        "Your apps There is more at Test Hospital, for who signs in as it is done there. Sign in there"
+    )
+    assert [browser.open(ISSUER + path).status for path in (link, f"{link}/stop")] == [404, 404]
+    (token,) = set(re.findall(r'name="form" value="([^"]+)"', browser.open(f"{MINE}/sessions").text))
+    assert post(browser, f"{link}/stop", form=token).status == 404
+    assert title(browser.open(f"{MINE}?fhir_server=main")) == "Sign in"
+    assert title(browser.open(f"{MINE}?fhir_server=other")) == "Your apps"

@@ -9,6 +9,7 @@ from authz.endpoints.gate import query
 from authz.endpoints.my_apps.person import Person, person, sign_in
 from authz.endpoints.my_apps.showing import Shown, described, rows, shown
 from authz.endpoints.pages import page, see_other
+from authz.errors import NotFound
 from authz.scopes import ScopeSet
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ bp = Blueprint("my_apps", __name__)
 
 @bp.get("/my-apps")
 def all_of_mine() -> ResponseReturnValue:
-    """The apps of whoever is signed in; anybody else signs in first."""
+    """The apps of whoever is signed in, where that sign-in counts; anybody else signs in first."""
     asked, who = query(http_request()), person()
-    if who is None:
+    if who is None or ("fhir_server" in asked and not who.may_see(asked["fhir_server"])):
         return sign_in(asked)
-    found, number = services().my_apps.all(who.sub), page_number(asked)
+    mine, number = services().my_apps.all(who.sub), page_number(asked)
+    hidden = {name for name in {one.place.fhir_server for one in mine} if not who.may_see(name)}
+    found = [one for one in mine if one.place.fhir_server not in hidden]
     first = number * AT_ONCE
     return page(
         "my_apps.html",
@@ -37,6 +40,7 @@ def all_of_mine() -> ResponseReturnValue:
         number=number,
         total=len(found),
         has_more=len(found) > first + AT_ONCE,
+        elsewhere=[one for one in services().fhir_servers.all() if one.name in hidden],
     )
 
 
@@ -46,7 +50,7 @@ def one_of_mine(key: str) -> ResponseReturnValue:
     asked, who = query(http_request()), person()
     if who is None:
         return to_the_list()
-    place, number = services().my_apps.place(who.sub, key), page_number(asked)
+    place, number = own_place(who, key), page_number(asked)
     log, has_more = services().my_apps.log(who.sub, place, number)
     return page(
         "my_apps_app.html",
@@ -66,7 +70,7 @@ def ask_before_stopping(key: str) -> ResponseReturnValue:
     who = person()
     if who is None:
         return to_the_list()
-    place = services().my_apps.place(who.sub, key)
+    place = own_place(who, key)
     return page("my_apps_stop.html", key=key, about=described([place], who.user)[place], form_token=who.form_token)
 
 
@@ -77,7 +81,7 @@ def stop(key: str) -> ResponseReturnValue:
     if who is None:
         return to_the_list()
     who.sent()
-    place = services().my_apps.place(who.sub, key)
+    place = own_place(who, key)
     services().my_apps.stop(who.sub, place, http_request().peer)
     return see_other(services().settings.url(f"/my-apps/{key}"))
 
@@ -88,8 +92,7 @@ def receipt(key: str) -> ResponseReturnValue:
     who = person()
     if who is None:
         return to_the_list()
-    decision = services().my_apps.decision(who.sub, key)
-    place = services().my_apps.place(who.sub, key)
+    decision, place = services().my_apps.decision(who.sub, key), own_place(who, key)
     granted, requested = ScopeSet.parse(decision.granted_scope), ScopeSet.parse(decision.requested_scope)
     given = rows([granted], place)
     titles = {row.title for row in given}
@@ -103,6 +106,14 @@ def receipt(key: str) -> ResponseReturnValue:
         is_offline="offline_access" in granted,
         now=services().now(),
     )
+
+
+def own_place(who: Person, key: str) -> Place:
+    """Raises NotFound also for what they see only once they have signed in there."""
+    place = services().my_apps.place(who.sub, key)
+    if not who.may_see(place.fhir_server):
+        raise NotFound("there is no such app among yours")
+    return place
 
 
 def app_at(who: Person, place: Place) -> Shown | None:
