@@ -168,6 +168,9 @@ class FakeProvider:
         return as_json({"access_token": "idp-access-token", "token_type": "Bearer", "id_token": self.id_token(request)})
 
 
+KNOWN = frozenset({"_id", "_count", "identifier", "active"})  # search parameters of the FHIR server
+
+
 @dataclass
 class Network(Outbound):
     """What this server asks of others: of the provider, and of the main FHIR server, who somebody is."""
@@ -191,6 +194,8 @@ class Network(Outbound):
         assert self.introspect is not None
         asked = dict(parse_qsl(sent.body.decode()))
         self.searches.append((type_, asked))
+        if asked.keys() - KNOWN and sent.headers.get("Prefer") == "handling=strict":
+            return Answer(400, {}, b"")  # without that word it does what the FHIR search leaves to a server: ignores it
         told = self.introspect(sent.headers["Authorization"].removeprefix("Bearer "))
         assert (told["active"], told["scope"], told.get("sub")) == (True, f"system/{type_}.rs", None)
         found = [one for one in self.people if one["resourceType"] == type_ and fits(one, asked)]

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 LIMITS = Limits(seconds=8.0, max_bytes=2_000_000)
 QUICKLY = Limits(seconds=2.0, max_bytes=200_000)  # for a name on a page that can do without
 FORM = "application/x-www-form-urlencoded"
-FHIR_JSON = "application/fhir+json, application/json;q=0.9"
+HEADERS = {
+    "Accept": "application/fhir+json, application/json;q=0.9",
+    "Prefer": "handling=strict",  # FHIR search: else a parameter that is not known there is ignored, and anybody fits
+}
 ISO_DATE = re.compile(r"\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?")
 SPECIAL = re.compile(r"[\\|$,]")  # FHIR search escapes them with a backslash
 MAX_WORDS = 8
@@ -127,7 +130,7 @@ class FhirSearch:
         *,
         limits: Limits = LIMITS,
     ) -> Page:
-        headers = {"Authorization": f"Bearer {token}", "Accept": FHIR_JSON}
+        headers = HEADERS | {"Authorization": f"Bearer {token}"}
         try:
             if next_url is None:
                 url = server.absolute(f"{resource_type}/_search")

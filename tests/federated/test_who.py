@@ -287,6 +287,16 @@ def test_a_fhir_server_that_is_away_creates_nobody(hospital: Hospital) -> None:
     assert fhir_user(hospital, "idp-dana") == "Practitioner/p-17"
 
 
+def test_a_search_that_the_fhir_server_does_not_know_finds_nobody(hospital: Hospital) -> None:
+    """House, law 2: many servers ignore such a parameter, and people could choose whom they like to be."""
+    hospital.provider.person = dict(DANA)
+    hospital.network.people = [practitioner("p-1", "1"), practitioner("p-2", "2")]
+    hospital.rules(searches=["Practitioner?employee={employee_number}"])
+    _, page = arrive(hospital)
+    assert (page.status, "The health record system does not answer" in page.text) == (503, True)
+    assert hospital.federation.identities.find(IDP, "idp-dana") is None
+
+
 def test_who_is_known_works_while_the_fhir_server_is_away(hospital: Hospital) -> None:
     """An app that needs no record does not wait for one."""
     hospital.provider.person = dict(DANA)
