@@ -110,6 +110,9 @@ class Settings:
     consent_seconds: int = 7776000
     """How long a person's decision for an app is remembered (90 days)."""
 
+    representation_grace_seconds: int = 86400
+    """How long a FHIR server's word that somebody acts for a patient counts while it can't be asked again (1 day)."""
+
     offline_reminder_seconds: int = 7776000
     """How often people read, after signing in, which apps go on while they are away (90 days)."""
 

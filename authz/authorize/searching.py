@@ -66,6 +66,20 @@ class Searching:
 
         return self.on_trail(who, ScopeSet.parse(f"system/{resource_type}.rs"), ask, len)
 
+    def by_id(self, who: OnBehalf, resource_type: str, ids: Iterable[str], limits: Limits) -> dict[str, dict[str, Any]]:
+        """Those of these resources that there are; it is this server that asks. A part of the answer is none."""
+        wanted = list(ids)
+
+        def ask(token: str) -> dict[str, dict[str, Any]]:
+            asked = [("_id", ",".join(wanted)), ("_count", str(len(wanted)))]
+            page = self.search.page(who.server, token, resource_type, asked, limits=limits)
+            found = {one["id"]: one for one in page.resources if one["id"] in wanted}
+            if page.next_url is not None and len(found) < len(wanted):
+                raise SearchFailed(Why.UNUSABLE, "the answer goes on elsewhere")
+            return found
+
+        return self.on_trail(who, ScopeSet.parse(f"system/{resource_type}.rs"), ask, len)
+
     def visits(self, who: OnBehalf, patient: str, next_url: str | None) -> Visits:
         def ask(token: str) -> Visits:
             known = self.search.named(who.server, token, [patient])

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from authz.policy.sensitive import Sensitivity
     from authz.scopes import Judgement, ScopeSet
     from authz.users.registry import User, Users
+    from authz.users.representation_links import Meeting
 
 ASKS_AGAIN = frozenset({"login", "select_account"})
 
@@ -69,7 +70,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Finds out where an interaction stands; changes nothing."""
+    """Finds out where an interaction stands; changes nothing, but hears from the FHIR server who acts for whom."""
 
     users: Users
     sessions: Sessions
@@ -77,6 +78,7 @@ class Judge:
     consents: Consents
     sensitivity: Sensitivity
     ways: Ways
+    representing: Meeting
     now: Callable[[], datetime]
 
     def look(
@@ -99,6 +101,7 @@ class Judge:
             raise AccessDenied("this sign-in was ended meanwhile")
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
         check_app(request, user, fhir_user)
+        self.representing.meet(request.fhir_server, fhir_user, request.client.client_id, browser.peer)
         context = find_context(request, pending, self.users, user, fhir_user)
         for patient in named(pending, context.patient):
             check_app(request, user, fhir_user, patient)

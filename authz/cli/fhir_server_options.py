@@ -50,6 +50,11 @@ settings = options(
         default=None,
         help="Believe an EHR's launch that a RelatedPerson or Person acts for its patient, for as long as its session.",
     ),
+    click.option(
+        "--representation-links/--no-representation-links",
+        default=None,
+        help="Its RelatedPersons, and the Persons that link them, say who acts for whom; asked again at every refresh.",
+    ),
     click.option("--redis-launches/--no-redis-launches", default=None, help="EHRs may write launches into Redis."),
     click.option(
         "--staff-picker/--no-staff-picker",
@@ -152,6 +157,7 @@ def as_record(server: FhirServer) -> dict[str, Any]:
         "reauthenticate": server.reauthenticate,
         "vouched_users": server.vouched_users,
         "vouched_representatives": server.vouched_representatives,
+        "representation_links": server.representation_links,
         "redis_launches": server.redis_launches,
         "staff_picker": server.staff_picker,
         "launch_picker": server.launch_picker,

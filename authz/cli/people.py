@@ -48,6 +48,7 @@ def as_record(made: Services, sub: str) -> dict[str, Any]:
                 "fhir_server": name,
                 "patient": item.patient,
                 "relationship": item.relationship,
+                "source": item.source.value,
                 "expires_at": item.expires_at.isoformat() if item.expires_at else None,
             }
             for name in servers

@@ -82,7 +82,7 @@ def difference(made: Services, wanted: Stated, *, replace: bool) -> Plan:
     before: Stated = {
         (sub, server, item.patient): item
         for sub in sorted({sub for sub, _, _ in wanted})
-        for server, item in made.users.recorded(sub)
+        for server, item in made.users.acting.recorded(sub)
     }
     return Plan(
         added={key: item for key, item in wanted.items() if key not in before},

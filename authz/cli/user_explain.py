@@ -45,6 +45,7 @@ def explain(name: str, fhir_server: str | None) -> None:
                     {
                         "fhir_server": server.name,
                         "recorded": recorded.get(server.name),
+                        "represents": list(represents(made, user.sub, server.name)),
                         "steps": [line for one in identities for line in steps(made, server, one)],
                     }
                     for server in servers
@@ -61,6 +62,20 @@ def as_record(identity: UpstreamIdentity) -> dict[str, Any]:
         "claims": identity.claims,
         "used_at": identity.used_at.isoformat(timespec="seconds"),
     }
+
+
+def represents(made: Services, sub: str, fhir_server: str) -> Iterator[dict[str, Any]]:
+    """For whom the person acts, by whose word, and what counts no more; as it stands, the FHIR server is not asked."""
+    in_force = made.users.representations(sub, fhir_server)
+    for one in made.users.acting.all_of(sub, fhir_server):
+        yield {
+            "patient": one.patient,
+            "relationship": one.relationship,
+            "source": one.source.value,
+            "expires_at": one.expires_at.isoformat() if one.expires_at else None,
+            "confirmed_at": one.confirmed_at.isoformat() if one.confirmed_at else None,
+            "counts": one in in_force,
+        }
 
 
 def steps(made: Services, server: FhirServer, identity: UpstreamIdentity) -> Iterator[dict[str, Any]]:

@@ -26,6 +26,7 @@ class FhirServerRow(Base):
     reauthenticate: Mapped[bool] = mapped_column(Boolean)  # an EHR launch must be confirmed by signing in
     vouched_users: Mapped[bool] = mapped_column(Boolean)  # people first seen through a launch are created
     vouched_representatives: Mapped[bool] = mapped_column(Boolean, server_default=false())  # its EHR's word is enough
+    representation_links: Mapped[bool] = mapped_column(Boolean, server_default=false())  # its RelatedPersons count
     redis_launches: Mapped[bool] = mapped_column(Boolean)  # its EHRs may write launches straight into Redis
     staff_picker: Mapped[bool] = mapped_column(Boolean)  # it enforces what its staff may see, so they may search it
     launch_picker: Mapped[bool] = mapped_column(Boolean)  # what an EHR launch does not say may be chosen

@@ -41,6 +41,7 @@ class NewFhirServer:
     reauthenticate: bool = False
     vouched_users: bool = True
     vouched_representatives: bool = False
+    representation_links: bool = False
     redis_launches: bool = False
     staff_picker: bool = False
     launch_picker: bool = False

@@ -56,6 +56,7 @@ class FhirServer:
     reauthenticate: bool = False  # an EHR launch must be confirmed by signing in
     vouched_users: bool = True  # people first seen through a launch are created
     vouched_representatives: bool = False  # an EHR's word makes a representative of a launch's patient
+    representation_links: bool = False  # its RelatedPersons say who acts for whom
     redis_launches: bool = False  # its EHRs may write launches straight into Redis
     staff_picker: bool = False  # staff may search its patients, whom it shows as each of them may see (decision 16)
     launch_picker: bool = False  # the patient or visit that an EHR launch does not say may be chosen
@@ -132,6 +133,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         reauthenticate=row.reauthenticate,
         vouched_users=row.vouched_users,
         vouched_representatives=row.vouched_representatives,
+        representation_links=row.representation_links,
         redis_launches=row.redis_launches,
         staff_picker=row.staff_picker,
         launch_picker=row.launch_picker,

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from authz.tokens.issuer import Issuer
     from authz.tokens.refresh import RefreshTokens
     from authz.tokens.revocation import Revocation
+    from authz.users.representation_links import Meeting
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class GrantServices:
     revocation: Revocation
     trail: Trail
     policy: Policy
+    representing: Meeting
 
 
 class Grant(BaseGrant, TokenEndpointMixin):

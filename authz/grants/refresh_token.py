@@ -13,13 +13,15 @@ from authz.launch.context import context_types
 from authz.policy.policy import Held
 from authz.scopes import ScopeSet
 from authz.tokens.authorization import Authorization, RefreshKind
+from authz.tokens.model import GrantRow
 from authz.tokens.refresh import RefreshReplayed
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.clients.registry import Client
-    from authz.tokens.model import GrantRow
+
+ENDED = "the user no longer acts for this patient: the FHIR server says that it has ended"
 
 
 class RefreshToken(Grant):
@@ -82,8 +84,30 @@ class RefreshToken(Grant):
         held = replace(held, web_messaging_origin=self.services.handles.origin(session, grant.id))
         return self.services.policy.still_allows(held), self.services.policy.still_allows(replace(held, scope=granted))
 
+    def confirm_representation(self) -> None:
+        """Whoever acts for the patient by the FHIR server's word must still do so; asked before the transaction.
+
+        Raises InvalidGrant if that has ended: everything granted for the patient is revoked then.
+        """
+        services, client_id = self.services, self.request.client.client_id
+        with services.db.read() as session:
+            alive = services.refresh_tokens.alive(session, self.sent.form.get("refresh_token") or "")
+            grant = None if alive is None else alive.grant
+        if grant is None or grant.client_id != client_id or not grant.sub or not grant.context.get("patient"):
+            return
+        server = services.fhir_servers.get(grant.fhir_server)
+        if server is None:
+            return
+        fhir_user = services.policy.users.fhir_user(grant.sub, server.name)
+        services.representing.confirm(server, fhir_user, client_id, self.sent.peer)
+        with services.db.read() as session:
+            after = session.get(GrantRow, grant.id)
+            if after is not None and after.revoked_at is not None and after.revoked_reason == "represents_no_more":
+                raise InvalidGrant(ENDED)
+
     def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
         services = self.services
+        self.confirm_representation()
         try:
             answer = super().create_token_response()
         except RefreshReplayed as replay:

@@ -26,7 +26,9 @@ def check_patient(users: Users, person: Person, patient: str | None, server: Fhi
         return
 
     def represents() -> bool:
-        return person.sub is not None and patient in users.represented(person.sub, server.name)
+        if person.sub is None:
+            return patient in users.acting.linked_to(server.name, person.reference or "")
+        return patient in users.represented(person.sub, server.name)
 
     found = standing(person.reference, patient, represents, ehr_vouches=server.vouched_representatives)
     if found is Standing.NOBODY:

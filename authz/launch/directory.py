@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from authz.fhir_servers.style import Styles
     from authz.launch.request import LaunchRequest
     from authz.users.registry import Users
+    from authz.users.representation_links import Meeting
 
 LAUNCH_SCOPE = "__launch"
 
@@ -47,6 +48,7 @@ class Directory:
     clients: Clients
     users: Users
     styles: Styles
+    representing: Meeting
 
     def vet(self, asked: LaunchRequest, ehr: Ehr | None) -> Vetted:
         """Look everything up; ``ehr`` is who asks, None for an operator or for whoever may write into the store.
@@ -59,6 +61,8 @@ class Directory:
         if problems := type_problems(asked, server):
             raise InvalidRequest("; ".join(problems))
         person = self.person(asked.user, server)
+        if asked.context.patient is not None:
+            self.representing.meet(server, person.reference, asked.client_id)
         check_patient(self.users, person, asked.context.patient, server)
         check_app(self.users, client, person, asked.context, server)
         return Vetted(self.styled(asked, server), server, launch_url(client, asked.launch_url), person)

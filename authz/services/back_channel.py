@@ -5,8 +5,11 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from authz.authorize.representing import Representing
+from authz.authorize.searching import Searching
 from authz.clients.key_sets import KeySets
 from authz.enforcement import Gateway, Upstream, UserReach
+from authz.fhir_servers.search import FhirSearch
 from authz.grants.base import GrantServices
 from authz.grants.caller import HANDLE_SCOPE, INTROSPECT_SCOPE, Callers
 from authz.grants.registered import EhrCredentials, FhirServerCredentials
@@ -34,6 +37,7 @@ from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
 from authz.tokens.launched import Launched
+from authz.tokens.own import OwnTokens
 from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
 from authz.tokens.scan_alarm import ScanAlarm
@@ -52,7 +56,7 @@ class BackChannel(Foundation):
     @cached_property
     def launches(self) -> Launches:
         settings, now = self.settings, self.now
-        directory = Directory(self.fhir_servers, self.clients, self.users, self.styles)
+        directory = Directory(self.fhir_servers, self.clients, self.users, self.styles, self.representing)
         admission = Admission(self.db, self.backend, directory, self.trail)
         return Launches(
             db=self.db,
@@ -129,6 +133,15 @@ class BackChannel(Foundation):
         return Issuer(self.settings, self.now, IdTokens(self.settings, self.keyring), self.handles, self.trail)
 
     @cached_property
+    def searching(self) -> Searching:
+        tokens = OwnTokens(self.db, self.now, self.issuer, self.revocation)
+        return Searching(self.db, FhirSearch(self.outbound), tokens, self.trail)
+
+    @cached_property
+    def representing(self) -> Representing:
+        return Representing(self.users, self.searching, self.revocation, self.db, self.now)
+
+    @cached_property
     def token_server(self) -> TokenServer:
         return TokenServer(
             GrantServices(
@@ -146,6 +159,7 @@ class BackChannel(Foundation):
                 revocation=self.revocation,
                 trail=self.trail,
                 policy=Policy(self.users, self.fhir_servers, self.rights, self.sensitivity),
+                representing=self.representing,
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -95,4 +96,5 @@ class Foundation:
 
     @cached_property
     def users(self) -> Users:
-        return Users(self.db, self.now, self.trail)
+        grace = timedelta(seconds=self.settings.representation_grace_seconds)
+        return Users(self.db, self.now, self.trail, grace)

@@ -19,14 +19,12 @@ from authz.authorize.own_pages import own_pages
 from authz.authorize.pending import Interactions
 from authz.authorize.picker import Picker
 from authz.authorize.respond import Responder
-from authz.authorize.searching import Searching
 from authz.authorize.show import Consenting
 from authz.authorize.signing_in import SigningIn
 from authz.authorize.situation import Judge
 from authz.consent.decide import Consents
 from authz.consent.describe import Describer
 from authz.consent.kinds_file import load as load_kinds
-from authz.fhir_servers.search import FhirSearch
 from authz.keyring.box import Box
 from authz.login.admin_session import AdminSessions
 from authz.login.administrators import Administrators
@@ -40,7 +38,6 @@ from authz.my_apps.my_apps import MyApps
 from authz.my_apps.reminder import Reminders
 from authz.services.back_channel import BackChannel
 from authz.tokens.logout_notices import LogoutNotices
-from authz.tokens.own import OwnTokens
 from authz.tokens.sign_out import SignOut
 from authz.users.recent import RecentPatients
 
@@ -91,11 +88,6 @@ class FrontChannel(BackChannel):
         return Describer(self.settings, load_kinds(self.settings.consent_kinds))
 
     @cached_property
-    def searching(self) -> Searching:
-        tokens = OwnTokens(self.db, self.now, self.issuer, self.revocation)
-        return Searching(self.db, FhirSearch(self.outbound), tokens, self.trail)
-
-    @cached_property
     def consenting(self) -> Consenting:
         return Consenting(self.describer, self.consents, Naming(self.searching))
 
@@ -124,6 +116,7 @@ class FrontChannel(BackChannel):
                 self.consents,
                 self.sensitivity,
                 sign_in_page.ways,
+                self.representing,
                 now,
             ),
             responder=Responder(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003  SQLAlchemy reads the annotations
+from typing import Any
 
 from sqlalchemy import JSON, Boolean, ForeignKey, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
@@ -45,6 +46,17 @@ class RepresentationRow(Base):
     patient: Mapped[str] = mapped_column(String(64), primary_key=True)  # logical id
     relationship: Mapped[str] = mapped_column(String(64))
     expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RepresentationLinksRow(Base):
+    """For whom a RelatedPerson or Person acts, as its FHIR server last said; counts while that is not long ago."""
+
+    __tablename__ = "representation_links"
+
+    fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    reference: Mapped[str] = mapped_column(String(128), primary_key=True)  # "RelatedPerson/rel-1"
+    links: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # patient, relationship, expires_at
+    confirmed_at: Mapped[datetime] = mapped_column(UtcDateTime)  # when it was asked
 
 
 class RecentPatientRow(Base):

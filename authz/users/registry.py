@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import secrets as random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, select
 
 from authz.audit.event import Event, EventName
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.storage.database import insert_once
-from authz.users.model import FhirIdentityRow, RepresentationRow, UserRow
+from authz.users.model import FhirIdentityRow, UserRow
+from authz.users.representations import Representations
 from authz.users.user import MAX_NAME, Representation, User, display_name, from_row, login_name
 
 if TYPE_CHECKING:
@@ -23,15 +24,19 @@ if TYPE_CHECKING:
 __all__ = ["Representation", "User", "Users"]
 
 NO_SIGN_IN_ENDED = datetime.fromtimestamp(0, UTC)  # an EHR's sign-in may be older than the person's row here
+LINK_GRACE = timedelta(days=1)
 
 
 class Users:
     """The people, and which FHIR resource each is at which FHIR server (decisions 15 and 19)."""
 
-    def __init__(self, db: Database, now: Callable[[], datetime], trail: Trail) -> None:
+    def __init__(
+        self, db: Database, now: Callable[[], datetime], trail: Trail, link_grace: timedelta = LINK_GRACE
+    ) -> None:
         self.db = db
         self.now = now
         self.trail = trail
+        self.acting = Representations(db, now, link_grace)
 
     def by_name(self, name: str) -> User | None:
         normal = login_name(name)
@@ -72,18 +77,7 @@ class Users:
         return tuple(item.patient for item in self.representations(sub, fhir_server))
 
     def representations(self, sub: str, fhir_server: str) -> tuple[Representation, ...]:
-        mine = (RepresentationRow.sub == sub) & (RepresentationRow.fhir_server == fhir_server)
-        in_time = or_(RepresentationRow.expires_at.is_(None), RepresentationRow.expires_at > self.now())
-        with self.db.read() as session:
-            rows = session.scalars(select(RepresentationRow).where(mine, in_time).order_by(RepresentationRow.patient))
-            return tuple(Representation(row.patient, row.relationship, row.expires_at) for row in rows)
-
-    def recorded(self, sub: str) -> list[tuple[str, Representation]]:
-        """FHIR server and patient of everything that was recorded here for the person, in force or over."""
-        mine = select(RepresentationRow).where(RepresentationRow.sub == sub)
-        with self.db.read() as session:
-            rows = session.scalars(mine.order_by(RepresentationRow.fhir_server, RepresentationRow.patient))
-            return [(row.fhir_server, Representation(row.patient, row.relationship, row.expires_at)) for row in rows]
+        return self.acting.in_force(sub, fhir_server)
 
     def vouch(self, session: Session, fhir_server: str, reference: str) -> User:
         """The person an EHR or a hospital's sign-in speaks of, created and audited when first seen.
@@ -136,25 +130,11 @@ class Users:
 
     def represent(self, session: Session, sub: str, fhir_server: str, represented: Representation) -> None:
         """Let the person act for a patient; said again, it replaces the relationship and its end."""
-        self.stop_representing(session, sub, fhir_server, represented.patient)
-        session.add(
-            RepresentationRow(
-                sub=sub,
-                fhir_server=fhir_server,
-                patient=represented.patient,
-                relationship=represented.relationship,
-                expires_at=represented.expires_at,
-            )
-        )
-        session.flush()
+        self.acting.put(session, sub, fhir_server, represented)
 
     def stop_representing(self, session: Session, sub: str, fhir_server: str, patient: str) -> bool:
         """Whether there was something to stop."""
-        row = session.get(RepresentationRow, (sub, fhir_server, patient))
-        if row is not None:
-            session.delete(row)
-            session.flush()
-        return row is not None
+        return self.acting.remove(session, sub, fhir_server, patient)
 
     def set_enabled(self, session: Session, sub: str, *, enabled: bool) -> User:
         """Switch a person off or on; sign-ins of before do not come back."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidValue
@@ -35,6 +36,13 @@ class User:
         return self.role == ADMINISTRATOR
 
 
+class Source(StrEnum):
+    """By whose word somebody acts for a patient."""
+
+    HERE = "here"  # an operator's, one by one or by a file
+    FHIR = "fhir"  # the FHIR server's
+
+
 @dataclass(frozen=True, slots=True)
 class Representation:
     """A patient somebody may act for, and as what: ``parent``."""
@@ -42,6 +50,8 @@ class Representation:
     patient: str  # logical id
     relationship: str
     expires_at: datetime | None = None
+    source: Source = Source.HERE
+    confirmed_at: datetime | None = None  # when the FHIR server last said so
 
 
 def from_row(row: UserRow) -> User:

@@ -33,6 +33,7 @@ MAIN: dict[str, Any] = {
     "reauthenticate": False,
     "vouched_users": True,
     "vouched_representatives": False,
+    "representation_links": False,
     "redis_launches": False,
     "staff_picker": False,
     "launch_picker": False,
@@ -82,7 +83,13 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
     words += ["--without", "standalone", "--without", "backend-services"]
     words += ["--constraint", "date", "--constraint", "_security"]
     words += ["--sensitive-patient", "B", "--sensitive-scope", "patient/Condition.rs"]
-    words += ["--reauthenticate", "--no-vouched-users", "--vouched-representatives", "--redis-launches"]
+    words += [
+        "--reauthenticate",
+        "--no-vouched-users",
+        "--vouched-representatives",
+        "--representation-links",
+        "--redis-launches",
+    ]
     words += ["--staff-picker", "--launch-picker"]
     words += ["--patient-search", "name=family", "--patient-search", "minimum_letters=3"]
     words += ["--patient-search", "birthdate=", "--patient-search", "mrn_system=http://hospital.example/mrn"]
@@ -106,6 +113,7 @@ def test_every_rule_of_a_fhir_server_can_be_said(authz: Cli) -> None:
         "reauthenticate": True,
         "vouched_users": False,
         "vouched_representatives": True,
+        "representation_links": True,
         "redis_launches": True,
         "staff_picker": True,
         "launch_picker": True,

@@ -54,7 +54,7 @@ def test_a_parent_may_act_for_a_child(hospital: Cli) -> None:
     hospital("user", "add", "parent", "--fhir-user", "RelatedPerson/rel-1")
     child = ("--patient", "child-1")
     added = hospital("user", "represent", "parent", *child, "--relationship", "parent", "--until", "2030-01-01")
-    represented = {"fhir_server": "main", "patient": "child-1", "relationship": "parent"}
+    represented = {"fhir_server": "main", "patient": "child-1", "relationship": "parent", "source": "here"}
     assert added["represents"] == [{**represented, "expires_at": "2030-01-01T00:00:00+00:00"}]
     again = hospital("user", "represent", "parent", "--patient", "Patient/child-1", "--relationship", "parent")
     assert again["represents"] == [{**represented, "expires_at": None}]
@@ -132,3 +132,17 @@ def test_whoever_has_no_password_gets_no_second_factor(hospital: Cli) -> None:
         "error": "invalid_value",
         "error_description": "launched: has no password, so no second factor is asked for",
     }
+
+
+def test_for_whom_somebody_acts_is_explained(hospital: Cli) -> None:
+    """Issue 6.3: by whose word, until when, and when the FHIR server last said so; the FHIR server is not asked."""
+    hospital("user", "add", "ann", "--fhir-user", "RelatedPerson/r-1")
+    by_hand = ("user", "represent", "ann", "--relationship", "mother", "--patient")
+    hospital(*by_hand, "child-1", "--until", "2020-01-31")
+    hospital(*by_hand, "child-2")
+    (server,) = hospital("user", "explain", "ann")["fhir_servers"]
+    said = {"relationship": "mother", "source": "here", "confirmed_at": None}
+    assert server["represents"] == [
+        said | {"patient": "child-1", "expires_at": "2020-01-31T00:00:00+00:00", "counts": False},
+        said | {"patient": "child-2", "expires_at": None, "counts": True},
+    ]
