@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from authz.audit.event import Event, EventName
 from authz.consent.model import ConsentRow
@@ -15,8 +16,12 @@ from authz.errors import NotFound, Unavailable
 from authz.my_apps.access import Access, Place, accesses, at_place, consents_at, grants_at, seen
 from authz.my_apps.holdings import Lasting
 from authz.my_apps.log import PAGE, Entry, entries
+from authz.scopes import ScopeSet
+from authz.tokens.model import GrantRow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy.orm import Session
 
     from authz.audit.event import Peer
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
 KEY = re.compile(r"[0-9a-f]{32}")
 BY_PERSON = "user"
+OFFLINE = "offline_access"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,15 @@ class MyApps:
         if found is None or found.sub != sub:
             raise NotFound("there is no such receipt among yours")
         return found
+
+    def away_until(self, decision: ConsentRow) -> datetime | None:
+        """How long the app may go on while the person is away, if it is not opened anew; None: not at all."""
+        if OFFLINE not in ScopeSet.parse(decision.granted_scope):
+            return None
+        with self.db.read() as session:
+            last = session.scalar(select(func.max(GrantRow.created_at)).where(GrantRow.consent_id == decision.id))
+        total = timedelta(seconds=self.refresh_tokens.settings.offline_total_seconds)
+        return (last or decision.granted_at) + total
 
     def stop(self, sub: str, place: Place, peer: Peer) -> int:
         """Take back everything at once, and what was remembered of it. Returns how many grants ended."""

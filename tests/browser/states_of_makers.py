@@ -162,9 +162,8 @@ def elsewhere(visit: Visit) -> Iterator[tuple[str, Frame]]:
     launch = world.other_ehr.launch("public", "erin", patient="A")["launch"]
     visit.page.goto(f"{visit.ehr}/")
     url = world.public.authorize_url(launch=launch, scope="launch openid", aud=OTHER_FHIR)
-    visit.page.evaluate(
-        "url => document.body.append(Object.assign(document.createElement('iframe'), {src: url, width: 320}))", url
-    )
+    put = "url => document.body.append(Object.assign(document.createElement('iframe'), {src: url, height: 700}))"
+    visit.page.evaluate(put, url)
     visit.page.frame_locator("iframe").get_by_text("Sign in with Hospital ID").wait_for()
     frame = visit.page.frames[1]
     yield "in a frame", frame

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from flask import template_rendered
 
-from authz.outbound import Answer, Outbound
-from authz.outbound.client import Sent
+import authz
 from tests.browser import states, states_of_makers
 from tests.browser.axe import violations
+from tests.browser.neighbours import Neighbours
 from tests.browser.states import LONG
 from tests.browser.test_hospital_sign_in import ehr
 from tests.browser.test_pages import WIDER_THAN_THE_SCREEN, picture, serving
 from tests.browser.visit import Visit
 from tests.fhir import FakeFhir, patient
-from tests.upstream import IDP, FakeProvider, as_json, practitioner
-from tests.world import OTHER_FHIR
+from tests.upstream import FakeProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
+    from flask import Flask
+    from jinja2 import Template
     from playwright.sync_api import Browser, Frame
 
-    from authz.outbound import Limits
     from tests.world import World
 
     Walk = Callable[[Visit], Iterator[tuple[str, Frame]]]
@@ -32,54 +35,49 @@ if TYPE_CHECKING:
 __all__ = ["ehr"]
 pytestmark = [pytest.mark.browser, pytest.mark.node]
 
-WALKS: tuple[Walk, ...] = (
-    states.sign_in,
-    states.code,
-    states.consent,
-    states.reminded,
-    states.not_approved,
-    states.broken_glass,
-    states.choosing,
-    states.own_apps,
-    states.leaving,
-    states.refused,
-    states_of_makers.makers,
-    states_of_makers.administrators,
-    states_of_makers.elsewhere,
-)
+TEMPLATES = Path(authz.__file__).parent / "templates"
+PART = re.compile(r'{% (?:extends|include|from) "(\w+)\.html"')
+WALKS: dict[Walk, set[str]] = {  # and which pages each of them meets
+    states.sign_in: {"login", "wrong_user"},
+    states.code: {"login_code"},
+    states.consent: {"consent"},
+    states.reminded: {"consent"},
+    states.not_approved: {"consent"},
+    states.broken_glass: {"break_glass", "consent"},
+    states.choosing: {"select_encounter", "select_patient"},
+    states.own_apps: {
+        "my_apps",
+        "my_apps_app",
+        "my_apps_closed",
+        "my_apps_receipt",
+        "my_apps_sessions",
+        "my_apps_stop",
+        "my_apps_where",
+    },
+    states.leaving: {"logout", "signed_out", "still_signed_in"},
+    states.refused: {"error", "support_case", "support_reasons", "support_unknown"},
+    states_of_makers.makers: {
+        "consent",
+        "developers",
+        "developers_app",
+        "developers_attempts",
+        "developers_change",
+        "developers_delete",
+        "developers_done",
+        "developers_keys",
+        "developers_kind",
+        "developers_launch",
+        "developers_register",
+        "developers_registered",
+        "developers_review",
+        "developers_scopes",
+        "developers_sign_in",
+    },
+    states_of_makers.administrators: {"admin_registration", "admin_registrations", "admin_sign_in", "consent"},
+    states_of_makers.elsewhere: {"login", "nobody", "sign_in_window", "signed_out", "who_are_you"},
+}
 SANDBOX = {"registration": "open", "sandbox_patients": ("A", "T"), "sandbox_notes": "Sign in as tess."}
 LOOKS = (("phone", 320, "light"), ("screen in the dark", 1280, "dark"))
-
-
-@dataclass
-class Neighbours(Outbound):
-    """Whom this server asks: the main FHIR server, the provider, and the other FHIR server, which knows two Danas."""
-
-    fhir: FakeFhir
-    provider: FakeProvider
-
-    def get(
-        self, url: str, *, headers: Mapping[str, str] | None = None, trusted: bool = False, limits: Limits | None = None
-    ) -> Answer:
-        if url.startswith(IDP):
-            return self.provider.exchange(url, Sent("GET", dict(headers or {})))
-        return self.fhir.get(url, headers=headers, trusted=trusted, limits=limits)
-
-    def post(
-        self,
-        url: str,
-        body: bytes,
-        *,
-        headers: Mapping[str, str] | None = None,
-        trusted: bool = False,
-        limits: Limits | None = None,
-    ) -> Answer:
-        if url.startswith(IDP):
-            return self.provider.exchange(url, Sent("POST", dict(headers or {}), body))
-        if url.startswith(OTHER_FHIR):
-            danas = [{"resource": practitioner(key, "17", LONG)} for key in ("p-1", "p-2")]
-            return as_json({"resourceType": "Bundle", "type": "searchset", "entry": danas})
-        return self.fhir.post(url, body, headers=headers, trusted=trusted, limits=limits)
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +120,33 @@ def test_axe_finds_nothing_and_the_page_fits_on_a_phone(
     context.set_default_timeout(15_000)
     served.clock.forward(minutes=11)  # nobody has tried too often yet
     found: dict[str, list[str]] = {}
-    for state, frame in walk(Visit(served, *neighbours, context.new_page())):
-        found |= {f"{state}, {look}": wrong for look, wrong in looked_at(frame, f"{walk.__name__}-{state}")}
+    met = set()
+    with rendered(served) as names:
+        for state, frame in walk(Visit(served, *neighbours, context.new_page())):
+            met.add(names[-1])
+            found |= {f"{state}, {look}": wrong for look, wrong in looked_at(frame, f"{walk.__name__}-{state}")}
     context.close()
     assert found == {}
+    assert met == WALKS[walk]
+
+
+@contextmanager
+def rendered(world: World) -> Iterator[list[str]]:
+    """The names of the templates of what this server shows meanwhile, one after the other."""
+    names: list[str] = []
+
+    def note(_: Flask, template: Template, **more: object) -> None:
+        names.append(str(template.name).removesuffix(".html"))
+
+    with template_rendered.connected_to(note, world.app):
+        yield names
+
+
+def test_no_page_is_left_out() -> None:
+    """Issue 6: every page; what others are built of is met with them."""
+    texts = {file.stem: file.read_text() for file in TEMPLATES.glob("*.html")}
+    parts = {name for text in texts.values() for name in PART.findall(text)}
+    assert set().union(*WALKS.values()) == set(texts) - parts
 
 
 def looked_at(frame: Frame, name: str) -> Iterator[tuple[str, list[str]]]:

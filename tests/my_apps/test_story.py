@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -424,7 +425,7 @@ def test_somebody_elses_session_can_not_be_ended(world: World) -> None:
 
 
 def test_a_receipt_says_what_was_allowed_and_what_was_not(world: World) -> None:
-    """REQ-88: kept as it was, also after it was taken back."""
+    """REQ-88: kept as it was, with the day on which it ends, also after it was taken back."""
     browser = world.browser()
     page = browser.open(world.public.authorize_url(scope=SCOPE))
     page = browser.sign_in(page, "alice", "alice-password")
@@ -438,11 +439,33 @@ def test_a_receipt_says_what_was_allowed_and_what_was_not(world: World) -> None:
     allowed, _, left = told.partition("What the app asked for and did not get")
     assert "Alice allowed Public App what stands here. Records of Alice (you)" in allowed
     assert f"When {at.day} {at:%B %Y}, {at:%H:%M} UTC" in allowed
-    assert "How long Also while you are away" in allowed
+    ends = at + timedelta(days=365)
+    day = f"{ends.day} {ends:%B %Y}"
+    assert f"How long Also while you are away, until {day} at the latest if you do not open it again Rem" in allowed
     assert ("See measurements and results" in allowed, "problems and diagnoses" in allowed) == (True, False)
     assert "See problems and diagnoses" in left
     mine.submit(mine.open(f"{ISSUER}{link}/stop"))
     assert "Taken back" in says(mine.open(ISSUER + receipt[1]))
+
+
+def test_a_receipt_of_what_is_opened_anew_says_the_later_day(world: World) -> None:
+    """SCP-33: what is granted by a remembered decision lasts from then on; what ends with use has no such day."""
+    for days in (0, 30):
+        world.clock.forward(days=days)
+        world.confidential.redeem(world.standalone(world.confidential, SCOPE, "alice"))
+    mine = signed_in(world)
+    ends = world.clock() + timedelta(days=365)
+    (receipt,) = receipts(mine)
+    assert f"until {ends.day} {ends:%B %Y} at the latest if you do not" in says(mine.open(ISSUER + receipt))
+    mine.submit(mine.open(f"{ISSUER}{links(mine.open(MINE))[0]}/stop"))
+    open_app(world, scope="launch/patient openid patient/Observation.rs")
+    assert "How long While you use the app Remembered" in says(mine.open(ISSUER + receipts(mine)[0]))
+
+
+def receipts(mine: Browser) -> list[str]:
+    """Those of the one app, the last first."""
+    (link,) = links(mine.open(MINE))
+    return re.findall(r'href="(/my-apps/receipt/[0-9a-f]{32})"', mine.open(ISSUER + link).text)
 
 
 def test_a_decision_that_was_taken_back_meanwhile_grants_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

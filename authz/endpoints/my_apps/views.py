@@ -103,7 +103,7 @@ def receipt(key: str) -> ResponseReturnValue:
         who=who.user.display_name,
         given=given,
         left_out=[row for row in rows([requested], place) if row.title not in titles],
-        is_offline="offline_access" in granted,
+        away_until=services().my_apps.away_until(decision),
         now=services().now(),
     )
 
