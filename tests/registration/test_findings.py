@@ -130,10 +130,11 @@ def test_only_whoever_answers_at_the_same_hosts_and_nowhere_else_may_share_a_nam
 
 
 def test_an_app_is_not_named_like_the_hospital() -> None:
+    """RG-15: nor as if it were a part of it, unless a person lets it."""
     found = words(names(app("mine", "TEST H0SPITAL"), [], ["Test Hospital"]))
     assert found == ["error client_name TEST H0SPITAL: reads like the organisation Test Hospital"]
     found = words(names(app("mine", "Test Hospital Portal"), [], ["Test Hospital"]))
-    assert found == ["warning client_name Test Hospital Portal: has the name of the organisation Test Hospital in it"]
+    assert found == ["error client_name Test Hospital Portal: has the name of the organisation Test Hospital in it"]
 
 
 def test_letters_of_two_scripts_are_worth_a_look_and_names_in_one_are_well() -> None:
