@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from authz.audit.event import EventName
 from authz.cli.context import record, the_fhir_server
 from authz.cli.people import the_user
-from authz.errors import NotFound, OAuthError
+from authz.errors import InvalidValue, NotFound, OAuthError
 from authz.users.representatives_file import read
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def stated(made: Services, file: RepresentativesFile) -> Stated:
     problems: list[tuple[int, str]] = []
     for row in file.rows:
         try:
-            key = (sub_of(made, row), the_fhir_server(made, row.fhir_server or None).name, row.represented.patient)
+            key = (sub_of(made, row), server_of(made, row), row.represented.patient)
         except OAuthError as error:
             problems.append((row.number, error.description))
             continue
@@ -75,6 +75,12 @@ def sub_of(made: Services, row: Row) -> str:
     if user is None:
         raise NotFound(f"{row.user}: nobody is known by this at {row.provider}")
     return user.sub
+
+
+def server_of(made: Services, row: Row) -> str:
+    if not row.fhir_server and len(made.fhir_servers.all()) > 1:
+        raise InvalidValue("say which fhir_server: there are several")
+    return the_fhir_server(made, row.fhir_server or None).name
 
 
 def difference(made: Services, wanted: Stated, *, replace: bool) -> Plan:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.cli.representation_file import import_file
+from authz.errors import InvalidValue
 from authz.users.user import Representation
 from tests.pickers.test_staff_picker import granted, offered
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.actors import Browser
     from tests.fhir import FakeFhir
     from tests.transport import Reply
@@ -106,3 +110,20 @@ def test_a_portal_launches_her_with_her_childs_record_and_no_strangers(world: Wo
         world.services.fhir_servers.update(session, "main", {"vouched_representatives": True})
     record = {"client_id": "public", "fhir_server": world.ehr.fhir_server, "user": "alice", "patient": "H"}
     assert world.ehr.post("/launch", record).status == 400
+
+
+def test_what_a_file_ends_is_revoked_at_once(world: World, alice: str, tmp_path: Path) -> None:
+    """Issue 6.3: left out of a file that is the whole truth, or in it with an end that is past; the rest goes on."""
+    tokens_of = {patient: tokens(world, patient) for patient in ("A", "child-1", "child-2", "B")}
+    path = tmp_path / "people.csv"
+    header, rows = "user,patient,relationship", ["alice,child-1,mother", "alice,child-2,parent"]
+    path.write_text("\n".join([header, *rows]))
+    with pytest.raises(InvalidValue, match="line 2: say which fhir_server: there are several; line 3: "):
+        import_file(world.services, path, replace=True, dry_run=False)
+    path.write_text(f"{header},fhir_server,until\n{rows[0]},main,\n{rows[1]},main,2020-01-31\n")
+    told = import_file(world.services, path, replace=True, dry_run=False)
+    assert told["revoked_grants"] == 2
+    active = {
+        patient: world.fhir_server.introspect(found["access_token"])["active"] for patient, found in tokens_of.items()
+    }
+    assert active == {"A": True, "child-1": True, "child-2": False, "B": False}
