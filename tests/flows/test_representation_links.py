@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from authz.cli.user_explain import represents
 from authz.outbound import Answer
 from authz.users.user import Representation, Source
 from tests.fhir import bundle
@@ -343,3 +344,19 @@ def test_each_change_is_on_the_trail_once(family: Family) -> None:
         ("user.changed", "represents", family.sub, "fhir"),
         ("user.changed", "represents_no_more", family.sub, "fhir"),
     ]
+
+
+def test_an_operator_sees_by_whose_word_and_since_when(family: Family) -> None:
+    """Issue 6.3: ``authz user explain``; what was confirmed too long ago is there and counts no more."""
+    family.says(related("dad", "child-1", period={"end": "2999-12"}))
+    family.tokens()
+    said = {
+        "patient": "child-1",
+        "relationship": "father",
+        "source": "fhir",
+        "expires_at": "3000-01-01T00:00:00+00:00",
+        "confirmed_at": family.world.clock().isoformat(),
+    }
+    assert list(represents(family.world.services, family.sub, "main")) == [said | {"counts": True}]
+    family.world.clock.forward(days=1)
+    assert list(represents(family.world.services, family.sub, "main")) == [said | {"counts": False}]
