@@ -548,6 +548,18 @@ def test_a_refusal_of_somebody_real_is_explained_and_names_nobody(maker: Maker) 
     assert "Sign in with a test account that the hospital has published." in words(support)
 
 
+def test_makers_do_not_learn_which_launches_there_are(maker: Maker) -> None:
+    """AZ-73: a launch of another app reads as one that never was."""
+    maker.register("clinician-ehr", launch_uri=f"{APP}/launch")
+    of_another = maker.world.ehr.launch("public", "doctor", patient="A")["launch"]
+    for handle in (of_another, "never-was"):
+        assert maker.app().launched(handle, "launch openid").location_parameters["error"] == "invalid_request"
+    _, *told = maker.open("/app/attempts").text.split("<section>")
+    of_another, never_was = (re.sub(r"\d\d:\d\d:\d\d|/support/\w+|>\w{8}</a>", "", one) for one in told)
+    assert "the launch is unknown, expired or already used" in never_was
+    assert never_was.partition("</section>")[0] == of_another.partition("</section>")[0]
+
+
 def test_who_has_no_app_yet_sees_the_consent_page_of_an_invented_one(maker: Maker) -> None:
     """Item 5: what people read, published for makers."""
     page = maker.open("/consent-preview")
