@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
@@ -57,12 +58,7 @@ def consent(visit: Visit) -> Iterator[tuple[str, Frame]]:
     open_app(visit.world, scope=FEW)
     visit.ask(f"{FEW} patient/Condition.rs")
     yield "new since last time", visit.says("New since last time")
-
-    def named(session: Any) -> None:
-        metadata = ClientMetadata.load({**PUBLIC, "client_name": LONG, "client_uri": "https://maker.example"})
-        visit.world.services.clients.add(session, metadata, HospitalDecisions(), client_id="long")
-
-    visit.set_up(named)
+    add_app(visit, "long", LONG)
     yield "a long name", visit.ask(FEW, client_id="long")
     visit.as_nobody()
     made = visit.world.ehr.launch("public", "doctor", patient="A")
@@ -130,6 +126,12 @@ def choosing(visit: Visit) -> Iterator[tuple[str, Frame]]:
     yield "no visits", visit.says("No visit is recorded.")
 
 
+def add_app(visit: Visit, client_id: str, name: str) -> None:
+    metadata = ClientMetadata.load({**PUBLIC, "client_name": name, "client_uri": "https://maker.example"})
+    clients = visit.world.services.clients
+    visit.set_up(lambda session: clients.add(session, metadata, HospitalDecisions(), client_id=client_id))
+
+
 def own_apps(visit: Visit) -> Iterator[tuple[str, Frame]]:
     yield "where", visit.open("/my-apps")
     visit.open("/my-apps?fhir_server=main")
@@ -160,6 +162,12 @@ def own_apps(visit: Visit) -> Iterator[tuple[str, Frame]]:
     visit.press("Receipt of")
     yield "receipt of what was taken back", visit.says("Taken back")
     yield "several sessions", visit.open("/my-apps/sessions")
+    for number in range(11):
+        add_app(visit, f"many-{number}", f"{LONG} {number}")
+        app = replace(visit.world.public, client_id=f"many-{number}")
+        open_app(replace(visit.world, public=app), "parent", MANY, "child-2", browser)
+    yield "many with long names", visit.open("/my-apps")
+    yield "the second page", visit.press("Older ones")
 
 
 def leaving(visit: Visit) -> Iterator[tuple[str, Frame]]:
@@ -176,6 +184,11 @@ def refused(visit: Visit) -> Iterator[tuple[str, Frame]]:
     yield "unknown app", visit.ask("openid", client_id="unknown")
     support_code = visit.page.locator("main code").inner_text()
     yield "the case", visit.open(f"/support/{support_code}")
+    browser = visit.world.browser()
+    page = browser.open(visit.world.public.authorize_url(scope="patient/Observation.rs?_count=1 system/*.rs"))
+    told = browser.sign_in(page, "alice", "alice-password").location_parameters
+    visit.open(told["error_uri"].removeprefix(visit.issuer))
+    yield "the case of a scope", visit.says("What became of each scope")
     yield "no such case", visit.open("/support/AAAAAAAA")
     yield "all reasons", visit.open("/support")
     yield "no such page", visit.open("/nowhere")

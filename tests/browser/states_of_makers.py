@@ -1,15 +1,15 @@
-"""The pages for the makers of apps, for who decides about apps, and of a sign-in elsewhere, in every state."""
+"""The pages for the makers of apps and for who decides about apps, in every state."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from authz.login.federated.registry import NewProvider
+from joserfc.jwk import ECKey
+
 from tests.flows.test_administration import add_administrator
 from tests.flows.test_branding import square
 from tests.flows.test_review_pages import register_at
-from tests.upstream import CLIENT_ID, IDP, SECRET
-from tests.world import EVERYTHING, OTHER_FHIR
+from tests.vendor import Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     from tests.browser.visit import Visit
 
-KEY = '{"kty":"EC","crv":"P-384","kid":"k1","x":"x","y":"y"}'
+BACKEND: dict[str, Any] = {
+    "client_name": "Nightly Export",
+    "grant_types": ["client_credentials"],
+    "token_endpoint_auth_method": "private_key_jwt",
+    "redirect_uris": None,
+    "launch_uris": None,
+    "scope": "system/Patient.rs",
+    "jwks": {"keys": [ECKey.generate_key("P-384", {"kid": "k1", "use": "sig"}, private=True).as_dict(private=False)]},
+}
 
 
 def makers(visit: Visit) -> Iterator[tuple[str, Frame]]:
@@ -90,6 +98,15 @@ def maker(visit: Visit) -> Iterator[tuple[str, Frame]]:
     visit.page.fill("[name=client_id]", client_id)
     visit.press("Delete it for good")
     yield "deleted", visit.page.main_frame
+    told = Vendor(visit.world.transport, "/fhir-servers/main/register").register(**BACKEND)
+    visit.open("/developers/sign-in")
+    visit.page.fill("[name=client_id]", told["client_id"])
+    visit.page.fill("[name=registration_access_token]", told["registration_access_token"])
+    visit.page.locator("main form button").click()
+    yield "keys", visit.open("/developers/app/keys")
+    visit.page.locator("[name=key]").fill("{}")
+    visit.press("Add the key")
+    yield "keys, wrong", visit.says("It is said beside the field.")
 
 
 def administrators(visit: Visit) -> Iterator[tuple[str, Frame]]:
@@ -128,57 +145,3 @@ def administrators(visit: Visit) -> Iterator[tuple[str, Frame]]:
     visit.page.locator("form", has=visit.page.locator("button[value=decline]")).locator("[name=note]").fill("Not now.")
     visit.press("Decline")
     yield "declined", visit.is_at("declined")
-
-
-def elsewhere(visit: Visit) -> Iterator[tuple[str, Frame]]:
-    """The people of the other FHIR server sign in at a provider of the hospital's as well."""
-    world, federation = visit.world, visit.world.services.at_provider.federation
-    new = NewProvider("hospital", IDP, CLIENT_ID, "Hospital ID", fhir_servers=("other",), fhir_user_claim="fhirUser")
-
-    def known(session: Any) -> None:
-        federation.providers.add(session, new, SECRET)
-        rules = {"local_accounts": True, "searches": ["Practitioner?identifier=http://staff.example|{employee_number}"]}
-        federation.rulebook.update(session, "other", rules)
-        world.services.fhir_servers.update(session, "other", {"ehr_origins": [visit.ehr], "reauthenticate": True})
-        world.services.clients.update(session, "public", {"scope": EVERYTHING}, {})
-        erin = world.services.users.add(session, "erin", "Erin")
-        world.services.users.link(session, erin.sub, "other", "Practitioner/erin")
-
-    visit.set_up(known)
-    yield "choice", visit.ask("openid", aud=OTHER_FHIR)
-    visit.page.goto(there(visit, error="access_denied", code=None))
-    yield "failure", visit.says("Hospital ID did not sign you in.")
-    visit.provider.person = {"sub": "idp-dana", "name": "Dana Who", "employee_number": "17"}
-    visit.ask("openid fhirUser user/*.rs", aud=OTHER_FHIR)
-    visit.page.goto(there(visit))
-    yield "which of these", visit.is_at("Which of these is you?")
-    visit.provider.person = {"sub": "idp-stranger", "name": "Stranger"}
-    visit.ask("launch/patient patient/*.rs", aud=OTHER_FHIR)
-    visit.page.goto(there(visit))
-    yield "nobody", visit.is_at("We do not find you in these records")
-    yield "signed out here", signed_out(visit)
-    visit.provider.person = {"sub": "idp-erin", "fhirUser": "Practitioner/erin"}
-    visit.as_nobody()
-    launch = world.other_ehr.launch("public", "erin", patient="A")["launch"]
-    visit.page.goto(f"{visit.ehr}/")
-    url = world.public.authorize_url(launch=launch, scope="launch openid", aud=OTHER_FHIR)
-    put = "url => document.body.append(Object.assign(document.createElement('iframe'), {src: url, height: 700}))"
-    visit.page.evaluate(put, url)
-    visit.page.frame_locator("iframe").get_by_text("Sign in with Hospital ID").wait_for()
-    frame = visit.page.frames[1]
-    yield "in a frame", frame
-    visit.page.goto(there(visit, frame))
-    yield "the window's code", visit.is_at("You are signed in")
-
-
-def there(visit: Visit, frame: Frame | None = None, **changes: str | None) -> str:
-    """Signed in there, where the button leads; the address that the browser is sent back to."""
-    link = (frame or visit.page.main_frame).get_by_text("Sign in with Hospital ID").get_attribute("href")
-    away = visit.page.context.request.get(f"{visit.issuer}{link}", max_redirects=0)
-    return visit.provider.visited(away.headers["location"], **changes)
-
-
-def signed_out(visit: Visit) -> Frame:
-    visit.open("/logout")
-    visit.press("Sign out")
-    return visit.is_at("You are signed out")

@@ -11,7 +11,7 @@ import pytest
 from flask import template_rendered
 
 import authz
-from tests.browser import states, states_of_makers
+from tests.browser import states, states_elsewhere, states_of_makers
 from tests.browser.axe import violations
 from tests.browser.neighbours import Neighbours
 from tests.browser.states import LONG
@@ -74,7 +74,7 @@ WALKS: dict[Walk, set[str]] = {  # and which pages each of them meets
         "developers_sign_in",
     },
     states_of_makers.administrators: {"admin_registration", "admin_registrations", "admin_sign_in", "consent"},
-    states_of_makers.elsewhere: {"login", "nobody", "sign_in_window", "signed_out", "who_are_you"},
+    states_elsewhere.elsewhere: {"login", "nobody", "sign_in_window", "signed_out", "who_are_you"},
 }
 SANDBOX = {"registration": "open", "sandbox_patients": ("A", "T"), "sandbox_notes": "Sign in as tess."}
 LOOKS = (("phone", 320, "light"), ("screen in the dark", 1280, "dark"))
