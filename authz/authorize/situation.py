@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from authz.authorize.checks import (
     check_app,
     check_person,
-    check_session,
     check_something_left,
     ehr_vouches,
     is_protected,
@@ -22,28 +20,21 @@ from authz.consent.decide import ConsentQuestion
 from authz.errors import AccessDenied
 from authz.launch.company import patients_of
 from authz.launch.standing import STAFF, Standing, standing
-from authz.login.ehr import vouched
 from authz.policy.access import decide
 from authz.policy.rights import RightsQuestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from authz.authorize.outcome import BrowserFacts
     from authz.authorize.pending import Pending
+    from authz.authorize.presence import Presence
     from authz.authorize.request import AuthorizationRequest
-    from authz.authorize.ways import Ways
     from authz.consent.decide import Consents
     from authz.login.method import BrokenGlass, SignIn
-    from authz.login.session import Sessions
     from authz.policy.rights import UserRights
     from authz.policy.sensitive import Sensitivity
     from authz.scopes import Judgement, ScopeSet
     from authz.users.registry import User, Users
     from authz.users.representation_links import Meeting
-
-ASKS_AGAIN = frozenset({"login", "select_account"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +64,11 @@ class Judge:
     """Finds out where an interaction stands; changes nothing, but hears from the FHIR server who acts for whom."""
 
     users: Users
-    sessions: Sessions
+    presence: Presence
     rights: UserRights
     consents: Consents
     sensitivity: Sensitivity
-    ways: Ways
     representing: Meeting
-    now: Callable[[], datetime]
 
     def look(
         self,
@@ -90,15 +79,11 @@ class Judge:
     ) -> Situation:
         """Raises OAuthError for what must end the interaction with an error to the app."""
         may_ask = "none" not in request.prompt
-        sign_in, sid = self.signed_in(request, pending, browser)
+        sign_in, sid = self.presence.signed_in(request, pending, browser)
         if sign_in is None:
             return Situation(facts(may_ask=may_ask, is_signed_in=False))
         check_person(request, sign_in)
-        user = self.users.by_sub(sign_in.sub)
-        if user is None or not user.enabled:
-            raise AccessDenied("this user may not sign in here")
-        if pending.sign_in is not None and sign_in.since < user.sessions_valid_from:
-            raise AccessDenied("this sign-in was ended meanwhile")
+        user = self.user(pending, sign_in)
         fhir_user = self.users.fhir_user(user.sub, request.fhir_server.name)
         check_app(request, user, fhir_user)
         self.representing.meet(request.fhir_server, fhir_user, request.client.client_id, browser.peer)
@@ -106,33 +91,43 @@ class Judge:
         for patient in named(pending, context.patient):
             check_app(request, user, fhir_user, patient)
         self.check_rights(request, pending, user, fhir_user, context.patient)
+        known = Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
         if context.needs_patient or context.needs_encounter:
-            return Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
-        asked = question(request, pending, fhir_user, context, agreed)
-        is_vouched = self.is_vouched(request, pending, user, fhir_user, context.patient)
+            return known
+        return self.decided(request, pending, known, user, agreed)
+
+    def user(self, pending: Pending, sign_in: SignIn) -> User:
+        user = self.users.by_sub(sign_in.sub)
+        if user is None or not user.enabled:
+            raise AccessDenied("this user may not sign in here")
+        if pending.sign_in is not None and sign_in.since < user.sessions_valid_from:
+            raise AccessDenied("this sign-in was ended meanwhile")
+        return user
+
+    def decided(
+        self, request: AuthorizationRequest, pending: Pending, known: Situation, user: User, agreed: ScopeSet | None
+    ) -> Situation:
+        """What would be granted to whoever is known by now, and what has to be asked before."""
+        fhir_user, patient = known.fhir_user, known.context.patient
+        asked = question(request, pending, fhir_user, known.context, agreed)
+        is_vouched = self.is_vouched(request, pending, user, fhir_user, patient)
         asked = replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox)
         judgement = decide(asked)
-        protected = is_protected(self.sensitivity, request, user, fhir_user, (context.patient, judgement.granted))
+        protected = is_protected(self.sensitivity, request, user, fhir_user, (patient, judgement.granted))
         if protected:
             judgement = decide(replace(asked, is_protected=True))
-        glass = pending.glass if protected and pending.glass and pending.glass.patient == context.patient else None
+        glass = pending.glass if protected and pending.glass and pending.glass.patient == patient else None
         check_something_left(judgement, pending, agreed)
         consent = ConsentQuestion(
-            user.sub, request.client, request.redirect_uri, request.fhir_server.name, context.patient, judgement.granted
+            user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
         )
         skips = may_skip(request, pending, fhir_user)
         asks = skips or protected or must_ask(request, pending, fhir_user)
         remembered = None if asks else self.consents.remembered(consent)
-        return Situation(
-            replace(
-                facts(may_ask=may_ask, needs_consent=not skips and remembered is None),
-                needs_reason=protected and glass is None,
-            ),
-            sign_in,
-            sid,
-            user,
-            fhir_user,
-            context,
+        needs_consent = not skips and remembered is None
+        return replace(
+            known,
+            facts=replace(known.facts, needs_consent=needs_consent, needs_reason=protected and glass is None),
             judgement=judgement,
             consent=consent,
             remembered_consent=remembered,
@@ -140,41 +135,6 @@ class Judge:
             glass=glass,
             is_vouched=is_vouched,
         )
-
-    def signed_in(
-        self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts
-    ) -> tuple[SignIn | None, str | None]:
-        """Who is signed in as the request wants it: within this interaction, or before and still recent enough."""
-        session = None if pending.launch is not None else self.sessions.current(browser.session)
-        if pending.launch is None:
-            check_session(pending, session)
-        sid = session.sid if session else None
-        if pending.sign_in is not None:
-            return pending.sign_in, sid
-        if request.prompt & ASKS_AGAIN:
-            return None, None
-        if pending.launch is not None:
-            before = vouched(self.users, pending.launch)
-            if request.fhir_server.reauthenticate:
-                return None, None
-        elif session is None or not self.may_go_on(request, session.sign_in):
-            return None, None
-        else:
-            before = session.sign_in
-        if request.max_age is not None and self.now() - before.auth_time > timedelta(seconds=request.max_age):
-            return None, None
-        return (None, None) if request.max_age == 0 else (before, sid)
-
-    def may_go_on(self, request: AuthorizationRequest, before: SignIn) -> bool:
-        """Whether a session counts for this FHIR server: begun in a way that is one here as well (issue 6.1).
-
-        At a provider once more may also tell which resource they are here; nobody is sent there for ``prompt=none``.
-        """
-        server = request.fhir_server.name
-        if not self.ways.of(server).allow(before):
-            return False
-        to_be_found = before.provider is not None and self.users.fhir_user(before.sub, server) is None
-        return not to_be_found or "none" in request.prompt
 
     def check_rights(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None
@@ -205,8 +165,6 @@ def named(pending: Pending, patient: str | None) -> set[str]:
     return launched if patient is None else launched | {patient}
 
 
-def facts(
-    context: Context | None = None, *, may_ask: bool, is_signed_in: bool = True, needs_consent: bool = False
-) -> Facts:
+def facts(context: Context | None = None, *, may_ask: bool, is_signed_in: bool = True) -> Facts:
     context = context or Context()
-    return Facts(may_ask, is_signed_in, context.needs_patient, context.needs_encounter, needs_consent)
+    return Facts(may_ask, is_signed_in, context.needs_patient, context.needs_encounter, needs_consent=False)

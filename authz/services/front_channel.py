@@ -18,6 +18,7 @@ from authz.authorize.next_page import NextPage
 from authz.authorize.own_pages import own_pages
 from authz.authorize.pending import Interactions
 from authz.authorize.picker import Picker
+from authz.authorize.presence import Presence
 from authz.authorize.respond import Responder
 from authz.authorize.show import Consenting
 from authz.authorize.signing_in import SigningIn
@@ -111,13 +112,11 @@ class FrontChannel(BackChannel):
             launches=self.launches,
             judge=Judge(
                 self.users,
-                self.sessions,
+                Presence(self.users, self.sessions, sign_in_page.ways, now),
                 self.rights,
                 self.consents,
                 self.sensitivity,
-                sign_in_page.ways,
                 self.representing,
-                now,
             ),
             responder=Responder(
                 self.db,

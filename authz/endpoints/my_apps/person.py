@@ -40,7 +40,7 @@ class Person:
 
     def may_see(self, fhir_server: str) -> bool:
         """Whether they signed in by a way that is one for this FHIR server too: a name of a patient stands there."""
-        return services().authorization.judge.ways.of(fhir_server).allow(self.session.sign_in)
+        return services().authorization.judge.presence.ways.of(fhir_server).allow(self.session.sign_in)
 
     @property
     def form_token(self) -> str:
