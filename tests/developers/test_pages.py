@@ -71,7 +71,7 @@ def test_where_nobody_may_register_there_are_no_such_pages(world: World) -> None
 
 def test_the_overview_says_in_words_what_discovery_says(maker: Maker) -> None:
     """MGT-04, CAP-03: endpoints, capabilities and scopes as the document has them; the hospital's own note."""
-    document = maker.world.services.discovery.smart_configuration(maker.world.services.fhir_servers.get("main"))  # type: ignore[arg-type]
+    document = maker.world.services.discovery.smart_configuration(maker.world.services.fhir_servers.get("main"))  # type: ignore[arg-type]  # it is there
     page = words(maker.open())
     said = [capability(name) for name in document["capabilities"]]
     urls = [value for name, value in document.items() if name.endswith("_endpoint")]

@@ -96,9 +96,9 @@ def test_a_name_of_its_own_is_well() -> None:
 
 def test_the_name_of_an_approved_app_is_an_error() -> None:
     """security.md RG-15."""
-    other = app("other", "Grоwth Chart", "https://elsewhere.example/cb", is_approved=True)  # noqa: RUF001
+    other = app("other", "Grоwth Chart", "https://elsewhere.example/cb", is_approved=True)  # noqa: RUF001  that is the trick
     assert words(names(MINE, [other], [])) == [
-        "error client_name reads like Grоwth Chart (other), an approved app"  # noqa: RUF001
+        "error client_name reads like Grоwth Chart (other), an approved app"  # noqa: RUF001  that is the trick
     ]
 
 

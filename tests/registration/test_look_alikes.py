@@ -20,9 +20,9 @@ NAMES = st.text(min_size=1, max_size=12)
         ("Health", "Hea1th"),
         ("Modern", "Modem"),
         ("Bloom", "B100m"),
-        ("Patient", "Pаtiеnt"),  # noqa: RUF001
+        ("Patient", "Pаtiеnt"),  # noqa: RUF001  that is the trick
         ("Resume", "Résumé"),
-        ("Fullwidth", "Ｆｕｌｌ width"),  # noqa: RUF001
+        ("Fullwidth", "Ｆｕｌｌ width"),  # noqa: RUF001  that is the trick
         ("Zero", "Zer\u200bo"),
     ],
 )
@@ -40,7 +40,7 @@ def test_other_names_are_not(one: str, other: str) -> None:
 
 
 def test_a_name_within_a_name_is_found() -> None:
-    assert contains("Test Hosрita1 Portal", "test hospital")  # noqa: RUF001
+    assert contains("Test Hosрita1 Portal", "test hospital")  # noqa: RUF001  that is the trick
     assert not contains("Test", "Test Hospital")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 10  # apps on a page
 LAST_PAGE = 10_000
+MOST_DIGITS = 5  # of LAST_PAGE
 
 bp = Blueprint("my_apps", __name__)
 
@@ -125,7 +126,8 @@ def app_at(who: Person, place: Place) -> Shown | None:
 def page_number(asked: dict[str, str]) -> int:
     """From 0 on; in an address from 1 on."""
     text = asked.get("page", "1")
-    return min(max(int(text) - 1, 0), LAST_PAGE) if text.isascii() and text.isdecimal() and len(text) < 6 else 0  # noqa: PLR2004
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    return min(max(int(text) - 1, 0), LAST_PAGE) if is_number else 0
 
 
 def to_the_list() -> ResponseReturnValue:
