@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := authz benchmarks demo tests migrations config/gunicorn.conf.py wsgi.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all fuzz-registration check format lint types imports bench-web-messaging docs lock node fhir-server clean
+.PHONY: help run test test-all fuzz-registration check format lint types imports bench-web-messaging docs translations lock node fhir-server clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -52,6 +52,9 @@ $(VENV)/fhir-server.done: requirements/fhir-server.txt $(VENV)/run.done
 	$(PYTHON) -m venv $(VENV)/fhir-server
 	$(VENV)/fhir-server/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/fhir-server.txt
 	@touch $@
+
+translations: $(VENV)/dev.done  ## bring the catalogues of every language up to date with the texts in the code
+	$(BIN)/python -m docs.translations
 
 lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \

@@ -27,6 +27,7 @@ from authz.endpoints import (
     health,
     introspect,
     jwks,
+    languages,
     launch,
     login,
     logout,
@@ -118,6 +119,7 @@ def create_app(
     app.register_blueprint(discovery.at_root(settings.public_path))
     app.register_blueprint(health.bp)
     pages.init_app(app, settings)
+    languages.init_app(app, settings)
     errors.init_app(app)
     frame(app, Cors(services_of(app).clients))
     app.wsgi_app = Door(app.wsgi_app)  # type: ignore[method-assign]  # how Flask documents middleware

@@ -119,6 +119,9 @@ class Settings:
     consent_kinds: str = ""
     """TOML file that adds, renames or removes kinds of data on the consent page; empty = the built-in ones."""
 
+    translations_dir: str = ""
+    """Directory of gettext catalogues that add languages or change words (``<language>/LC_MESSAGES/messages.mo``)."""
+
     registration_hold_seconds: int = 172800
     """How long a patient-facing app that registered itself waits for its approval (48 hours); 0 = not at all."""
 

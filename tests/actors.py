@@ -141,9 +141,12 @@ class Browser:
     transport: Transport
     cookies: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    languages: str = ""  # what the person has set, as ``Accept-Language``
 
     def request(self, method: str, url: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
         sent = dict(headers or {})
+        if self.languages:
+            sent["Accept-Language"] = self.languages
         if self.cookies:
             sent["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         reply = self.transport.send(method, url, sent, body)

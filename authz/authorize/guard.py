@@ -23,6 +23,7 @@ from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.errors import NotAgreed, OAuthError, TemporarilyUnavailable, Unavailable
 from authz.launch.launch import LaunchUnusable
+from authz.wording import prefer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +62,7 @@ class Guard:
         Raises PageRefusal.
         """
         parameters = dict(pairs)
+        prefer(parameters.get("ui_locales"))
         client_id = parameters.get("client_id")
         about = replace(about, client_id=client_id, launch_id=about.launch_id or launch_id(parameters))
         try:

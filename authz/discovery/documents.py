@@ -39,6 +39,7 @@ class Discovery:
 
     settings: Settings
     grant_types: tuple[str, ...]
+    languages: tuple[str, ...] = ()  # of the pages for people, as tags
 
     def smart_configuration(self, server: FhirServer, brands: Published | None = None) -> dict[str, Any]:
         """The document a FHIR server serves at ``{base}/.well-known/smart-configuration`` (SMART section 2).
@@ -129,6 +130,7 @@ class Discovery:
             "revocation_endpoint_auth_signing_alg_values_supported": ASSERTION_ALGORITHMS,
             "code_challenge_methods_supported": ["S256"],
             "authorization_response_iss_parameter_supported": True,
+            "ui_locales_supported": list(self.languages),
         }
 
     def openid_configuration(self, servers: Iterable[FhirServer]) -> dict[str, Any]:

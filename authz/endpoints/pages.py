@@ -12,6 +12,7 @@ from flask import Response, render_template
 from authz.endpoints.cookies import SESSION, cookie
 from authz.endpoints.headers import page_policy
 from authz.policy.sensitive import PURPOSES
+from authz.wording import language
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +42,7 @@ def page(
     shown = {"may_sign_out": not keep_opener and cookie(SESSION) is not None, **context}
     response = Response(render_template(template, csp_nonce=nonce, **shown), status, mimetype="text/html")
     response.headers["Content-Security-Policy"] = page_policy(nonce, frame_ancestors, form_targets)
+    response.headers["Content-Language"] = language()
     if keep_opener:
         response.headers.update(KEEPS_OPENER)
     return response

@@ -15,6 +15,7 @@ from authz.registration import parts as registration
 from authz.services.front_channel import FrontChannel
 from authz.support.case import Cases
 from authz.support.self_test import SelfTests
+from authz.wording import offered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ class Services(FrontChannel):
 
     @cached_property
     def discovery(self) -> Discovery:
-        return Discovery(self.settings, self.token_server.grant_types)
+        return Discovery(self.settings, self.token_server.grant_types, tuple(offered(self.settings.translations_dir)))
 
     @cached_property
     def registration(self) -> registration.Registration:

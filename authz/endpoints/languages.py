@@ -1,0 +1,44 @@
+"""In which language a page is: what the app asked for by ``ui_locales``, else what the browser says, else English."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import has_request_context, request
+from flask_babel import Babel
+
+from authz import wording
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from authz.settings import Settings
+
+IN_ENGLISH = frozenset({"admin", "admin_registrations", "developers", "self_test", "support"})  # pages for staff
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    folders = map(str, wording.folders(settings.translations_dir))
+    selector = partial(selected, wording.offered(settings.translations_dir))
+    Babel(
+        app,
+        default_locale=wording.ENGLISH,
+        default_translation_directories=";".join(folders),
+        locale_selector=selector,
+    )
+    app.jinja_env.globals.update(
+        language=wording.language, direction=wording.direction, day=wording.day, moment=wording.moment
+    )
+
+    @app.before_request
+    def begin() -> None:
+        wording.prefer(None)
+
+
+def selected(offered: dict[str, str]) -> str | None:
+    """The catalogue for this request; None: English."""
+    if not has_request_context() or IN_ENGLISH.intersection(request.blueprints):
+        return None
+    tag = wording.choose((*wording.wishes(), *request.accept_languages.values()), offered)
+    return offered[tag] if tag else None

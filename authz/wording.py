@@ -1,0 +1,109 @@
+"""What people read, in their language; the one home of flask-babel.
+
+Texts stand in the code in English: ``gettext("…")`` where they are said, ``mark("…")`` in a table that is made when the
+program starts, and then ``gettext(text)`` where it is said. The catalogues are in ``translations/``, which
+``make translations`` brings up to date. Outside a request, as in the command line, everything is English.
+
+What programs read (error codes, ``error_description``, the audit trail, logs) is English, always.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import flask_babel
+from babel import Locale
+from flask_babel import gettext, ngettext
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+__all__ = [
+    "choose",
+    "day",
+    "folders",
+    "gettext",
+    "language",
+    "mark",
+    "moment",
+    "ngettext",
+    "offered",
+    "prefer",
+    "wishes",
+]
+
+ENGLISH = "en"
+OURS = Path(__file__).resolve().parent / "translations"
+WISHES: ContextVar[tuple[str, ...]] = ContextVar("wishes", default=())
+
+
+def mark(text: str) -> str:
+    """A text to be translated, where it is only kept."""
+    return text
+
+
+def folders(of_site: str) -> list[Path]:
+    """Where catalogues are, later ones before earlier ones: an installation may say things otherwise than we do."""
+    return [OURS, *([Path(of_site).resolve()] if of_site else [])]
+
+
+def offered(of_site: str) -> dict[str, str]:
+    """Language tags, each with the name of its catalogue's folder: ``fr-CA`` is in ``fr_CA``."""
+    found = {file.parts[-3] for folder in folders(of_site) for file in folder.glob("*/LC_MESSAGES/messages.mo")}
+    return {name.replace("_", "-"): name for name in (ENGLISH, *sorted(found - {ENGLISH}))}
+
+
+def prefer(languages: str | None) -> None:
+    """The person's languages as ``ui_locales`` says them: the best first, with spaces between (OIDC Core §3.1.2.1)."""
+    WISHES.set(tuple((languages or "").split()))
+    flask_babel.refresh()
+
+
+def wishes() -> tuple[str, ...]:
+    """What was preferred in this request, before what the browser says."""
+    return WISHES.get()
+
+
+def choose(wished: Iterable[str], offered: Collection[str]) -> str | None:
+    """The first wish that can be met: a tag as it is, or without what follows its language, or a sister of it.
+
+    ``fr`` and ``fr-FR`` are met by ``fr-CA`` where there is no nearer one (RFC 4647 §3.4, and beyond it).
+    """
+    by_tag = {tag.lower(): tag for tag in offered}
+    for wish in wished:
+        tag = wish.lower().replace("_", "-")
+        main = tag.partition("-")[0]
+        sisters = sorted(one for one in by_tag if one.partition("-")[0] == main)
+        for candidate in (tag, main, *sisters):
+            if candidate in by_tag:
+                return by_tag[candidate]
+    return None
+
+
+def language() -> str:
+    """The tag of this page's language, such as ``fr-CA`` (BCP 47)."""
+    return str(locale()).replace("_", "-")
+
+
+def direction() -> str:
+    """``ltr`` or ``rtl``."""
+    return str(locale().text_direction)
+
+
+def locale() -> Locale:
+    return flask_babel.get_locale() or Locale(ENGLISH)
+
+
+def day(at: datetime) -> str:
+    """``3 May 2026``."""
+    # for translators: d day, MMMM month, y year (Unicode CLDR); other words between ' '
+    return str(flask_babel.format_date(at, gettext("d MMMM y")))
+
+
+def moment(at: datetime) -> str:
+    """``3 May 2026, 14:05 UTC``."""
+    # for translators: d day, MMMM month, y year, HH hour, mm minute (Unicode CLDR); other words between ' '
+    return str(flask_babel.format_datetime(at, gettext("d MMMM y, HH:mm 'UTC'")))
