@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := authz benchmarks demo tests migrations config/gunicorn.conf.py wsgi.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all fuzz-registration check format lint types imports bench-web-messaging docs translations lock node fhir-server clean
+.PHONY: help run test test-all fuzz-registration check format lint types imports bench-web-messaging docs translations sbom lock node fhir-server clean
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,10 @@ test: $(VENV)/dev.done  ## what this machine can run, in at most ten minutes
 
 test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx, jq; nothing is skipped
 	$(BIN)/python -m tests.run --all
+
+sbom: $(VENV)/campaigns.done  ## what a release is made of, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application --output-reproducible --of JSON -o build/sbom.json
 
 fuzz-registration: $(VENV)/dev.done  ## ten thousand made-up bodies to /register and /register/{client_id}
 	REGISTRATION_BODIES=10000 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/registration/test_openapi.py
@@ -62,6 +66,8 @@ lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  --extra postgres --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
+	  requirements/campaigns.in -c requirements/dev.txt -o requirements/campaigns.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  requirements/fhir-server.in -o requirements/fhir-server.txt
 
 $(VENV)/pip.done:
@@ -78,6 +84,10 @@ $(VENV)/run.done: requirements/run.txt pyproject.toml | $(VENV)/pip.done
 
 $(VENV)/dev.done: requirements/dev.txt $(VENV)/run.done
 	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/campaigns.done: requirements/campaigns.txt $(VENV)/dev.done
+	$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/campaigns.txt
 	@touch $@
 
 clean:  ## remove what was made, but no data
