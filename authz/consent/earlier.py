@@ -49,7 +49,14 @@ def noted(entries: Iterable[Row | Choice], notes: Mapping[str, Note]) -> Iterato
             note = notes.get(entry.box, Note.NOTHING)
             yield replace(entry, note=note.value, is_ticked=note is not Note.LEFT_OUT)
         else:
-            yield replace(entry, entries=tuple(noted(entry.entries, notes)))
+            yield replace(entry, entries=tuple(said_once(tuple(noted(entry.entries, notes)))))
+
+
+def said_once(entries: tuple[Row | Choice, ...]) -> Iterator[Row | Choice]:
+    """Where each part is new the whole is, and the line above says so already."""
+    all_new = all(isinstance(entry, Row) and entry.note == Note.NEW for entry in entries)
+    for entry in entries:
+        yield replace(entry, note=Note.NOTHING.value) if all_new and isinstance(entry, Row) else entry
 
 
 def is_allowed(entry: Row | Choice) -> bool:

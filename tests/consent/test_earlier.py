@@ -78,6 +78,17 @@ def test_only_the_difference_stands_open_when_more_is_asked(world: World) -> Non
     assert answer["scope"] == "launch/patient openid patient/Observation.rs offline_access patient/Immunization.rs"
 
 
+def test_a_new_whole_is_marked_once_and_not_at_each_of_its_parts(world: World) -> None:
+    """REQ-88: a mark at every line says nothing; beside parts that were allowed before it does."""
+    browser, page = ask(world, "launch/patient openid patient/Condition.rs")
+    browser.submit(page, press="allow")
+    _, page = ask(world, f"{SCOPE} patient/Immunization.rs", browser)
+    new, _, _ = says(page).partition("You allowed this before")
+    assert "See measurements and results new since last time" in new
+    assert "Lab results Blood" in new
+    assert new.count(" new since last time ") == 3
+
+
 def test_what_was_left_out_is_not_ticked_for_anybody_again(world: World) -> None:
     """LC-15: who changed nothing gets what they chose last time."""
     browser, page = ask(world, SCOPE)
