@@ -9,13 +9,13 @@ What programs read (error codes, ``error_description``, the audit trail, logs) i
 
 from __future__ import annotations
 
+import re
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import flask_babel
 from babel import Locale
-from flask_babel import gettext, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -37,12 +37,39 @@ __all__ = [
 
 ENGLISH = "en"
 OURS = Path(__file__).resolve().parent / "translations"
+PLACE = re.compile(r"(?<!\")%\(\w+\)[sd]")  # but in an attribute
+FIRST_STRONG_ISOLATE = "\u2068\\g<0>\u2069"
 WISHES: ContextVar[tuple[str, ...]] = ContextVar("wishes", default=())
 
 
 def mark(text: str) -> str:
     """A text to be translated, where it is only kept."""
     return text
+
+
+def gettext(text: str, **values: object) -> str:
+    """In the language of the page, with its ``%(name)s`` filled in."""
+    said = translated(text)
+    return said % values if values else said
+
+
+def ngettext(one: str, many: str, num: int, **values: object) -> str:
+    """The same for a number of things, which is ``%(num)s``."""
+    return translated_plural(one, many, num) % {"num": num, **values}
+
+
+def translated(text: str) -> str:
+    """As ``gettext``, with nothing filled in: templates do that themselves."""
+    return isolated(str(flask_babel.get_translations().ugettext(text)))
+
+
+def translated_plural(one: str, many: str, num: int) -> str:
+    return isolated(str(flask_babel.get_translations().ungettext(one, many, num)))
+
+
+def isolated(text: str) -> str:
+    """From right to left, what is filled in keeps a direction of its own and turns nothing around it (UAX 9 §2.3)."""
+    return PLACE.sub(FIRST_STRONG_ISOLATE, text) if direction() == "rtl" else text
 
 
 def folders(of_site: str) -> list[Path]:

@@ -11,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from authz.errors import InvalidRequest
 from authz.keyring.signing import BadSignature
 from authz.storage.records import Records
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +124,7 @@ class Logout:
         """Raises InvalidRequest."""
         found = self.requests.consume(handle)
         if found is None:
-            raise InvalidRequest("this page is out of date")
+            raise InvalidRequest(mark("this page is out of date"))
         return found
 
     def begin(self, request: LogoutRequest, browser: BrowserFacts) -> LogoutOutcome:
@@ -147,7 +148,7 @@ class Logout:
         if session is None or browser.session is None:
             return SignedOut(asked.location if asked else None)
         if asked is None or not compare_digest(asked.sid, session.sid):
-            raise InvalidRequest("this page is out of date, or it was opened in another browser")
+            raise InvalidRequest(mark("this page is out of date, or it was opened in another browser"))
         if not agreed:
             return StillSignedIn(self.name(session))
         self.sign_out.end(browser.session, session, "user", browser.peer)

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from authz.fhir_servers.search import PatientQuery
+from authz.users.relationships import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,10 @@ class Choice:
         if self.relationship == SELF:
             return ME
         return MY_CHILDREN if self.relationship.strip().casefold() in PARENTS else OTHERS
+
+    @property
+    def as_what(self) -> str:
+        return in_words(self.relationship)
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:

@@ -22,6 +22,7 @@ from authz.errors import (
     TemporarilyUnavailable,
     Unavailable,
 )
+from authz.wording import ENGLISH, gettext, language, mark
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -50,25 +51,25 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
     }
 )
 BY_STATUS = {
-    404: NotFound("there is nothing at this address"),
-    413: PayloadTooLarge("the body is too large"),
-    503: TemporarilyUnavailable("not possible at the moment, try again"),
+    404: NotFound(mark("there is nothing at this address")),
+    413: PayloadTooLarge(mark("the body is too large")),
+    503: TemporarilyUnavailable(mark("not possible at the moment, try again")),
 }
 TITLES = {
-    403: "This is not allowed",
-    404: "There is no such page",
-    405: "There is no such page",
-    429: "Too many attempts",
-    500: "Something went wrong here",
-    503: "Not possible at the moment",
+    403: mark("This is not allowed"),
+    404: mark("There is no such page"),
+    405: mark("There is no such page"),
+    429: mark("Too many attempts"),
+    500: mark("Something went wrong here"),
+    503: mark("Not possible at the moment"),
 }
 ADVICE = {
-    429: "Wait a little, then try again.",
-    500: "Try again. If it happens again, tell the support desk the code below.",
-    503: "Try again in a few seconds.",
+    429: mark("Wait a little, then try again."),
+    500: mark("Try again. If it happens again, tell the support desk the code below."),
+    503: mark("Try again in a few seconds."),
 }
-TITLE = "This request can not be answered"
-START_AGAIN = "Go back to the app and start again. If it happens again, tell the support desk the code below."
+TITLE = mark("This request can not be answered")
+START_AGAIN = mark("Go back to the app and start again. If it happens again, tell the support desk the code below.")
 
 
 def init_app(app: Flask) -> None:
@@ -80,12 +81,14 @@ def init_app(app: Flask) -> None:
 def refused(error: OAuthError) -> Response:
     if is_for_programs():
         return to_flask(json_answer(error.body() | more(error), error.status, error.headers()))
+    description = gettext(error.description) if error.description else ""  # the empty text heads a catalogue
     response = page(
         "error.html",
         status=error.status,
-        title=TITLES.get(error.status, TITLE),
-        description=error.description,
-        advice=ADVICE.get(error.status, START_AGAIN),
+        title=gettext(TITLES.get(error.status, TITLE)),
+        description=description,
+        is_quoted=description == error.description and language() != ENGLISH,
+        advice=gettext(ADVICE.get(error.status, START_AGAIN)),
         support_code=error.support_code,
         request_id=request.environ.get(REQUEST_ID, ""),
     )
@@ -103,7 +106,7 @@ def more(error: OAuthError) -> dict[str, str]:
 def unavailable(error: Unavailable) -> Response:
     cause = type(error.__cause__).__name__  # its text may hold an address with a password
     LOG.warning("answered 503: %s (%s)", error, cause)
-    return refused(TemporarilyUnavailable("a part of this server does not answer, try again"))
+    return refused(TemporarilyUnavailable(mark("a part of this server does not answer, try again")))
 
 
 def http_error(error: HTTPException) -> Response:
@@ -113,8 +116,8 @@ def http_error(error: HTTPException) -> Response:
         return refused(MethodNotAllowed("this method is not allowed here", allow))
     status = error.code or ServerError.status
     if status >= ServerError.status:
-        return refused(BY_STATUS.get(status, ServerError("something unexpected happened")))
-    return refused(BY_STATUS.get(status, InvalidRequest("this request can't be understood")))
+        return refused(BY_STATUS.get(status, ServerError(mark("something unexpected happened"))))
+    return refused(BY_STATUS.get(status, InvalidRequest(mark("this request can't be understood"))))
 
 
 def is_for_programs() -> bool:

@@ -27,6 +27,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         default_translation_directories=";".join(folders),
         locale_selector=selector,
     )
+    app.jinja_env.install_gettext_callables(wording.translated, wording.translated_plural, newstyle=True)  # type: ignore[attr-defined]  # of jinja2.ext.i18n
     app.jinja_env.globals.update(
         language=wording.language, direction=wording.direction, day=wording.day, moment=wording.moment
     )

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 
 from authz.audit.event import EventName
 from authz.audit.model import AuditEventRow
+from authz.wording import gettext, mark
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,24 +20,24 @@ if TYPE_CHECKING:
 
 PAGE = 20
 WORDS: dict[str, str] = {
-    EventName.CONSENT_GRANTED: "You allowed it.",
-    EventName.CONSENT_SKIPPED: "The hospital allowed it for its staff.",
-    EventName.CONSENT_DENIED: "You did not allow it.",
-    EventName.CONSENT_WITHDRAWN: "You took it back.",
-    EventName.GLASS_BROKEN: "You opened protected records, and said why.",
-    EventName.TOKEN_ISSUED: "The app was opened and got access.",
-    EventName.TOKEN_REFRESHED: "The app renewed its access by itself.",
-    EventName.CODE_REPLAYED: "Somebody tried to use the app's ticket a second time.",
-    EventName.REFRESH_REPLAYED: "A key that was used up came again; the app may have been robbed of it.",
-    EventName.FHIR_REFUSED: "The app asked for something it may not have, and did not get it.",
+    EventName.CONSENT_GRANTED: mark("You allowed it."),
+    EventName.CONSENT_SKIPPED: mark("The hospital allowed it for its staff."),
+    EventName.CONSENT_DENIED: mark("You did not allow it."),
+    EventName.CONSENT_WITHDRAWN: mark("You took it back."),
+    EventName.GLASS_BROKEN: mark("You opened protected records, and said why."),
+    EventName.TOKEN_ISSUED: mark("The app was opened and got access."),
+    EventName.TOKEN_REFRESHED: mark("The app renewed its access by itself."),
+    EventName.CODE_REPLAYED: mark("Somebody tried to use the app's ticket a second time."),
+    EventName.REFRESH_REPLAYED: mark("A key that was used up came again; the app may have been robbed of it."),
+    EventName.FHIR_REFUSED: mark("The app asked for something it may not have, and did not get it."),
 }
 ENDED = {
-    "user": "Its access ended, because you took it back.",
-    "app": "The app gave its access back.",
-    "signed_out": "Its access ended, because you signed out.",
-    "ehr_session_ended": "Its access ended with your session.",
+    "user": mark("Its access ended, because you took it back."),
+    "app": mark("The app gave its access back."),
+    "signed_out": mark("Its access ended, because you signed out."),
+    "ehr_session_ended": mark("Its access ended with your session."),
 }
-ENDED_OTHERWISE = "Its access was ended."
+ENDED_OTHERWISE = mark("Its access was ended.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,5 +63,5 @@ def entries(session: Session, sub: str, place: Place, page: int) -> list[Entry]:
 
 def in_words(row: AuditEventRow) -> str:
     if row.event == EventName.GRANT_REVOKED:
-        return ENDED.get(row.reason or "", ENDED_OTHERWISE)
-    return WORDS[row.event]
+        return gettext(ENDED.get(row.reason or "", ENDED_OTHERWISE))
+    return gettext(WORDS[row.event])

@@ -18,6 +18,7 @@ from authz.my_apps.holdings import Lasting
 from authz.my_apps.log import PAGE, Entry, entries
 from authz.scopes import ScopeSet
 from authz.tokens.model import GrantRow
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -65,7 +66,7 @@ class MyApps:
         with self.db.read() as session:
             found = at_place(session, key, sub) if KEY.fullmatch(key) else None
         if found is None:
-            raise NotFound("there is no such app among yours")
+            raise NotFound(mark("there is no such app among yours"))
         return found
 
     def log(self, sub: str, place: Place, page: int) -> tuple[list[Entry], bool]:
@@ -84,7 +85,7 @@ class MyApps:
         with self.db.read() as session:
             found = session.get(ConsentRow, key) if KEY.fullmatch(key) else None
         if found is None or found.sub != sub:
-            raise NotFound("there is no such receipt among yours")
+            raise NotFound(mark("there is no such receipt among yours"))
         return found
 
     def away_until(self, decision: ConsentRow) -> datetime | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from authz.fhir_servers.bundle import SearchFailed, Why
 from authz.fhir_servers.records import dicts, shown
 from authz.users.fhir_user import GOOD_ENOUGH
+from authz.users.relationships import BY_CODE, UNSAID
 from authz.users.user import MAX_RELATIONSHIP, Representation, Source
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from authz.fhir_servers.server import FhirServer
 
 MOST = 20  # people somebody acts for
-UNSAID = "representative"
 FHIR_TIME = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
 )  # FHIR R4 "dateTime"
@@ -109,13 +109,19 @@ def target(server: FhirServer, reference: Any) -> str:
 
 
 def as_what(person: dict[str, Any]) -> str:
-    """Words for the first relationship that has some."""
+    """Words for the first relationship that has some, or a code that has some."""
     for concept in dicts(person.get("relationship")):
-        texts = [concept.get("text"), *(coding.get("display") for coding in dicts(concept.get("coding")))]
+        codings = list(dicts(concept.get("coding")))
+        texts = [concept.get("text"), *(coding.get("display") for coding in codings), *map(word_for, codings)]
         for text in texts:
             if words := shown(text)[:MAX_RELATIONSHIP].strip():
                 return words
     return UNSAID
+
+
+def word_for(coding: dict[str, Any]) -> str:
+    system, code = coding.get("system"), coding.get("code")
+    return BY_CODE.get((system, code), "") if isinstance(system, str) and isinstance(code, str) else ""
 
 
 def bounds(text: Any) -> tuple[datetime, datetime]:

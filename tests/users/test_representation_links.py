@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authz.fhir_servers.bundle import SearchFailed
-from authz.users.representation_links import UNSAID, bounds, read_links
+from authz.users.relationships import UNSAID
+from authz.users.representation_links import bounds, read_links
 from authz.users.user import Representation, Source
 from tests.policy.test_access import SERVER
 

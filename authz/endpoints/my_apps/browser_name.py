@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from authz.wording import gettext, mark
+
 NAMES = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
 SYSTEMS = (
-    ("iPhone", "an iPhone"),
-    ("iPad", "an iPad"),
+    ("iPhone", mark("an iPhone")),
+    ("iPad", mark("an iPad")),
     ("Android", "Android"),
     ("Windows", "Windows"),
-    ("Mac OS X", "a Mac"),
-    ("CrOS", "a Chromebook"),
+    ("Mac OS X", mark("a Mac")),
+    ("CrOS", mark("a Chromebook")),
     ("Linux", "Linux"),
 )
 
@@ -17,6 +19,6 @@ SYSTEMS = (
 def browser_name(user_agent: str | None) -> str:
     """``Firefox on Windows``; the first word that fits counts, for browsers name those they resemble as well."""
     text = user_agent or ""
-    name = next((name for mark, name in NAMES if mark in text), "A browser")
-    system = next((system for mark, system in SYSTEMS if mark in text), "")
-    return f"{name} on {system}" if system else name
+    name = next((name for sign, name in NAMES if sign in text), gettext("A browser"))
+    system = next((system for sign, system in SYSTEMS if sign in text), "")
+    return gettext("%(browser)s on %(system)s", browser=name, system=gettext(system)) if system else name

@@ -12,6 +12,7 @@ from authz.endpoints.current import http_request, services
 from authz.endpoints.gate import form
 from authz.endpoints.pages import page
 from authz.errors import InvalidRequest, NotFound
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from flask import Response
@@ -51,7 +52,7 @@ class Person:
         """What they sent by a form of theirs. Raises NotFromThisPage."""
         found = form(http_request())
         if not services().secrets.matches(FORM_TOKEN, self.session.sid, found.get("form", "")):
-            raise NotFromThisPage("this page is out of date, or it was opened in another browser")
+            raise NotFromThisPage(mark("this page is out of date, or it was opened in another browser"))
         return found
 
 
@@ -71,7 +72,7 @@ def sign_in(asked: dict[str, str]) -> Response:
     servers = [server for server in services().fhir_servers.all() if server.enabled]
     wanted = [server for server in servers if server.name == asked.get("fhir_server")] or servers
     if not wanted:
-        raise NotFound("there are no apps here yet")
+        raise NotFound(mark("there are no apps here yet"))
     if len(wanted) > 1:
         return page("my_apps_where.html", servers=wanted)
     own = services().authorization.guard.registries.own[MY_APPS]

@@ -11,6 +11,7 @@ from authz.endpoints.my_apps.showing import Shown, described, rows, shown
 from authz.endpoints.pages import page, see_other
 from authz.errors import NotFound
 from authz.scopes import ScopeSet
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -113,7 +114,7 @@ def own_place(who: Person, key: str) -> Place:
     """Raises NotFound also for what they see only once they have signed in there."""
     place = services().my_apps.place(who.sub, key)
     if not who.may_see(place.fhir_server):
-        raise NotFound("there is no such app among yours")
+        raise NotFound(mark("there is no such app among yours"))
     return place
 
 
