@@ -10,18 +10,24 @@ What programs read (error codes, ``error_description``, the audit trail, logs) i
 from __future__ import annotations
 
 import re
+import unicodedata
 from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import flask_babel
 from babel import Locale
+from babel.lists import format_list
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
 __all__ = [
+    "all_of",
+    "alphabetical",
+    "any_of",
+    "capital",
     "choose",
     "day",
     "folders",
@@ -32,10 +38,13 @@ __all__ = [
     "ngettext",
     "offered",
     "prefer",
+    "said",
     "wishes",
 ]
 
 ENGLISH = "en"
+APOSTROPHE = "\N{RIGHT SINGLE QUOTATION MARK}"  # no space after it
+LISTS = {ENGLISH: "en_001"}  # "a, b and c", as outside the United States
 OURS = Path(__file__).resolve().parent / "translations"
 PLACE = re.compile(r"(?<!\")%\(\w+\)[sd]")  # but in an attribute
 FIRST_STRONG_ISOLATE = "\u2068\\g<0>\u2069"
@@ -70,6 +79,11 @@ def translated_plural(one: str, many: str, num: int) -> str:
 def isolated(text: str) -> str:
     """From right to left, what is filled in keeps a direction of its own and turns nothing around it (UAX 9 §2.3)."""
     return PLACE.sub(FIRST_STRONG_ISOLATE, text) if direction() == "rtl" else text
+
+
+def said(text: str) -> str:
+    """A text of a table, where an installation's own, which no catalogue has, stays as it is."""
+    return gettext(text) if text else ""
 
 
 def folders(of_site: str) -> list[Path]:
@@ -122,6 +136,37 @@ def direction() -> str:
 
 def locale() -> Locale:
     return flask_babel.get_locale() or Locale(ENGLISH)
+
+
+def all_of(texts: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return format_list(texts, locale=LISTS.get(language(), locale()))
+
+
+def any_of(texts: Sequence[str]) -> str:
+    """``a, b or c``."""
+    return format_list(texts, style="or", locale=LISTS.get(language(), locale()))
+
+
+def capital(text: str) -> str:
+    """The first letter large, the others as they are: ``HIV results`` stays so."""
+    return text[:1].upper() + text[1:]
+
+
+def alphabetical(text: str) -> str:
+    """What a text is sorted by: nobody looks for ``the care team`` under T."""
+    plain = bare(text)
+    # for translators: your articles, which do not count in an alphabet, with spaces between
+    for article in map(bare, gettext("the").split()):
+        start = article if article.endswith(APOSTROPHE) else f"{article} "
+        if plain.startswith(start):
+            return plain.removeprefix(start)
+    return plain
+
+
+def bare(text: str) -> str:
+    """Without accents and capitals."""
+    return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
 
 
 def day(at: datetime) -> str:

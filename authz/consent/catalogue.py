@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from authz.consent.categories import CATEGORIES
 from authz.consent.kinds import TYPES
-from authz.consent.words import OWN, OWN_LONG, UNKNOWN_LONG, UNKNOWN_SHORT, spelled_apart
+from authz.consent.words import OWN_LONG, UNKNOWN_LONG, UNKNOWN_SHORT, own, spelled_apart
 from authz.scopes import ResourceScope, parse_scope
+from authz.wording import said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -28,6 +29,10 @@ class Kind:
     type: str = ""  # FHIR resource type, or "*"; empty for a permission of the installation's own
     search: str = ""  # what finds it among the resources of its type: "category=…"
     scope: str = ""  # the installation's own
+
+    def in_words(self) -> Kind:
+        """In the reader's language; the installation's own words stay as they are."""
+        return replace(self, title=said(self.title), short=said(self.short), long=said(self.long))
 
     def within(self, level: str) -> Scope:
         """Everything that may be done with such data at a level; an UnknownScope if ``type`` or ``search`` is wrong."""
@@ -87,8 +92,7 @@ class Catalogue:
 
     def of_scope(self, scope: str, organization: str) -> Kind:
         """A permission of the installation's own; one without words is named as it is spelled."""
-        own = OWN.format(organization=organization, scope=scope)
-        return self.by_scope.get(scope) or Kind(scope, own, "", OWN_LONG, scope=scope)
+        return self.by_scope.get(scope) or Kind(scope, own(organization, scope), "", OWN_LONG, scope=scope)
 
 
 BUILT_IN = (

@@ -15,6 +15,7 @@ from authz.consent.messages import kind_of
 from authz.consent.rows import Choice, Row, action_rows, choice, meaning, rows_of, without
 from authz.consent.rows import kind_of as kind_of_data
 from authz.scopes import LaunchScope, MessagingScope, NamedScope, ResourceScope, distinct
+from authz.wording import capital, gettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,8 @@ class Describer:
             user_name=subject.user_name,
             patient=subject.patient,
             patient_is_user=subject.patient_is_user,
-            patient_name=subject.patient_name or (f"Patient {subject.patient}" if subject.patient else ""),
+            patient_name=subject.patient_name
+            or (gettext("Patient %(id)s", id=subject.patient) if subject.patient else ""),
             patient_details=subject.patient_details,
             learns=tuple(dict.fromkeys(line for scope in offer.granted if (line := self.learns(scope)))),
             required=tuple(replace(row, is_ticked=True) for row in rows if row.box in needed),
@@ -125,8 +127,8 @@ class Describer:
     def other(self, scope: Scope) -> Row:
         """What is no data: of the EHR's window, or the installation's own."""
         own = self.catalogue.of_scope(str(scope), self.holder)
-        kind = kind_of(scope) if isinstance(scope, MessagingScope) else own
-        return Row(str(scope), words.capital(kind.title), kind.short, meaning(kind))
+        kind = (kind_of(scope) if isinstance(scope, MessagingScope) else own).in_words()
+        return Row(str(scope), capital(kind.title), kind.short, meaning(kind))
 
     def told(self, scope: ScopeSet) -> tuple[Row, ...]:
         """What an app may do, line by line, without a question."""
@@ -136,21 +138,20 @@ class Describer:
         return (*rows, *map(self.other, others))
 
     def offline(self) -> Row:
-        days = {"idle": self.settings.offline_idle_seconds // DAY, "total": self.settings.offline_total_seconds // DAY}
-        return Row(str(OFFLINE), words.OFFLINE, words.OFFLINE_SHORT.format(**days), (words.OFFLINE, words.OFFLINE_LONG))
+        idle, total = self.settings.offline_idle_seconds // DAY, self.settings.offline_total_seconds // DAY
+        title = gettext(words.OFFLINE)
+        return Row(str(OFFLINE), title, words.offline_short(total, idle), (title, gettext(words.OFFLINE_LONG)))
 
     def learns(self, scope: Scope) -> str:
         if isinstance(scope, LaunchScope):
             kind = next((kind for kind in self.catalogue.types if kind.type.lower() == scope.type), None)
-            other = words.OPEN_OTHER.format(kind=kind.title if kind else scope.type)
-            return words.OPEN.get(scope.type, other)
-        return words.WHO_YOU_ARE if isinstance(scope, NamedScope) and scope.name in WHO_YOU_ARE else ""
+            return words.opens(scope.type, kind.in_words().title if kind else scope.type or "")
+        return gettext(words.WHO_YOU_ARE) if isinstance(scope, NamedScope) and scope.name in WHO_YOU_ARE else ""
 
     def ends(self, offer: Offer) -> str:
-        hours = words.hours(max(1, self.settings.access_token_seconds // HOUR))
         with_session = offer.online_instead or "online_access" in offer.granted
-        end = words.WITH_SESSION if with_session else words.AFTER.format(hours=hours)
-        return (words.ENDS_WITHOUT if OFFLINE in offer.alone else words.ENDS).format(end=end)
+        hours = None if with_session else max(1, self.settings.access_token_seconds // HOUR)
+        return words.ends(hours, without_last=OFFLINE in offer.alone)
 
 
 def publisher(about: dict[str, Any]) -> str:

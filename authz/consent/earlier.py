@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from authz.consent.rows import Row
+from authz.wording import mark, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -17,12 +18,15 @@ if TYPE_CHECKING:
 
 
 class Note(StrEnum):
-    """What stands beside a line."""
+    """What last time has to do with a line."""
 
     NOTHING = ""
-    NEW = "new since last time"
-    LEFT_OUT = "you left this out last time"
-    ALLOWED = "allowed before"
+    NEW = "new"
+    LEFT_OUT = "left_out"
+    ALLOWED = "allowed"
+
+
+REMARKS = {Note.NEW: mark("new since last time"), Note.LEFT_OUT: mark("you left this out last time")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,8 @@ def noted(entries: Iterable[Row | Choice], notes: Mapping[str, Note]) -> Iterato
     for entry in entries:
         if isinstance(entry, Row):
             note = notes.get(entry.box, Note.NOTHING)
-            yield replace(entry, note=note.value, is_ticked=note is not Note.LEFT_OUT)
+            remark = said(REMARKS.get(note, ""))
+            yield replace(entry, note=note.value, remark=remark, is_ticked=note is not Note.LEFT_OUT)
         else:
             yield replace(entry, entries=tuple(said_once(tuple(noted(entry.entries, notes)))))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.consent import words
 from authz.consent.catalogue import Kind
+from authz.wording import all_of, alphabetical, any_of, capital, gettext
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -28,6 +29,7 @@ class Row:
     meaning: tuple[str, str] = ("", "")  # what it is about, and what that means
     writes: bool = False
     note: str = ""  # what last time has to do with it, see consent.earlier
+    remark: str = ""  # the same in words
     is_ticked: bool = True
 
 
@@ -74,36 +76,41 @@ def choice(question: Question) -> Choice | None:
 
 
 def finer(part: Part, *, is_long: bool = False) -> Choice:
-    of_all = words.WHICH_OF_ALL, words.REST_OF_ALL
-    of_type = words.WHICH.format(title=part.kind.title), words.REST.format(title=part.kind.title)
-    title, rest = of_all if part.data.type == "*" else of_type
-    last = Row(part.box, words.capital(rest), words.REST_SHORT)
-    entries = (finer(one) if one.parts else part_row(one) for one in part.parts)
-    return Choice(title, (*entries, last), is_long)
+    """What is about all kinds is sorted as this language sorts them; finer kinds are in the order of the table."""
+    title = part.kind.in_words().title
+    if part.data.type == "*":
+        parts = sorted(part.parts, key=lambda one: alphabetical(one.kind.in_words().title))
+        which, rest = gettext(words.WHICH_OF_ALL), gettext(words.REST_OF_ALL)
+    else:
+        parts = list(part.parts)
+        which, rest = words.which(title), words.rest(title)
+    entries = (finer(one) if one.parts else part_row(one) for one in parts)
+    return Choice(which, (*entries, Row(part.box, rest, gettext(words.REST_SHORT))), is_long)
 
 
 def part_row(part: Part) -> Row:
-    return Row(part.box, words.capital(part.kind.title), part.kind.short, meaning(part.kind))
+    kind = part.kind.in_words()
+    return Row(part.box, capital(kind.title), kind.short, meaning(kind))
 
 
 def meaning(kind: Kind) -> tuple[str, str]:
-    return words.capital(kind.title), kind.long
+    return capital(kind.title), kind.long
 
 
 def kind_of(data: ResourceScope, catalogue: Catalogue) -> Kind:
-    """The kind that this is, or else its type with what limits it, in words as far as there are any."""
-    whole = catalogue.of_type(data.type)
+    """The kind that this is, or else its type with what limits it, in the reader's words as far as there are any."""
+    whole = catalogue.of_type(data.type).in_words()
     if not data.query:
         return whole
     if found := catalogue.of_data(data):
-        return found
-    limits = words.joined([constraint(data.type, *one, catalogue) for one in data.constraints])
-    title = words.LIMITED.format(title=whole.title, limits=limits)
-    return Kind(data.normal_form, title, words.LIMITED_SHORT, words.LIMITED_LONG.format(title=whole.title))
+        return found.in_words()
+    limits = all_of([constraint(data.type, *one, catalogue) for one in data.constraints])
+    title = words.limited(whole.title, limits)
+    return Kind(data.normal_form, title, gettext(words.LIMITED_SHORT), words.limited_long(whole.title))
 
 
 def constraint(resource_type: str, name: str, values: tuple[str, ...], catalogue: Catalogue) -> str:
     """One search parameter: ``lab results or vital signs``, ``status final``."""
     known = {value: catalogue.of_value(resource_type, name, value) for value in values}
-    told = [kind.title if kind else value.rpartition("|")[2] or value for value, kind in known.items()]
-    return words.either(told) if all(known.values()) else f"{name} {words.either(told)}"
+    told = [kind.in_words().title if kind else value.rpartition("|")[2] or value for value, kind in known.items()]
+    return any_of(told) if all(known.values()) else f"{name} {any_of(told)}"

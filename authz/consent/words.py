@@ -4,36 +4,50 @@ from __future__ import annotations
 
 import re
 
-VERBS = (("rs", "see"), ("c", "add"), ("u", "change"), ("d", "delete"))
-WHOSE = {"patient": "", "user": " of every patient you may see", "system": " of all patients"}
-WHO_YOU_ARE = "Know who you are"
-OPEN = {  # what a launch scope tells the app
-    None: "Know which record you have open",
-    "patient": "Know whose record this is",
-    "encounter": "Know which visit you have open",
+from authz.wording import capital, gettext, mark, ngettext
+
+VERBS = (("s", frozenset("rs")), ("a", frozenset("c")), ("c", frozenset("u")), ("d", frozenset("d")))
+SENTENCES = {  # see, add, change, delete
+    # for translators: kind is such as "allergies", as in the middle of a sentence, with an article where one is needed
+    "s": mark("See %(kind)s"),
+    "a": mark("Add %(kind)s"),
+    "c": mark("Change %(kind)s"),
+    "d": mark("Delete %(kind)s"),
+    "sa": mark("See and add %(kind)s"),
+    "sc": mark("See and change %(kind)s"),
+    "sd": mark("See and delete %(kind)s"),
+    "ac": mark("Add and change %(kind)s"),
+    "ad": mark("Add and delete %(kind)s"),
+    "cd": mark("Change and delete %(kind)s"),
+    "sac": mark("See, add and change %(kind)s"),
+    "sad": mark("See, add and delete %(kind)s"),
+    "scd": mark("See, change and delete %(kind)s"),
+    "acd": mark("Add, change and delete %(kind)s"),
+    "sacd": mark("See, add, change and delete %(kind)s"),
 }
-OPEN_OTHER = "Know which {kind} you have open"
-ENDS = "Access ends {end}."
-ENDS_WITHOUT = "Without the last one access ends {end}."
-AFTER = "after {hours}"
-WITH_SESSION = "with your session"
-OFFLINE = "Keep this access when you are not using the app"
-OFFLINE_SHORT = (
-    "It ends after {total} days, or earlier: when the app is not used for {idle} days, or when you withdraw it."
+WHOSE = {
+    # for translators: stands for kind in "See %(kind)s" and the like
+    "user": mark("%(kind)s of every patient you may see"),
+    # for translators: stands for kind in "See %(kind)s" and the like
+    "system": mark("%(kind)s of all patients"),
+}
+WHO_YOU_ARE = mark("Know who you are")
+OPEN = {  # what a launch scope tells the app
+    None: mark("Know which record you have open"),
+    "patient": mark("Know whose record this is"),
+    "encounter": mark("Know which visit you have open"),
+}
+OFFLINE = mark("Keep this access when you are not using the app")
+OFFLINE_LONG = mark(
+    "The app can fetch data at any time, also at night and when you are away, without asking you again."
 )
-OFFLINE_LONG = "The app can fetch data at any time, also at night and when you are away, without asking you again."
-WHICH = "Which {title}"
-WHICH_OF_ALL = "Which kinds of health data"
-REST = "other {title}, also kinds added later"
-REST_OF_ALL = "all other kinds of data, also kinds added later"
-REST_SHORT = "Counts only while everything else in this list is ticked"
-OWN = "use what {organization} calls {scope}"
-OWN_LONG = "A permission that this organisation made itself. Ask it what it means."
-UNKNOWN_SHORT = "Records of this kind"
-UNKNOWN_LONG = "A kind of record for which there is no description here. Ask this organisation what it holds."
-LIMITED = "{title}, only {limits}"
-LIMITED_SHORT = "A part of them"
-LIMITED_LONG = "Only those {title} for which all of this is true."
+WHICH_OF_ALL = mark("Which kinds of health data")
+REST_OF_ALL = mark("All other kinds of data, also kinds added later")
+REST_SHORT = mark("Counts only while everything else in this list is ticked")
+OWN_LONG = mark("A permission that this organisation made itself. Ask it what it means.")
+UNKNOWN_SHORT = mark("Records of this kind")
+UNKNOWN_LONG = mark("A kind of record for which there is no description here. Ask this organisation what it holds.")
+LIMITED_SHORT = mark("A part of them")
 
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -44,26 +58,60 @@ def spelled_apart(resource_type: str) -> str:
 
 
 def sentence(letters: frozenset[str], title: str, level: str) -> str:
-    """``Add, change and delete allergies of every patient you may see``."""
-    return f"{capital(joined(verbs(letters)))} {title}{WHOSE[level]}"
+    """``Add, change and delete allergies of every patient you may see``; the title as it reads in this language."""
+    whose = gettext(WHOSE[level], kind=title) if level in WHOSE else title
+    asked = "".join(verb for verb, interactions in VERBS if letters & interactions)
+    return capital(gettext(SENTENCES[asked], kind=whose))
 
 
-def verbs(letters: frozenset[str]) -> list[str]:
-    return [verb for part, verb in VERBS if letters & set(part)]
+def which(title: str) -> str:
+    return gettext("Which %(kind)s", kind=title)
 
 
-def hours(number: int) -> str:
-    return f"{number} hour" if number == 1 else f"{number} hours"
+def rest(title: str) -> str:
+    return capital(gettext("Other %(kind)s, also kinds added later", kind=title))
 
 
-def joined(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def limited(title: str, limits: str) -> str:
+    # for translators: limits is such as "lab results or vital signs, and status final"
+    return gettext("%(kind)s, only %(limits)s", kind=title, limits=limits)
 
 
-def either(words: list[str]) -> str:
-    return " or ".join(words)
+def limited_long(title: str) -> str:
+    return gettext("Only those %(kind)s for which all of this is true.", kind=title)
 
 
-def capital(text: str) -> str:
-    """The first letter large, the others as they are: ``HIV results`` stays so."""
-    return text[:1].upper() + text[1:]
+def own(organization: str, scope: str) -> str:
+    # for translators: as in the middle of a sentence; scope is a technical name
+    return gettext("use what %(organization)s calls %(scope)s", organization=organization, scope=scope)
+
+
+def opens(resource_type: str | None, title: str) -> str:
+    """What a launch scope tells the app; the title is that of its type."""
+    known = OPEN.get(resource_type)
+    return gettext(known) if known else gettext("Know which %(kind)s you have open", kind=title)
+
+
+def offline_short(total: int, idle: int) -> str:
+    """In days."""
+    text = mark("It ends after %(total)s, or earlier: when the app is not used for %(idle)s, or when you withdraw it.")
+    return gettext(text, total=days(total), idle=days(idle))
+
+
+def days(number: int) -> str:
+    return ngettext("%(num)d day", "%(num)d days", number)
+
+
+def ends(hours: int | None, *, without_last: bool) -> str:
+    """When access ends: after hours, else with the session; ``without_last``: if the last box is not ticked."""
+    if hours is None and without_last:
+        return gettext("Without the last one access ends with your session.")
+    if hours is None:
+        return gettext("Access ends with your session.")
+    if without_last:
+        return ngettext(
+            "Without the last one access ends after %(num)d hour.",
+            "Without the last one access ends after %(num)d hours.",
+            hours,
+        )
+    return ngettext("Access ends after %(num)d hour.", "Access ends after %(num)d hours.", hours)

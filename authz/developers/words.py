@@ -9,6 +9,7 @@ from authz.consent import words
 from authz.consent.messages import kind_of
 from authz.fhir_servers.associated import APP_STATE
 from authz.scopes import LaunchScope, MessagingScope, ResourceScope, parse_scope
+from authz.wording import capital
 
 if TYPE_CHECKING:
     from authz.consent.catalogue import Catalogue, Kind
@@ -65,12 +66,11 @@ def scope(text: str, catalogue: Catalogue, organization: str) -> ScopeInWords:
         kind = catalogue.of_data(parsed) or catalogue.of_type(parsed.type)
         return ScopeInWords(text, words.sentence(parsed.interactions, kind.title, parsed.level), kind.short)
     if isinstance(parsed, LaunchScope):
-        other = words.OPEN_OTHER.format(kind=words.spelled_apart(parsed.type or ""))
-        return ScopeInWords(text, words.OPEN.get(parsed.type, other), "")
+        return ScopeInWords(text, words.opens(parsed.type, words.spelled_apart(parsed.type or "")), "")
     if text in NAMED:
         return ScopeInWords(text, *NAMED[text])
     own = kind_of(parsed) if isinstance(parsed, MessagingScope) else catalogue.of_scope(text, organization)
-    return ScopeInWords(text, words.capital(own.title), own.short)
+    return ScopeInWords(text, capital(own.title), own.short)
 
 
 def kinds(catalogue: Catalogue) -> list[tuple[Kind, str]]:

@@ -29,7 +29,11 @@ def init_app(app: Flask, settings: Settings) -> None:
     )
     app.jinja_env.install_gettext_callables(wording.translated, wording.translated_plural, newstyle=True)  # type: ignore[attr-defined]  # of jinja2.ext.i18n
     app.jinja_env.globals.update(
-        language=wording.language, direction=wording.direction, day=wording.day, moment=wording.moment
+        all_of=wording.all_of,
+        day=wording.day,
+        direction=wording.direction,
+        language=wording.language,
+        moment=wording.moment,
     )
 
     @app.before_request

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from authz.consent import messages, words
 from authz.consent.rows import kind_of
 from authz.scopes import MessagingScope, NamedScope, ResourceScope
+from authz.wording import capital
 
 if TYPE_CHECKING:
     from authz.consent.describe import Describer
@@ -29,6 +30,6 @@ class ScopeWords:
         if isinstance(scope, NamedScope) and str(scope) in {OFFLINE, "online_access"}:
             return words.OFFLINE if str(scope) == OFFLINE else ONLINE
         if isinstance(scope, MessagingScope):
-            return words.capital(messages.kind_of(scope).title)
+            return capital(messages.kind_of(scope).title)
         kind = catalogue.of_scope(str(scope), self.describer.holder)
-        return self.describer.learns(scope) or words.capital(kind.title)
+        return self.describer.learns(scope) or capital(kind.title)
