@@ -18,9 +18,11 @@ from authz.authorize.outcome import (
     ShowGlass,
     ShowLogin,
     ShowPatients,
+    ShowWayBack,
 )
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
+from authz.clients.redirect_uri import host_of
 from authz.errors import NotAgreed, OAuthError, TemporarilyUnavailable, Unavailable
 from authz.launch.launch import LaunchUnusable
 from authz.wording import prefer
@@ -87,8 +89,28 @@ class Guard:
             if isinstance(redirect.error, NotAgreed):
                 about = replace(about, event=EventName.CONSENT_DENIED)
             self.audit(about, redirect.error.code, redirect.error, redirect.support_code)
-            shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
-            return Done(redirect.location(self.registries.issuer), shown)
+            return self.sent_back(about, redirect, is_ehr_launch=is_ehr_launch)
+
+    def sent_back(self, about: Event, redirect: ErrorRedirect, *, is_ehr_launch: bool) -> Outcome:
+        """To the app; but with an app that nobody has approved a link could lead anywhere by way of this server.
+
+        RFC 9700 §4.11.2, security.md AZ-61: until somebody signed in, or an EHR's launch vouches for who is there, the
+        person reads where it goes.
+        """
+        location = redirect.location(self.registries.issuer)
+        shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
+        client = self.registries.client(about.client_id or "")
+        is_known = about.sub is not None or redirect.error.launch_id is not None
+        if client is None or client.is_approved or is_known:
+            return Done(location, shown)
+        return ShowWayBack(
+            shown,
+            client.client_name,
+            host_of(redirect.redirect_uri),
+            location,
+            redirect.error.description,
+            redirect.support_code,
+        )
 
     def noted(self, about: Event, outcome: Outcome) -> Outcome:
         """A page is where an app may stay open for ever: the trail says which was the last."""

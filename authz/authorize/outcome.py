@@ -37,6 +37,7 @@ class Frame:
     branding: Branding = UNBRANDED
     launch_id: str | None = None  # of an EHR launch, for the audit trail
     is_own: bool = False  # on the way to a page of this server, not to an app
+    unapproved_host: str = ""  # where an app leads that nobody has approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,19 @@ class Continue:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowWayBack:
+    """An app that nobody has approved was refused before anybody signed in: nobody is sent there unasked."""
+
+    frame: Frame
+    app_name: str
+    host: str
+    location: str  # the app's address, with the error
+    description: str
+    support_code: str
+    status: int = 400
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """To the app, with a code or an error."""
 
@@ -203,6 +217,7 @@ Outcome = (
     | ShowEncounters
     | ShowConsent
     | ShowGlass
+    | ShowWayBack
     | Continue
     | Done
 )

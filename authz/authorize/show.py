@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.authorize.outcome import Frame
 from authz.authorize.picker import on_behalf, patient_choice
+from authz.clients.redirect_uri import host_of
 from authz.consent.choices import offer
 from authz.consent.describe import Subject
 
@@ -77,4 +78,5 @@ def frame(request: AuthorizationRequest, pending: Pending) -> Frame:
         request.fhir_server.branding,
         launch_id=pending.launch.launch_id if pending.launch is not None else None,
         is_own=request.client.is_own,
+        unapproved_host="" if request.client.is_approved else host_of(request.redirect_uri),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from authz.settings import LOOPBACK_HOSTS
 
@@ -108,3 +108,9 @@ def origin(uri: str) -> str | None:
         return None
     default = ":443" if parts["scheme"] == "https" else ":80"
     return f"{parts['scheme']}://{parts['authority'].removesuffix(default)}"
+
+
+def host_of(uri: str) -> str:
+    """What a person reads of a registered address: its host and port, or the scheme that is an app's own."""
+    parts = urlsplit(uri)
+    return parts.netloc or parts.scheme

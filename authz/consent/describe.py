@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from authz.clients.language import nearest
 from authz.clients.logo import address
+from authz.clients.redirect_uri import host_of
 from authz.consent import words
 from authz.consent.choices import OFFLINE, Part, Question
 from authz.consent.earlier import is_allowed, noted, notes_of
@@ -89,8 +89,8 @@ class Describer:
         rows = tuple(rows_of(entries))
         free = tuple(without(entries, needed))
         return ConsentPage(
-            app_name=client.shown_name,
-            app_host=urlsplit(redirect_uri).netloc or urlsplit(redirect_uri).scheme,
+            app_name=client.client_name,
+            app_host=host_of(redirect_uri),
             links=links(client.about),
             organization=self.holder,
             fhir_base=fhir_base,
@@ -155,15 +155,13 @@ class Describer:
 
 
 def publisher(about: dict[str, Any]) -> str:
-    """Whose site the app says it is from, in every language the one that was checked; nothing that an address could
-    not be read in.
-    """
+    """Whose site the app says it is from; nothing that an address could not be read in."""
     url = about.get("client_uri")
     host = urlsplit(url).hostname if isinstance(url, str) and url.startswith("https://") else None
     return (host or "").removeprefix("www.")
 
 
 def links(about: dict[str, Any]) -> dict[str, str]:
-    """In the reader's language where the app has them so; only https addresses become links."""
-    named = {"terms": nearest(about, "tos_uri"), "privacy": nearest(about, "policy_uri")}
+    """Only https addresses become links."""
+    named = {"terms": about.get("tos_uri"), "privacy": about.get("policy_uri")}
     return {name: url for name, url in named.items() if isinstance(url, str) and url.startswith("https://")}

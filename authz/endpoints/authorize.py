@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
+from authz.audit.event import EventName
 from authz.endpoints.browser import browser, show
 from authz.endpoints.current import http_request, services
 from authz.endpoints.gate import form_pairs, pairs
+from authz.endpoints.unreadable import readable
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -19,7 +21,7 @@ bp = Blueprint("authorize", __name__)
 @bp.get("/authorize")
 def begin() -> ResponseReturnValue:
     """A new request, or back from a form with ``interaction``."""
-    sent = pairs(http_request().query)
+    sent = readable(http_request(), lambda request: pairs(request.query), EventName.AUTHORIZE_REFUSED)
     names = [name for name, _ in sent]
     if names == ["interaction"]:
         return show(services().authorization.resume(sent[0][1], browser()))
@@ -29,4 +31,5 @@ def begin() -> ResponseReturnValue:
 @bp.post("/authorize")
 def begin_by_post() -> ResponseReturnValue:
     """The same request as a form; a query beside it is refused, so that it can't contradict."""
-    return show(services().authorization.begin(form_pairs(http_request()), browser()))
+    sent = readable(http_request(), form_pairs, EventName.AUTHORIZE_REFUSED)
+    return show(services().authorization.begin(sent, browser()))

@@ -18,6 +18,7 @@ from authz.authorize.outcome import (
     ShowLogin,
     ShowNobody,
     ShowPatients,
+    ShowWayBack,
     ShowWindowCode,
     ShowWrongUser,
 )
@@ -39,6 +40,7 @@ TEMPLATES: dict[type[Outcome], str] = {
     ShowCandidates: "who_are_you.html",
     ShowNobody: "nobody.html",
     ShowWrongUser: "wrong_user.html",
+    ShowWayBack: "way_back.html",
     ShowPatients: "select_patient.html",
     ShowEncounters: "select_encounter.html",
     ShowGlass: "break_glass.html",

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
+from authz.audit.event import EventName
 from authz.endpoints.back_channel import back_channel_request
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import HttpAnswer, HttpRequest, json_answer
+from authz.endpoints.unreadable import readable
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -18,7 +20,8 @@ bp = Blueprint("token", __name__)
 
 def token(request: HttpRequest) -> HttpAnswer:
     """Redeem a code or a refresh token; errors are those of RFC 6749 §5.2."""
-    return json_answer(services().token_server.respond(back_channel_request(request)))
+    sent = readable(request, back_channel_request, EventName.TOKEN_REFUSED)
+    return json_answer(services().token_server.respond(sent))
 
 
 @bp.post("/token")

@@ -230,7 +230,8 @@ def test_a_signed_launch_of_somebody_real_is_refused_like_any_other(trial: Trial
     signer = SigningEhr("ehr-main", ISSUER, published, int(world.clock().timestamp()), key)
     record = {"client_id": "trial", "fhir_server": FHIR, "user": "Practitioner/tester", "patient": "B"}
     _, reply = trial.opened(signer.launch(record))
-    assert reply.location_parameters["error"] == "invalid_request"
+    assert (reply.status, reply.header("location")) == (400, None)
+    assert "Go to trial.example" in text(reply)
     _, page = trial.opened(signer.launch({**record, "patient": "T1"}))
     assert "Not approved by Test Hospital." in text(page)
 

@@ -80,7 +80,10 @@ def reminded(visit: Visit) -> Iterator[tuple[str, Frame]]:
 def not_approved(visit: Visit) -> Iterator[tuple[str, Frame]]:
     scope = "launch/patient openid patient/*.rs"
     client_id = register_at(visit.world, visit.issuer, scope=scope, client_name="Newcomer")
+    visit.ask("", client_id=client_id, redirect_uri="https://growth.example/cb")
+    yield "refused before anybody signed in", visit.is_at("Newcomer was not opened")
     visit.ask(scope, client_id=client_id, redirect_uri="https://growth.example/cb")
+    yield "to whoever signs in", visit.says("Newcomer leads to growth.example.")
     visit.sign_in("tim")
     yield "to a test account", visit.says("Not approved by Test Hospital.")
 

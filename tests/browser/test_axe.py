@@ -42,7 +42,7 @@ WALKS: dict[Walk, set[str]] = {  # and which pages each of them meets
     states.code: {"login_code"},
     states.consent: {"consent"},
     states.reminded: {"consent"},
-    states.not_approved: {"consent"},
+    states.not_approved: {"consent", "login", "way_back"},
     states.broken_glass: {"break_glass", "consent"},
     states.choosing: {"select_encounter", "select_patient"},
     states.own_apps: {
