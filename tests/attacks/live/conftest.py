@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import create_engine
+
+from authz.app import create_app
+from authz.keyring.secrets import rotate_file
+from tests.attacks.catalogue import Catalogue
+from tests.attacks.live.cast import register_all
+from tests.attacks.live.clock import SharedClock
+from tests.attacks.live.jose import Keys
+from tests.attacks.live.publisher import HOST, publisher
+from tests.attacks.live.target import Target
+from tests.attacks.live.wire import Wire
+from tests.canary import canary
+from tests.live import ROOT, START_SECONDS, environment, is_ready
+from tests.servers import free_port, postgres_server, redis_server, wait_until
+from tests.world import settings_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "tests.attacks.live.served:app"]
+WORKERS = 2
+MOST_GROWTH = 150 * 1024  # kB that a worker may take more, after hundreds of cases
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before anything is deselected: what is neither C nor H can wait for ``make test-all``."""
+    catalogue = Catalogue.load()
+    for item in (item for item in items if item.path.parent == Path(__file__).parent):
+        severities = {catalogue.severity(id_) for id_ in catalogue.cited_by(item)}
+        if severities and not severities & {"C", "H"}:
+            item.add_marker("lesser")
+
+
+@pytest.fixture(
+    scope="session", params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.redis])]
+)
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """One server for the whole suite: SQLite for everything, or PostgreSQL with Redis."""
+    folder = tmp_path_factory.mktemp("attacks")
+    with ExitStack() as stack:
+        urls = {}
+        if request.param == "postgres":
+            urls["database_url"] = stack.enter_context(postgres_server()).new_database()
+            urls["redis_url"] = stack.enter_context(redis_server()).url
+        made = stack.enter_context(serving(folder, urls))
+        yield made
+        assert made.wire.answered == set(made.wire.workers)
+
+
+@pytest.fixture
+def target(site: Target) -> Iterator[Target]:
+    """The server for one case, which comes from an address of its own; what must hold afterwards is looked at."""
+    site.begin()
+    with site.app.app_context():
+        yield site
+        site.end()
+
+
+@contextmanager
+def serving(folder: Path, urls: dict[str, str]) -> Iterator[Target]:
+    port = free_port()
+    with publisher() as published, canary() as listening:
+        networks = {"trusted_proxies": "127.0.0.1", "outbound_networks": f"{HOST}/128", "log_level": "DEBUG"}
+        settings = settings_in(folder, issuer=f"http://127.0.0.1:{port}", **urls, **networks)
+        clock = SharedClock(folder / "clock")
+        rotate_file(settings.keys_dir / "secrets.json", clock())
+        app = create_app(settings, now=clock)
+        bulk_keys = Keys()
+        register_all(app, published.url, bulk_keys)
+        log, engine = folder / "gunicorn.log", create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
+        more = {"ATTACK_CLOCK": str(folder / "clock"), "AUTHZ_LOG_LEVEL": "DEBUG"}
+        with log.open("wb") as output, engine.connect() as rows:
+            process = subprocess.Popen(
+                COMMAND, cwd=ROOT, env=environment(settings, port) | more, stdout=output, stderr=output
+            )
+            try:
+                wait_until(lambda: is_ready(process, settings.issuer, log), "gunicorn", START_SECONDS)
+                wait_until(lambda: len(children(process.pid)) == WORKERS, "the workers")
+                workers = children(process.pid)
+                wire, strange = Wire(port, workers), Wire(port, workers, "127.0.0.9")
+                yield Target(app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys)
+                wire.close()
+                strange.close()
+                assert children(process.pid) == workers, "a worker has died"
+            finally:
+                process.terminate()
+                process.wait(START_SECONDS)
+                app.extensions["authz"].backend.close()
+                with app.app_context():
+                    app.extensions["authz"].db.engine.dispose()
+        engine.dispose()
+
+
+def children(pid: int) -> list[int]:
+    return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def resident(pid: int) -> int:
+    """kB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
