@@ -37,7 +37,7 @@ class BreakingGlass:
             code, text = sent.get("reason", ""), " ".join(sent.get("text", "").split())
             if code not in PURPOSES or not SHORTEST <= len(text) <= LONGEST or not text.isprintable():
                 kept = self.front.interactions.keep(pending)
-                shown, name = frame(request, pending), request.client.client_name
+                shown, name = frame(request, pending), request.client.shown_name
                 return ShowGlass(kept, shown, name, text[:LONGEST], code, problem=PROBLEM, status=400)
             glass = BrokenGlass(code, text, situation.context.patient)
             return self.front.go_on(request, replace(pending, glass=glass), browser)

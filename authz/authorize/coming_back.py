@@ -71,7 +71,7 @@ class ComingBack:
                 return failed(self.front, (request, pending, trip.interaction), (provider, failure), browser, place)
             if isinstance(person, str):
                 return self.enter(request, pending, (provider, arrival, person), browser)
-            shown, app_name = frame(request, pending), request.client.client_name
+            shown, app_name = frame(request, pending), request.client.shown_name
             return ShowCandidates(self.arrivals.keep(replace(arrival, candidates=person)), shown, app_name, person)
 
         return self.front.guarded(pending, browser, arrived)
@@ -122,7 +122,7 @@ class ComingBack:
             code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
             waiting = replace(pending, elsewhere=Elsewhere(sign_in, digest(code)))
             interactions.show(pending, waiting, arrival.interaction)
-            return ShowWindowCode(frame(request, pending), request.client.client_name, code)
+            return ShowWindowCode(frame(request, pending), request.client.shown_name, code)
         if interactions.take(arrival.interaction, browser.binding) is None:
             raise self.front.out_of_date(browser)  # of two at once the other one has gone on
         if pending.launch is not None:
@@ -149,7 +149,7 @@ class ComingBack:
         nobody = Event(EventName.USER_UNIDENTIFIED, "refused", "fhir_user_unknown", sub=sign_in.sub, support_code=code)
         about = replace(nobody, client_id=request.client.client_id, fhir_server=server, launch_id=pending.launch_id)
         self.identifying.trail.refused(replace(about, peer=browser.peer))
-        return ShowNobody(handle, frame(request, pending), request.client.client_name, code, cookie)
+        return ShowNobody(handle, frame(request, pending), request.client.shown_name, code, cookie)
 
 
 def check_serves(provider: Provider, request: AuthorizationRequest) -> None:

@@ -105,7 +105,7 @@ class Guard:
             return Done(location, shown)
         return ShowWayBack(
             shown,
-            client.client_name,
+            client.shown_name,
             host_of(redirect.redirect_uri),
             location,
             redirect.error.description,

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from authz.errors import InvalidRequest
 from authz.keyring.signing import BadSignature
 from authz.storage.records import Records
-from authz.wording import mark
+from authz.wording import mark, prefer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ class LogoutRequest:
     location: str | None = None
     sub: str | None = None  # of the hint
     sid: str | None = None  # of the hint
+    ui_locales: str | None = None  # in which languages the pages may be, the best first
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Waiting:
 
     sid: str
     location: str | None
+    ui_locales: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Logout:
 
     def parse(self, parameters: Mapping[str, str]) -> LogoutRequest:
         """Check a request; whatever is wrong ends on a page of ours (§4). Raises InvalidRequest."""
+        prefer(parameters.get("ui_locales"))
         claims = self.hint(parameters.get("id_token_hint"))
         client_id = parameters.get("client_id")
         if claims and client_id not in (None, claims["aud"]):
@@ -98,7 +101,13 @@ class Logout:
         if wanted is not None and (client is None or wanted not in client.post_logout_redirect_uris):
             raise InvalidRequest("post_logout_redirect_uri is not registered for this app")
         location = with_state(wanted, parameters.get("state")) if wanted and claims else None
-        return LogoutRequest(client.client_id if client else None, location, claims.get("sub"), claims.get("sid"))
+        return LogoutRequest(
+            client_id=client.client_id if client else None,
+            location=location,
+            sub=claims.get("sub"),
+            sid=claims.get("sid"),
+            ui_locales=parameters.get("ui_locales"),
+        )
 
     def hint(self, hint: str | None) -> dict[str, Any]:
         """The claims of an id_token of ours, expired or not; none without a hint. Raises InvalidRequest."""
@@ -125,6 +134,7 @@ class Logout:
         found = self.requests.consume(handle)
         if found is None:
             raise InvalidRequest(mark("this page is out of date"))
+        prefer(found.ui_locales)
         return found
 
     def begin(self, request: LogoutRequest, browser: BrowserFacts) -> LogoutOutcome:
@@ -137,13 +147,14 @@ class Logout:
         if (request.sub, request.sid) == (session.sign_in.sub, session.sid):
             self.sign_out.end(browser.session, session, "app", browser.peer)
             return self.signed_out(session, request.location)
-        handle = self.waiting.put(Waiting(session.sid, request.location), SECONDS)
+        handle = self.waiting.put(Waiting(session.sid, request.location, request.ui_locales), SECONDS)
         client = self.client(request.client_id)
-        return AskToSignOut(handle, self.name(session), client.client_name if client else None, request.location)
+        return AskToSignOut(handle, self.name(session), client.shown_name if client else None, request.location)
 
     def answer(self, handle: str, browser: BrowserFacts, *, agreed: bool) -> LogoutOutcome:
         """What the person said; only in the session that was asked. Raises InvalidRequest."""
         asked = self.waiting.consume(handle)
+        prefer(asked.ui_locales if asked else None)
         session = self.sessions.current(browser.session)
         if session is None or browser.session is None:
             return SignedOut(asked.location if asked else None)

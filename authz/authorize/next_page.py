@@ -39,7 +39,7 @@ class NextPage:
     ) -> Outcome:
         """A handle that the page was reached by stays good for it."""
         kept = replace(pending, shown_to=situation.sign_in.sub if situation.sign_in else None, asked=None)
-        shown, app_name = frame(request, pending), request.client.client_name
+        shown, app_name = frame(request, pending), request.client.shown_name
         if step is Step.LOGIN:
             handle = self.interactions.show(pending, kept, handle)
             if pending.half is not None:

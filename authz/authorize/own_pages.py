@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from authz.clients.client import NO_AUTHENTICATION, OWN_PREFIX, Client
 from authz.scopes import ScopeSet
 from authz.tokens.code import challenge_of
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ MY_APPS = f"{OWN_PREFIX}my-apps"
 
 def own_pages(url: Callable[[str], str]) -> dict[str, Client]:
     """By the name that each has as an app; ``url`` is the public address of a path."""
-    return {MY_APPS: own_page(MY_APPS, "My apps", url("/my-apps"))}
+    return {MY_APPS: own_page(MY_APPS, mark("My apps"), url("/my-apps"))}
 
 
 def own_page(client_id: str, name: str, url: str) -> Client:

@@ -38,7 +38,7 @@ class SignInPage:
         """``more`` are members of ShowLogin, such as the problem there was."""
         ways = self.ways.of(request.fhir_server.name)
         door = self.doors.make(handle, in_window=place is not Place.PAGE) if ways.providers else ""
-        shown, app_name = frame(request, pending), request.client.client_name
+        shown, app_name = frame(request, pending), request.client.shown_name
         return ShowLogin(handle, shown, app_name, ways=ways, place=place, door=door, **more)
 
 

@@ -70,7 +70,7 @@ class SigningIn:
         return self.front.guarded(pending, browser, lambda request: self.finished(request, pending, code, browser))
 
     def finished(self, request: AuthorizationRequest, pending: Pending, code: str, browser: BrowserFacts) -> Outcome:
-        half, shown, app_name = pending.half, frame(request, pending), request.client.client_name
+        half, shown, app_name = pending.half, frame(request, pending), request.client.shown_name
         if half is None or not self.by_password.is_current(half):
             name = half.name if half else ""
             return self.page(request, replace(pending, half=None), browser, username=name, problem=TOO_LATE, status=401)
@@ -122,7 +122,7 @@ class SigningIn:
         return ShowWrongUser(
             self.front.interactions.keep(pending),
             frame(request, pending),
-            request.client.client_name,
+            request.client.shown_name,
             signed_in_as=signed_in.display_name if signed_in else "",
             expected=expected.display_name if expected else "",
             support_code=code,

@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from authz.clients.language import nearest
 from authz.clients.redirect_uri import origin
 from authz.scopes import ScopeSet
+from authz.wording import gettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,6 +51,13 @@ class Client:
     registered_at: datetime | None = None
     logo: str = ""  # its version, if an administrator has uploaded one
     web_messaging_origins: tuple[str, ...] = ()  # as registered, or else those of redirect_uris and launch_uris
+
+    @property
+    def shown_name(self) -> str:
+        """In the language of the page, if it was registered in it. Each of the names was checked and approved."""
+        if self.is_own:
+            return gettext(self.client_name)
+        return str(nearest(self.about, "client_name") or self.client_name)
 
     @property
     def is_public(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from authz.clients.values import name, web_address
+from authz.wording import choose, language
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from marshmallow.fields import Field, String
 
@@ -37,6 +38,13 @@ def translated(names: Iterable[str]) -> list[str]:
 def fields(names: Iterable[str]) -> dict[str, Field[str]]:
     """How each of these is checked: as without its language."""
     return {member: TRANSLATED[member.partition("#")[0]]() for member in names}
+
+
+def nearest(about: Mapping[str, Any], member: str) -> Any:
+    """The member in the language of the page, or what is nearest to it; else as it is said without a language."""
+    tags = [name.partition("#")[2] for name in about if name.startswith(f"{member}#")]
+    tag = choose([language()], tags) if tags else None
+    return about.get(f"{member}#{tag}" if tag else member)
 
 
 def problems(names: Iterable[str]) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from authz.clients.language import nearest
 from authz.clients.logo import address
 from authz.clients.redirect_uri import host_of
 from authz.consent import words
@@ -89,7 +90,7 @@ class Describer:
         rows = tuple(rows_of(entries))
         free = tuple(without(entries, needed))
         return ConsentPage(
-            app_name=client.client_name,
+            app_name=client.shown_name,
             app_host=host_of(redirect_uri),
             links=links(client.about),
             organization=self.holder,
@@ -155,13 +156,15 @@ class Describer:
 
 
 def publisher(about: dict[str, Any]) -> str:
-    """Whose site the app says it is from; nothing that an address could not be read in."""
+    """Whose site the app says it is from, in every language the one that was checked; nothing that an address could
+    not be read in.
+    """
     url = about.get("client_uri")
     host = urlsplit(url).hostname if isinstance(url, str) and url.startswith("https://") else None
     return (host or "").removeprefix("www.")
 
 
 def links(about: dict[str, Any]) -> dict[str, str]:
-    """Only https addresses become links."""
-    named = {"terms": about.get("tos_uri"), "privacy": about.get("policy_uri")}
+    """In the reader's language where the app has them so; only https addresses become links."""
+    named = {"terms": nearest(about, "tos_uri"), "privacy": nearest(about, "policy_uri")}
     return {name: url for name, url in named.items() if isinstance(url, str) and url.startswith("https://")}

@@ -43,7 +43,7 @@ class Reminders:
             self.note(sub, before)
             return ()
         found = {one.place.client_id: self.clients.find(one.place.client_id) for one in held}
-        names = sorted({client.client_name for client in found.values() if client is not None})
+        names = sorted({client.shown_name for client in found.values() if client is not None})
         return tuple(names) if self.note(sub, before) else ()
 
     def note(self, sub: str, before: datetime) -> bool:

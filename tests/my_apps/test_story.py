@@ -160,7 +160,7 @@ def test_a_person_sees_each_app_with_what_it_may_do_and_for_how_long(world: Worl
     assert says(page) == (
         "Your apps Alice, this app gets records because you allowed it."
         " Open one to see what it did, or to take it back."
-        " Public App also while you are away From maker.example · Test Hospital Records: Alice (you)"
+        " Public App also while you are away Records: Alice (you) From maker.example · Test Hospital"
         " See measurements and results · See problems and diagnoses"
         f" Since {day} · last used {day}, {made:%H:%M} UTC"
         f" Also while you are away, until {ends.day} {ends:%B %Y} at the latest"
@@ -266,7 +266,7 @@ def test_a_clinician_sees_what_was_opened_from_the_ehr(world: World) -> None:
     tokens = world.public.tokens(handle, "launch patient/*.rs online_access")
     browser = signed_in(world, "doctor")
     page = browser.open(MINE)
-    assert "Records: Bo Berg See all kinds of health data" in says(page)
+    assert "Records: Bo Berg Test Hospital See all kinds of health data" in says(page)
     browser.submit(browser.open(f"{ISSUER}{links(page)[0]}/stop"))
     assert not active(world, tokens)
 

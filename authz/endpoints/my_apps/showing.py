@@ -57,7 +57,7 @@ def described_one(place: Place, server: FhirServer, patients: dict[str, Choice])
     client = services().clients.find(place.client_id)
     patient = patients.get(place.patient or "")
     return About(
-        app_name=client.client_name if client else place.client_id,
+        app_name=client.shown_name if client else place.client_id,
         publisher=publisher(client.about) if client else "",
         links=links(client.about) if client else {},
         organization=server.branding.organization or services().settings.organization,
