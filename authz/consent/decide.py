@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from authz.consent.earlier import Earlier
+from authz.consent.identity import identity
 from authz.consent.model import ConsentRow
 from authz.scopes import ScopeSet
 from authz.storage.database import changed
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
     from authz.clients.registry import Client
@@ -43,33 +45,26 @@ class Consents:
         self.seconds = seconds
 
     def remembered(self, question: ConsentQuestion) -> str | None:
-        """The id of a decision that covers this; never for an app that anybody can pretend to be (LC-17)."""
+        """The id of a decision that covers this (decision 0052).
+
+        Never for an app that anybody can pretend to be (LC-17).
+        """
         if not is_provable(question.client, question.redirect_uri):
             return None
         with self.db.read() as session:
-            rows = session.scalars(
-                select(ConsentRow)
-                .where(
-                    ConsentRow.sub == question.sub,
-                    ConsentRow.client_id == question.client.client_id,
-                    ConsentRow.fhir_server == question.fhir_server,
-                    ConsentRow.withdrawn_at.is_(None),
-                    ConsentRow.expires_at > self.now(),
-                )
-                .order_by(ConsentRow.granted_at.desc())
-            ).all()
+            rows = session.scalars(decided(question).where(ConsentRow.expires_at > self.now())).all()
         for row in rows:
-            if row.patient == question.patient and ScopeSet.parse(row.granted_scope).covers(question.scope):
+            decision = Earlier(ScopeSet.parse(row.requested_scope), ScopeSet.parse(row.granted_scope))
+            if decision.granted.covers(question.scope):
                 return row.id
+            if decision.left_out(question.scope):
+                return None
         return None
 
     def earlier(self, question: ConsentQuestion) -> Earlier | None:
         """What the person decided last about this app and patient, if they have not taken it back."""
-        whose = ConsentRow.patient == question.patient if question.patient else ConsentRow.patient.is_(None)
-        app = (ConsentRow.client_id == question.client.client_id) & (ConsentRow.fhir_server == question.fhir_server)
-        mine = (ConsentRow.sub == question.sub) & app & whose & ConsentRow.withdrawn_at.is_(None)
         with self.db.read() as session:
-            row = session.scalars(select(ConsentRow).where(mine).order_by(ConsentRow.granted_at.desc())).first()
+            row = session.scalars(decided(question)).first()
         return None if row is None else Earlier(ScopeSet.parse(row.requested_scope), ScopeSet.parse(row.granted_scope))
 
     def use_in(self, session: Session, consent_id: str) -> bool:
@@ -88,6 +83,7 @@ class Consents:
             sub=question.sub,
             client_id=question.client.client_id,
             fhir_server=question.fhir_server,
+            app_identity=identity(question.client, question.redirect_uri),
             patient=question.patient,
             requested_scope=str(question.scope),
             granted_scope=str(granted),
@@ -96,6 +92,22 @@ class Consents:
         )
         session.add(row)
         return row.id
+
+
+def decided(question: ConsentQuestion) -> Select[ConsentRow]:
+    """What this person decided about this app, as it is now, and this patient, and holds to; the last first."""
+    return (
+        select(ConsentRow)
+        .where(
+            ConsentRow.sub == question.sub,
+            ConsentRow.client_id == question.client.client_id,
+            ConsentRow.fhir_server == question.fhir_server,
+            ConsentRow.app_identity == identity(question.client, question.redirect_uri),
+            ConsentRow.patient == question.patient if question.patient else ConsentRow.patient.is_(None),
+            ConsentRow.withdrawn_at.is_(None),
+        )
+        .order_by(ConsentRow.granted_at.desc())
+    )
 
 
 def is_provable(client: Client, redirect_uri: str) -> bool:

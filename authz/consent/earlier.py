@@ -36,6 +36,11 @@ class Earlier:
     asked: ScopeSet
     granted: ScopeSet
 
+    def left_out(self, wanted: ScopeSet) -> bool:
+        """Whether the person was asked for some of this and did not allow it."""
+        asked = (piece for scope in self.asked for piece in scope.narrow(wanted.scopes))
+        return not all(map(self.granted.covers, asked))
+
     def note(self, scope: Scope) -> Note:
         """Of what was allowed in part nothing can be said in a word."""
         if self.granted.covers(scope):

@@ -18,6 +18,7 @@ class ConsentRow(Base):
     sub: Mapped[str] = mapped_column(String(64))
     client_id: Mapped[str] = mapped_column(String(64))
     fhir_server: Mapped[str] = mapped_column(String(64))
+    app_identity: Mapped[str] = mapped_column(String(64), server_default="")  # see identity; empty: not known
     patient: Mapped[str | None] = mapped_column(String(64))
     requested_scope: Mapped[str] = mapped_column(Text)  # what was asked, in normal order
     granted_scope: Mapped[str] = mapped_column(Text)
