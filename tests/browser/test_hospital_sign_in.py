@@ -10,7 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_pages import TOO_FAINT, TOO_SMALL, WIDER_THAN_THE_SCREEN
+from tests.browser.looking import WIDER_THAN_THE_SCREEN
+from tests.browser.test_pages import TOO_FAINT, TOO_SMALL
 from tests.live import Live, live_server
 from tests.node_provider import SECRET, Hospital, know, provider
 from tests.world import APP

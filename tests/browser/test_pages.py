@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,8 @@ import pytest
 from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
+from tests.browser.looking import WIDER_THAN_THE_SCREEN
+from tests.browser.pictures import picture
 from tests.fhir import FakeFhir
 from tests.servers import free_port
 from tests.world import APP, EVERYTHING, build, settings_in
@@ -63,7 +64,6 @@ WITHOUT_LABEL_OR_GROUP = """() => {
     .filter((e) => !e.labels[0]?.textContent.trim() || !legend(e)?.textContent.trim())
     .map((e) => e.value);
 }"""
-WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
 
 @pytest.fixture(scope="module")
@@ -217,14 +217,8 @@ def look_everywhere(page: Page, name: str) -> None:
     for width, scheme in ((320, "light"), (320, "dark"), (1280, "light"), (1280, "dark")):
         page.set_viewport_size({"width": width, "height": 700})
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        picture(page, f"{name}-{width}-{scheme}")
+        picture(page.main_frame, f"{name}-{width}-{scheme}")
         check_looks(page)
-
-
-def picture(page: Page, name: str) -> None:
-    """A screenshot to look at, where LOOK says so."""
-    if folder := os.environ.get("LOOK"):
-        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
 def test_refusing_leads_back_to_the_app(chromium: Browser, served: World) -> None:
