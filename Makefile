@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := authz benchmarks demo tests migrations config/gunicorn.conf.py wsgi.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all fuzz-registration check format lint types imports bench-web-messaging docs translations sbom lock node fhir-server clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,12 @@ test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: Postg
 sbom: $(VENV)/campaigns.done  ## what a release is made of, as CycloneDX: build/sbom.json
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application --output-reproducible --of JSON -o build/sbom.json
+
+machine: $(VENV)/dev.done  ## 200 long lives of a server held against a model of what may be alive
+	MACHINE_EXAMPLES=200 MACHINE_STEPS=40 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/faults/test_machine.py
+
+fuzz: $(VENV)/campaigns.done  ## coverage-guided fuzzing of what reads strangers' bytes, ten minutes each
+	$(BIN)/python -m tests.fuzz.run --seconds 600
 
 fuzz-registration: $(VENV)/dev.done  ## ten thousand made-up bodies to /register and /register/{client_id}
 	REGISTRATION_BODIES=10000 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/registration/test_openapi.py

@@ -6,6 +6,7 @@ The two halves need each other: what is compared character by character must hav
 from __future__ import annotations
 
 import re
+from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -21,8 +22,10 @@ MAX_PORT = 65535
 ALLOWED = re.compile(r"[A-Za-z0-9._~:/?@!$&'()+,;=%\[\]-]+")  # RFC 3986, without "*" (wildcard) and "#" (fragment)
 PARTS = re.compile(r"(?P<scheme>[^:/?]+):(?://(?P<authority>[^/?]*))?(?P<path>[^?]*)(?:\?(?P<query>.*))?")
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
+REVERSED_DOMAIN = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+")
 HOST = re.compile(r"(?P<host>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?")
 BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%[01]|%7[Ff]")  # none at all, or of a control character
+NO_HOST = "needs a host in lower case, and a port of at most 65535 if any"
 DISGUISE = re.compile(r"%(?:2[EeFf]|5[Cc])")  # a dot, slash or backslash that a server may undo too late
 LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([1-9][0-9]{0,4}))?((?:[/?].*)?)")
 
@@ -70,7 +73,10 @@ def problems(uri: str, application_type: str, reserved: Collection[str] = RESPON
     if parts is None or not ALLOWED.fullmatch(uri) or not SCHEME.fullmatch(parts["scheme"]):
         return ["must be an absolute URI of printable characters, without fragment and wildcard"]
     scheme, authority = parts["scheme"], parts["authority"]
-    found = web_problems(scheme, authority) if scheme in {"http", "https"} else app_problems(scheme, application_type)
+    if scheme in {"http", "https"}:
+        found = web_problems(scheme, authority)
+    else:
+        found = app_problems(scheme, authority, application_type)
     if authority is not None and "@" in authority:
         found.append("must not hold a user name")
     if any(segment in {".", ".."} for segment in parts["path"].split("/")):
@@ -84,21 +90,32 @@ def problems(uri: str, application_type: str, reserved: Collection[str] = RESPON
 
 
 def web_problems(scheme: str, authority: str | None) -> list[str]:
-    host = HOST.fullmatch((authority or "").rpartition("@")[2])
-    if host is None or int(host["port"] or 1) > MAX_PORT or ".." in host["host"]:
-        return ["needs a host in lower case, and a port of at most 65535 if any"]
-    if scheme == "http" and host["host"].strip("[]") not in LOOPBACK_HOSTS:
+    host = host_of(authority or "")
+    if host is None:
+        return [NO_HOST]
+    if scheme == "http" and host.strip("[]") not in LOOPBACK_HOSTS:
         return ["http is for loopback only; use https"]
     return []
 
 
-def app_problems(scheme: str, application_type: str) -> list[str]:
+def app_problems(scheme: str, authority: str | None, application_type: str) -> list[str]:
     """RFC 8252 §7.1: a private-use scheme is a domain name in reverse, so it has a dot."""
-    if "." not in scheme:
+    if not REVERSED_DOMAIN.fullmatch(scheme):
         return [f"the scheme {scheme} is not https, nor a domain in reverse such as com.example.app"]
     if application_type != "native":
         return ["a private-use scheme is for native apps only"]
-    return []
+    return [NO_HOST] if authority and host_of(authority) is None else []
+
+
+def host_of(authority: str) -> str | None:
+    """The host, an IPv6 address with its brackets; None if there is none that every reader takes for the same."""
+    found = HOST.fullmatch(authority.rpartition("@")[2])
+    if found is None or int(found["port"] or 1) > MAX_PORT or ".." in found["host"]:
+        return None
+    try:
+        return found["host"] if found["host"][0] != "[" or IPv6Address(found["host"][1:-1]) else None
+    except AddressValueError:
+        return None
 
 
 def origin(uri: str) -> str | None:

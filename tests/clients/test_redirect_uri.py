@@ -192,6 +192,13 @@ def test_no_registered_uri_with_one_more_character_matches(uri: str, at: int, ch
         "http://10.0.0.1/cb",
         "app:/cb",
         "myapp://cb",
+        "https://[:9]/cb",  # an address that no reader can take apart: found by fuzzing
+        "https://[::1]]/cb",
+        "https://[1.2.3.4]/cb",
+        "com.example.app://[:9]/cb",
+        "com.example.app://a@b@c/cb",
+        "com.:/cb",
+        "com..app:/cb",
         "https://app.example/" + "a" * 2048,
     ],
 )
