@@ -90,7 +90,7 @@ def problems(uri: str, application_type: str, reserved: Collection[str] = RESPON
 
 
 def web_problems(scheme: str, authority: str | None) -> list[str]:
-    host = host_of(authority or "")
+    host = parsed_host(authority or "")
     if host is None:
         return [NO_HOST]
     if scheme == "http" and host.strip("[]") not in LOOPBACK_HOSTS:
@@ -104,10 +104,10 @@ def app_problems(scheme: str, authority: str | None, application_type: str) -> l
         return [f"the scheme {scheme} is not https, nor a domain in reverse such as com.example.app"]
     if application_type != "native":
         return ["a private-use scheme is for native apps only"]
-    return [NO_HOST] if authority and host_of(authority) is None else []
+    return [NO_HOST] if authority and parsed_host(authority) is None else []
 
 
-def host_of(authority: str) -> str | None:
+def parsed_host(authority: str) -> str | None:
     """The host, an IPv6 address with its brackets; None if there is none that every reader takes for the same."""
     found = HOST.fullmatch(authority.rpartition("@")[2])
     if found is None or int(found["port"] or 1) > MAX_PORT or ".." in found["host"]:
