@@ -140,6 +140,9 @@ class Settings:
     discovery_max_age_seconds: int = 300
     """``Cache-Control: max-age`` of the discovery documents."""
 
+    audit_retention_days: int = 2192
+    """How long records of the audit trail are kept before `authz audit purge` removes them (six years)."""
+
     user_rights: str = ""
     """``package.module:callable`` that makes the site's own ``UserRights``; empty = the FHIR server record's rules."""
 
@@ -258,7 +261,7 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     ]
     problems += [
         f"{name}: must be greater than zero"
-        for name in ("registrations_per_hour", "unapproved_apps")
+        for name in ("registrations_per_hour", "unapproved_apps", "audit_retention_days")
         if getattr(settings, name) <= 0
     ]
     if settings.registration_hold_seconds < 0:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from psycopg import sql
+from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
 from authz.audit.trail import Trail
@@ -19,13 +26,12 @@ from authz.fhir_servers.registry import Ehrs, FhirServers, NewFhirServer
 from authz.keyring.secrets import Secrets
 from authz.login.password import Passwords
 from authz.storage import migrations
-from authz.storage.database import Database
+from authz.storage.database import Base, Database
 from authz.users.registry import Users
 from tests.servers import postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from authz.clients.registry import Client
     from authz.fhir_servers.registry import FhirServer
@@ -79,33 +85,62 @@ class Registries:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     with postgres_server() as server:
+        with database_at(server.url) as db:
+            migrations.upgrade(db.engine)
         yield server.url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registries]:
     """On each kind of database: on PostgreSQL a text that can't be stored, a lock or a conflict shows differently."""
-    sqlite = f"sqlite:///{tmp_path}/test.sqlite3"
-    with registries_at(sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url")) as found:
-        yield found
+    sqlite = request.param == "sqlite"
+    found = registries(tmp_path) if sqlite else registries_at(emptied(request.getfixturevalue("postgres_url")))
+    with found as registries_of_the_test:
+        yield registries_of_the_test
 
 
 @contextmanager
 def registries(folder: Path) -> Iterator[Registries]:
-    with registries_at(f"sqlite:///{folder}/test.sqlite3") as made:
+    file = folder / "test.sqlite3"
+    shutil.copy(migrated(), file)
+    with registries_at(f"sqlite:///{file}") as made:
         yield made
 
 
 @contextmanager
 def registries_at(url: str) -> Iterator[Registries]:
-    """On an empty database, or on one of these tests: what they left there goes."""
+    """On a database as it was left."""
+    with database_at(url) as db:
+        yield Registries(db)
+
+
+@contextmanager
+def database_at(url: str) -> Iterator[Database]:
     app, db = Flask("test"), Database()
     db.init_app(app, url)
     with app.app_context():
-        if db.engine.dialect.name == "postgresql":
-            with db.engine.begin() as connection:
-                connection.execute(text("DROP SCHEMA public CASCADE"))
-                connection.execute(text("CREATE SCHEMA public"))
-        migrations.upgrade(db.engine)
-        yield Registries(db)
+        yield db
         db.engine.dispose()
+
+
+@cache
+def migrated() -> Path:
+    """A file that has every table and no row, made once for each process."""
+    folder = Path(mkdtemp(prefix="authz-migrated-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with database_at(f"sqlite:///{folder / 'test.sqlite3'}") as db:
+        migrations.upgrade(db.engine)
+        with db.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder / "test.sqlite3"
+
+
+def emptied(url: str) -> str:
+    """A database with every table and no row, but for the one that the first migration puts in."""
+    tables = [table.name for table in Base.metadata.sorted_tables if table.name != "hot_epoch"]
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        connection.execute("SET session_replication_role = replica")  # no foreign key and no trigger minds
+        for name in tables:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
+        connection.execute("UPDATE hot_epoch SET epoch = 1")
+    return url

@@ -57,6 +57,9 @@ class EventName(StrEnum):
     KEY_CHANGED = "key.changed"
     SERVER_STARTED = "server.started"
     AUDIT_READ = "audit.read"
+    AUDIT_EXPORTED = "audit.exported"
+    AUDIT_PURGED = "audit.purged"  # records whose time was over
+    AUDIT_HOLD = "audit.hold"  # a legal hold, placed or lifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +79,10 @@ class Event:
     outcome: str = "success"  # or "refused"
     reason: str | None = None  # a machine's word for why
     sub: str | None = None
+    role: str | None = None  # of who acts: a FHIR resource type, or a word of ``Role``
     client_id: str | None = None
     fhir_server: str | None = None
+    aud: str | None = None  # base URL of the FHIR server that a token is for
     patient: str | None = None
     encounter: str | None = None
     scope: str | None = None

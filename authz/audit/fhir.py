@@ -29,7 +29,10 @@ SECURITY_ALERT = ("110113", "Security Alert")
 KINDS = {
     EventName.SERVER_STARTED: ("110100", "Application Activity"),
     EventName.RECORDS_SEARCHED: ("110112", "Query"),
-    EventName.AUDIT_READ: ("110101", "Audit Log Used"),
+    **dict.fromkeys(
+        (EventName.AUDIT_READ, EventName.AUDIT_EXPORTED, EventName.AUDIT_PURGED, EventName.AUDIT_HOLD),
+        ("110101", "Audit Log Used"),
+    ),
     EventName.AUTHORIZE_REFUSED: SECURITY_ALERT,
     EventName.FHIR_REFUSED: SECURITY_ALERT,
     EventName.GLASS_BROKEN: ("110127", "Emergency Override Started"),

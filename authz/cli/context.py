@@ -50,7 +50,7 @@ def record(made: Services, session: Session, event: EventName, reason: str, **ab
     ``about`` are members of Event; a ``detail`` gets the operator's name besides.
     """
     detail = {"operator": operator(), **about.pop("detail", {})}
-    made.trail.record(session, Event(event, reason=reason, detail=detail, **about))
+    made.trail.record(session, Event(event, reason=reason, role="operator", detail=detail, **about))
 
 
 def operator() -> str:

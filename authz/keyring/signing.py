@@ -63,14 +63,22 @@ class Keyring:
         self.loaded = Loaded(float("-inf"), None, {})
         self.private: dict[str, RSAKey] = {}  # imported once per process: it takes tens of milliseconds
 
+    def active_kid(self) -> str:
+        """Raises ConfigurationError if there is no active key."""
+        return str(self.active().kid)
+
+    def active(self) -> RSAKey:
+        key = self.keys().active
+        if key is None:
+            raise ConfigurationError(["there is no active signing key; make one with `authz keys generate`"])
+        return key
+
     def sign(self, claims: dict[str, Any], typ: str = "JWT") -> str:
         """A compact JWS by the active key.
 
         Raises ConfigurationError if there is none.
         """
-        key = self.keys().active
-        if key is None:
-            raise ConfigurationError(["there is no active signing key; make one with `authz keys generate`"])
+        key = self.active()
         header = {"alg": ALG, "kid": key.kid, "typ": typ}
         return jws.serialize_compact(header, json.dumps(claims, separators=(",", ":")), key, algorithms=[ALG])
 
@@ -106,8 +114,7 @@ class Keyring:
     def check(self) -> None:
         """Raise ConfigurationError unless there is an active key whose file is there and closed to others."""
         self.forget()
-        if self.keys().active is None:
-            raise ConfigurationError(["there is no active signing key; make one with `authz keys generate`"])
+        self.active()
 
     def forget(self) -> None:
         self.loaded = Loaded(float("-inf"), None, {})

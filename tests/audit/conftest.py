@@ -1,34 +1,33 @@
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 
 from authz.audit.event import Event, EventName
 from authz.audit.model import AuditAnchorRow, AuditSealRow
 from authz.audit.sealer import Sealer
 from authz.audit.search import Query, search
 from authz.audit.verify import Verification, verify
+from authz.keyring.model import SigningKeyRow
 from authz.keyring.rotation import Rotation
 from authz.keyring.signing import Keyring
-from tests.registries import made, postgres_url
+from tests.registries import database_at, made, postgres_url, registries
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Executable
+    from sqlalchemy.orm import Session
 
     from tests.registries import Registries
 
 __all__ = ["made", "postgres_url"]
-
-
-SWITCHES = {
-    "sqlite": ("PRAGMA foreign_keys=OFF", "PRAGMA foreign_keys=ON"),
-    "postgresql": ("SET session_replication_role = replica", "SET session_replication_role = DEFAULT"),
-}
 
 
 @dataclass
@@ -52,29 +51,29 @@ class Archive:
             with self.own.db.write() as session:
                 self.own.trail.record(session, Event(**{"event": EventName.LOGIN, **about}))
 
-    def verified(self) -> Verification:
+    def verified(self, elsewhere: dict[int, str] | None = None) -> Verification:
         with self.own.db.read() as session:
-            return verify(session, self.keyring)
+            return verify(session, self.keyring, elsewhere)
 
-    def complaint(self) -> tuple[int, str] | None:
+    def complaint(self, elsewhere: dict[int, str] | None = None) -> tuple[int, str] | None:
         """The number of the first record that is wrong and what is wrong with it."""
-        finding = self.verified().finding
+        finding = self.verified(elsewhere).finding
         return (finding.seq, finding.problem) if finding else None
 
     def tamper(self, statement: str | Executable, **values: Any) -> None:
-        """What somebody who has the database could do."""
-        with self.own.db.write() as session:
+        """What somebody who has the database could do, its triggers included."""
+        with self.unguarded() as session:
             session.execute(text(statement) if isinstance(statement, str) else statement, values)
 
-    def unchecked(self, *statements: str) -> None:
-        """The same by somebody whom foreign keys don't stop."""
-        off, on = SWITCHES[self.own.db.engine.dialect.name]
-        connection = self.own.db.engine.raw_connection()
-        cursor = connection.cursor()
-        for statement in (off, *statements, on):
-            cursor.execute(statement)
-        connection.commit()
-        connection.close()
+    @contextmanager
+    def unguarded(self) -> Iterator[Session]:
+        with self.own.db.write() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                session.execute(text("SET LOCAL session_replication_role = replica"))
+            else:
+                for name in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+                    session.execute(text(f"DROP TRIGGER {name}"))
+            yield session
 
     def records(self, limit: int | None = None, **asked: Any) -> list[dict[str, Any]]:
         with self.own.db.read() as session:
@@ -90,9 +89,20 @@ class Archive:
             return [row.seq for row in session.scalars(select(AuditAnchorRow).order_by(AuditAnchorRow.seq))]
 
 
+@pytest.fixture(scope="session")
+def signing_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of an active and a next key, and the rows that belong to them: making keys takes long."""
+    folder = tmp_path_factory.mktemp("signing")
+    with registries(folder) as made, made.db.write() as session:
+        Rotation(Keyring(made.db, folder / "keys", made.clock), 0).generate(session)
+    return folder
+
+
 @pytest.fixture
-def archive(made: Registries, tmp_path: Path) -> Archive:
-    keyring = Keyring(made.db, tmp_path / "keys", made.clock)
+def archive(made: Registries, signing_keys: Path, tmp_path: Path) -> Archive:
+    shutil.copytree(signing_keys / "keys", tmp_path / "keys")
+    with database_at(f"sqlite:///{signing_keys / 'test.sqlite3'}") as db, db.read() as session:
+        rows = [dict(row) for row in session.execute(select(SigningKeyRow.__table__)).mappings()]
     with made.db.write() as session:
-        Rotation(keyring, 0).generate(session)
-    return Archive(made, keyring)
+        session.execute(insert(SigningKeyRow), rows)
+    return Archive(made, Keyring(made.db, tmp_path / "keys", made.clock))

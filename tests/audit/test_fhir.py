@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.audit.chain import record_of
 from authz.audit.event import Event, EventName, Peer
 from authz.audit.fhir import audit_event
 from authz.audit.search import members
@@ -44,7 +45,8 @@ TRAIL = Trail(Database(), Clock(), "node", "0")  # it makes rows; none is stored
 
 def exported(event: Event) -> dict[str, Any]:
     """The event as a second system gets it."""
-    found: dict[str, Any] = json.loads(json.dumps(audit_event(members(TRAIL.row(event)), ISSUER)))
+    record = members({"seq": None, **record_of(TRAIL.row(event))})
+    found: dict[str, Any] = json.loads(json.dumps(audit_event(record, ISSUER)))
     return found
 
 

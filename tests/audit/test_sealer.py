@@ -10,6 +10,7 @@ from flask import current_app
 from sqlalchemy import select, text
 
 from authz.audit import sealer as module
+from authz.audit.chain import LATER
 from authz.audit.event import Event, EventName
 from authz.audit.model import AuditAnchorRow, AuditEventRow, AuditSealRow
 from authz.errors import Unavailable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from tests.audit.conftest import Archive
+
+SEALS = AuditEventRow.id == AuditSealRow.event_id
 
 
 def test_records_are_numbered_in_the_order_of_their_time(archive: Archive) -> None:
@@ -46,6 +49,7 @@ def test_a_link_is_the_hash_of_the_link_before_and_the_whole_record(archive: Arc
     previous = "0" * 64
     for event, found in zip(events, hashes, strict=True):
         members: dict[str, Any] = {column.key: getattr(event, column.key) for column in AuditEventRow.__table__.columns}
+        members = {name: value for name, value in members.items() if value is not None or name not in LATER}
         members["at"] = event.at.isoformat(timespec="microseconds")
         canonical = json.dumps(members, sort_keys=True, separators=(",", ":"))
         previous = hashlib.sha256((previous + canonical).encode()).hexdigest()
@@ -80,7 +84,7 @@ def test_a_stepped_clock_is_visible_and_the_sequence_continues(archive: Archive,
     archive.happen(1)
     assert archive.sealer.seal_once() == 1
     with archive.own.db.read() as session:
-        times = list(session.scalars(select(AuditEventRow.at).join(AuditSealRow).order_by(AuditSealRow.seq)))
+        times = list(session.scalars(select(AuditEventRow.at).join(AuditSealRow, SEALS).order_by(AuditSealRow.seq)))
     assert (times[1] > before) == (archive.own.clock() > before)
     assert archive.complaint() is None
 
@@ -105,6 +109,53 @@ def test_what_was_left_from_before_a_restart_is_sealed(archive: Archive) -> None
     archive.happen(1)
     assert archive.another_sealer().seal_once() == 3
     assert archive.verified().unsealed == 0
+
+
+class TestLookingBack:
+    """Decision 5: nothing that is committed stays unsealed, and no look at the trail grows with it."""
+
+    @pytest.fixture
+    def left_behind(self, archive: Archive) -> Archive:
+        """Three records of a machine whose clock is a day behind, among others that are sealed."""
+        archive.own.clock.move(days=-1)
+        archive.happen(3, reason="behind")
+        archive.own.clock.move(days=1)
+        archive.happen(4)
+        with archive.own.db.write() as session:
+            rows = session.scalars(select(AuditEventRow).where(AuditEventRow.reason.is_(None))).all()
+            session.add(AuditSealRow(seq=1, event_id=rows[-1].id, hash="0" * 64, sealed_at=archive.own.clock()))
+        return archive
+
+    def test_the_usual_look_goes_back_a_little(self, left_behind: Archive) -> None:
+        assert left_behind.sealer.seal_once() == 3
+
+    @pytest.mark.parametrize("window", [1, 2, 3, 100])
+    def test_once_in_each_process_the_whole_trail_is_looked_through(
+        self, left_behind: Archive, monkeypatch: pytest.MonkeyPatch, window: int
+    ) -> None:
+        monkeypatch.setattr(module, "WINDOW", window)
+        left_behind.sealer.seal_once()
+        sealed = 0
+        while not left_behind.sealer.has_looked_at_all:
+            sealed += left_behind.sealer.look_back()
+        assert sealed == 3
+        assert left_behind.verified().unsealed == 0
+
+    def test_a_window_with_more_than_a_batch_is_looked_at_again(
+        self, left_behind: Archive, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "BATCH", 2)
+        assert [left_behind.sealer.look_back() for _ in range(3)] == [2, 2, 2]
+
+    def test_a_backlog_is_sealed_to_its_end(self, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A key that was away for an hour: the records of that hour are older than any usual look goes back."""
+        archive.happen(1)
+        archive.sealer.seal_once()
+        monkeypatch.setattr(module, "BATCH", 2)
+        for _ in range(6):
+            archive.own.clock.move(minutes=20)
+            archive.happen(1)
+        assert [archive.sealer.seal_once() for _ in range(4)] == [2, 2, 2, 0]
 
 
 class TestAnchors:
@@ -172,6 +223,18 @@ class TestRun:
         assert [record.getMessage() for record in caplog.records] == [
             "the audit trail could not be sealed; trying again"
         ]
+
+    def test_a_key_that_is_away_is_tried_again(self, archive: Archive, caplog: pytest.LogCaptureFixture) -> None:
+        active = archive.keyring.keys().active
+        assert active is not None
+        file = archive.keyring.directory / f"{active.kid}.pem"
+        file.rename(file.with_suffix(".away"))
+        archive.keyring.forget()
+        archive.keyring.private.clear()
+        archive.happen(1)
+        archive.sealer.run(Told(passes=1))
+        assert archive.chain() == []
+        assert caplog.messages == ["the audit trail could not be sealed; trying again"]
 
     def test_it_is_at_most_a_second_behind(self) -> None:
         """Decision 5."""

@@ -24,8 +24,10 @@ EVERYTHING = Event(
     outcome="success",
     reason="because",
     sub="sub-1",
+    role="Practitioner",
     client_id="app",
     fhir_server="main",
+    aud="https://main.example/fhir",
     patient="P1",
     encounter="E1",
     scope="patient/*.rs",
@@ -47,13 +49,17 @@ def test_a_record_holds_who_what_when_where_and_why(archive: Archive) -> None:
     assert re.fullmatch(r"[0-9a-f]{32}", record.pop("id"))
     assert record == {
         "seq": None,
+        "hash": None,
+        "previous_hash": None,
         "at": "2026-03-01T09:00:00.123+00:00",
         "event": "token.issued",
         "outcome": "success",
         "reason": "because",
         "sub": "sub-1",
+        "role": "Practitioner",
         "client_id": "app",
         "fhir_server": "main",
+        "aud": "https://main.example/fhir",
         "patient": "P1",
         "encounter": "E1",
         "scope": "patient/*.rs",
@@ -161,7 +167,7 @@ def test_what_an_outsider_sends_is_cut_to_its_column(archive: Archive) -> None:
     long = "\0" + "x" * 1000
     peer = Peer(long, long, long)
     archive.own.trail.refused(
-        Event(EventName.LOGIN_FAILED, "refused", long, long, long, patient=long, encounter=long, peer=peer)
+        Event(EventName.LOGIN_FAILED, "refused", long, long, client_id=long, patient=long, encounter=long, peer=peer)
     )
     (record,) = archive.records()
     lengths = {name: len(value) for name, value in record.items() if isinstance(value, str) and "x" in value}

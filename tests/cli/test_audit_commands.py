@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import text
 
 from authz.app import create_app
-from authz.audit.event import Event, EventName
+from authz.audit.event import Event, EventName, Peer
 from authz.audit.model import AuditEventRow
 from authz.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from authz.services import Services
     from tests.cli.conftest import Cli
@@ -42,7 +47,7 @@ def test_an_intact_trail_is_verified(authz: Cli) -> None:
     """AU-2."""
     seal(authz)
     sealed = authz("audit", "verify")
-    assert sealed == {"sealed": 2, "unsealed": 0, "anchors": 1, "intact": True}
+    assert sealed == {"sealed": 2, "unsealed": 1, "anchors": 1, "removed": 0, "compared": 0, "intact": True}
 
 
 def test_a_changed_record_fails_and_is_named(authz: Cli) -> None:
@@ -51,6 +56,7 @@ def test_a_changed_record_fails_and_is_named(authz: Cli) -> None:
 
     def change(made: Services) -> None:
         with made.db.write() as session:
+            session.execute(text("DROP TRIGGER audit_event_unchanged"))
             row = session.query(AuditEventRow).order_by(AuditEventRow.at).first()
             assert row is not None
             row.reason = "else"
@@ -105,10 +111,15 @@ def test_reading_is_on_the_trail_with_what_was_asked(authz: Cli) -> None:
     authz("audit", "search", "--patient", "P1", "--since", "2026-01-01")
     authz.run("audit", "export", "--client", "app")
     found = authz("audit", "search", "--event", "audit.read")
+    (exported,) = authz("audit", "search", "--event", "audit.exported")
+    assert (exported["reason"], exported["detail"]["client_id"], exported["detail"]["format"]) == (
+        "command",
+        "app",
+        "jsonl",
+    )
     asked = [{n: v for n, v in record["detail"].items() if n != "operator"} for record in found]
     assert asked == [
         {"patient": "P1", "since": "2026-01-01 00:00:00+00:00"},
-        {"client_id": "app"},
         {"event": "audit.read"},
     ]
     assert all(record["detail"]["operator"] for record in found)
@@ -135,7 +146,7 @@ def test_an_export_for_fhir_is_an_audit_event_a_line(authz: Cli) -> None:
         "key.changed",
         "key.changed",
         "login.failed",
-        "audit.read",
+        "audit.exported",
     ]
 
 
@@ -169,3 +180,149 @@ def test_who_broke_the_glass_and_why_is_one_command(authz: Cli) -> None:
         "grant_id": "g",
     }
     assert authz("audit", "search", "--break-glass", "--patient", "A") == []
+
+
+class TestCopiesElsewhere:
+    """AU-2: anchors and exported records, kept where nobody reaches who has this database."""
+
+    @staticmethod
+    def copy(authz: Cli, folder: Path, command: str) -> str:
+        code, out, _ = authz.run("audit", command)
+        assert code == 0
+        (folder / "copy.jsonl").write_text(out)
+        return str(folder / "copy.jsonl")
+
+    @pytest.mark.parametrize(("command", "compared"), [("anchors", 1), ("export", 2)])
+    def test_an_untouched_trail_agrees(self, authz: Cli, tmp_path: Path, command: str, compared: int) -> None:
+        seal(authz)
+        found = authz("audit", "verify", "--against", self.copy(authz, tmp_path, command))
+        assert (found["compared"], found["intact"]) == (compared, True)
+
+    def test_a_trail_that_was_cut_off_does_not(self, authz: Cli, tmp_path: Path) -> None:
+        seal(authz)
+        copy = self.copy(authz, tmp_path, "anchors")
+
+        def cut_off(made: Services) -> None:
+            with made.db.write() as session:
+                for table in ("audit_anchor", "audit_seal"):
+                    session.execute(text(f"DROP TRIGGER {table}_kept"))
+                    session.execute(text(f"DELETE FROM {table}"))  # noqa: S608  the tables of this test
+
+        with_server(authz, cut_off)
+        assert authz("audit", "verify")["intact"]
+        assert authz.refused("audit", "verify", "--against", copy)["error_description"] == (
+            "record 2: this record is not as it was when it was copied"
+        )
+
+    @pytest.mark.parametrize("line", ["nonsense", "[]", '{"seq": 1}', "[" * 100_000])
+    def test_what_is_no_copy_is_refused(self, authz: Cli, tmp_path: Path, line: str) -> None:
+        file = tmp_path / "copy.jsonl"
+        file.write_text(line)
+        assert authz.refused("audit", "verify", "--against", str(file)) == {
+            "error": "invalid_value",
+            "error_description": "line 1 is no exported anchor or record",
+        }
+
+
+def test_a_search_goes_on_after_a_record(authz: Cli) -> None:
+    """AU-6: pages."""
+    first = authz("audit", "search", "--limit", "1")
+    (second,) = authz("audit", "search", "--limit", "1", "--after", first[0]["id"])
+    assert (first[0]["event"], second["event"]) == ("key.changed", "key.changed")
+    assert first[0]["id"] != second["id"]
+    newest = authz("audit", "search", "--newest-first", "--limit", "1")
+    assert newest[0]["event"] == "audit.read"
+    assert authz.refused("audit", "search", "--after", "nothing")["error"] == "not_found"
+
+
+def test_records_are_found_by_the_id_of_their_request(authz: Cli) -> None:
+    happen(authz, Event(EventName.TOKEN_REFUSED, "refused", "here", peer=Peer(request_id="r-1")))
+    assert [record["reason"] for record in authz("audit", "search", "--request-id", "r-1")] == ["here"]
+
+
+class TestRetention:
+    """AU-10."""
+
+    @pytest.fixture
+    def old(self, authz: Cli) -> Cli:
+        """Two records of long ago, of two patients, sealed with those of today."""
+
+        def write(made: Services) -> None:
+            now = made.trail.now
+            made.trail.now = lambda: datetime(2015, 1, 1, tzinfo=UTC)
+            for patient in ("P1", "P2"):
+                made.trail.refused(Event(EventName.LOGIN_FAILED, "refused", "old", patient=patient))
+            made.trail.now = now
+
+        with_server(authz, write)
+        seal(authz)
+        return authz
+
+    def test_six_years_are_the_default(self, old: Cli) -> None:
+        assert old("audit", "purge", "--dry-run")["removed"] == 2
+        assert old("audit", "purge")["removed"] == 2
+        assert old("audit", "search", "--patient", "P1") == []
+        seal(old)
+        verified = old("audit", "verify")
+        assert (verified["removed"], verified["intact"]) == (2, True)
+        (purged,) = old("audit", "search", "--event", "audit.purged")
+        assert purged["detail"]["operator"]
+
+    def test_a_time_can_be_longer_and_never_shorter_than_the_setting(self, old: Cli) -> None:
+        assert old("audit", "purge", "--before", "2014-01-01")["removed"] == 0
+        assert old.refused("audit", "purge", "--before", "2999-01-01") == {
+            "error": "invalid_value",
+            "error_description": "records are kept for 2192 days (audit_retention_days)",
+        }
+        old.environ["AUTHZ_AUDIT_RETENTION_DAYS"] = "36500"
+        assert old("audit", "purge")["removed"] == 0
+
+    def test_a_hold_keeps_and_is_on_the_trail(self, old: Cli) -> None:
+        placed = old("audit", "hold", "--patient", "P1", "--reason", "case 7", "--since", "2014-01-01")
+        assert old("audit", "holds") == [placed]
+        assert {name: placed[name] for name in ("reason", "patient", "user", "client", "since", "until")} == {
+            "reason": "case 7",
+            "patient": "P1",
+            "user": None,
+            "client": None,
+            "since": "2014-01-01T00:00:00+00:00",
+            "until": None,
+        }
+        purged = old("audit", "purge")
+        assert (purged["removed"], purged["held"]) == (1, 1)
+        old("audit", "lift", placed["id"])
+        assert old("audit", "holds") == []
+        assert old("audit", "purge")["removed"] == 1
+        told = [
+            (record["reason"], record["detail"]["hold"]) for record in old("audit", "search", "--event", "audit.hold")
+        ]
+        assert told == [("placed", placed["id"]), ("lifted", placed["id"])]
+
+    def test_a_hold_on_nothing_is_refused(self, authz: Cli) -> None:
+        assert authz.refused("audit", "hold", "--reason", "x")["error"] == "invalid_value"
+
+
+class TestDisclosures:
+    """AU-11: as a table, as JSON, and as a file to hand over."""
+
+    @pytest.fixture
+    def disclosed(self, authz: Cli) -> Cli:
+        happen(authz, Event(EventName.TOKEN_ISSUED, sub="s", client_id="=app", patient="P1", scope="a\r\nb"))
+        return authz
+
+    def test_as_json_and_as_a_table(self, disclosed: Cli) -> None:
+        (entry,) = disclosed("audit", "disclosures", "--patient", "P1")
+        assert (entry["client_id"], entry["sub"], entry["why"]) == ("=app", "s", "the person had agreed before")
+        _, out, _ = disclosed.run("audit", "disclosures", "--patient", "P1")
+        assert len(out.splitlines()) == 2
+        (asked,) = disclosed("audit", "search", "--event", "audit.read")[:1]
+        assert (asked["reason"], asked["detail"]["patient"]) == ("disclosures", "P1")
+
+    def test_as_comma_separated_values(self, disclosed: Cli) -> None:
+        """RFC 4180; nothing that a spreadsheet would reckon with, and a line for each entry (AU-7)."""
+        _, out, _ = disclosed.run("audit", "disclosures", "--patient", "P1", "--csv")
+        top, row = csv.DictReader(io.StringIO(out)).fieldnames, list(csv.DictReader(io.StringIO(out)))
+        assert top is not None
+        assert list(top)[:4] == ["at", "fhir_server", "patient", "client_id"]
+        assert [(one["client_id"], one["scope"], one["patient"]) for one in row] == [("'=app", "a??b", "P1")]
+        assert len(out.splitlines()) == 2
