@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 MAX_DEPTH = 16
 MAX_NODES = 1_000
 MAX_INTEGER = 2**53 - 1  # beyond it a JavaScript reader sees another number
-STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?+', re.DOTALL)  # also without an end: else each quote in it would begin one
 BRACKET = re.compile(r"[\[\]{}]")
 NOT_STORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL, UTF-8 no half of a surrogate pair
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.strict_json import MAX_DEPTH, MAX_INTEGER, MAX_NODES, NotStrictJson, parse
+from authz.strict_json import MAX_DEPTH, MAX_INTEGER, MAX_NODES, STRING, NotStrictJson, parse
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=10)
 VALUES = st.recursive(
@@ -105,3 +105,11 @@ def test_a_text_without_end_is_just_not_json(worst: str) -> None:
     """security.md 3.5: patterns are linear; their worst characters come to an end."""
     with pytest.raises(NotStrictJson):
         parse(worst)
+
+
+@pytest.mark.parametrize("worst", ['"' + '\\"' * 25_000, '"' + "a" * 50_000, '"' + '\\"' * 25_000 + "\\"])
+def test_a_string_without_end_is_looked_at_once(worst: str) -> None:
+    """security.md 3.5: a string is taken whole wherever it ends; else each quote in it would begin one, in turn."""
+    found = STRING.match(worst)
+    assert found is not None
+    assert worst[found.end() :] in {"", "\\"}
