@@ -62,6 +62,9 @@ class Settings:
     trusted_proxies: tuple[Network, ...] = ()
     """Networks (CIDR) of proxies: only they may ask ``/forward-auth``, and their ``X-Forwarded-For`` is believed."""
 
+    people_per_address: int = 200
+    """How many people may share one address, as behind a hospital's NAT; the limits of an address grow with it."""
+
     outbound_networks: tuple[Network, ...] = ()
     """Private networks (CIDR) where addresses that apps register (JWKS, logout) may lie; public ones always may."""
 
@@ -261,7 +264,7 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     ]
     problems += [
         f"{name}: must be greater than zero"
-        for name in ("registrations_per_hour", "unapproved_apps", "audit_retention_days")
+        for name in ("people_per_address", "registrations_per_hour", "unapproved_apps", "audit_retention_days")
         if getattr(settings, name) <= 0
     ]
     if settings.registration_hold_seconds < 0:

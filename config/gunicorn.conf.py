@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 bind = os.environ.get("BIND", "127.0.0.1:9000")
 worker_class = "authz.worker.DeadlineWorker"  # never sync: one slow client would hold a worker
 workers = int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 1))
-threads = int(os.environ.get("WEB_THREADS", "8"))
+threads = int(os.environ.get("WEB_THREADS", "8"))  # passwords that are checked or wait for it take up six (RL-07)
 preload_app = True  # keys and templates are loaded once; check() leaves no connection open before the fork
 timeout = 30
 graceful_timeout = 30

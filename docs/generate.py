@@ -20,6 +20,7 @@ from authz.doctor.finding import KINDS
 from authz.launch.reference import reference as launch_record
 from authz.settings import Settings
 from authz.support.explanations import REFUSALS, SCOPES
+from docs.bounds import limits_page
 from docs.citations import RULES, Citations, Rules
 from docs.conformance import cases_page, conformance_page
 from docs.openapi import openapi_page
@@ -118,6 +119,7 @@ def pages() -> dict[str, str]:
         "reference/cli.md": cli_page(),
         "reference/launch-record.md": launch_record(),
         "reference/doctor.md": doctor_page(),
+        "reference/limits.md": limits_page(),
         "reference/reasons.md": reasons_page(),
         "reference/openapi.json": openapi_page(),
         "reference/tests.md": cases_page(citations),

@@ -15,6 +15,7 @@ PAGES = (
     "reference/settings.md",
     "reference/cli.md",
     "reference/launch-record.md",
+    "reference/limits.md",
     "reference/openapi.json",
     "reference/tests.md",
 )

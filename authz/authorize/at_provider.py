@@ -42,7 +42,7 @@ def build(signing_in: SigningIn, identifying: Identifying, backend: Backend, box
         leaving=Leaving(front, federation, now),
         coming_back=ComingBack(front, federation, identifying, Arrivals(backend, box), signing_in, now),
         beside=Beside(front, signing_in),
-        told_to_end=ToldToEnd(federation, signing_in.sign_out, db, trail, now),
+        told_to_end=ToldToEnd(federation, signing_in.sign_out, db, trail, front.guard.limits, now),
     )
 
 

@@ -159,6 +159,7 @@ class FrontChannel:
 
     def out_of_date(self, browser: BrowserFacts) -> PageRefusal:
         refusal = PageRefusal(OUT_OF_DATE)
+        self.guard.limits.refused(refusal, browser.peer)
         about = Event(EventName.AUTHORIZE_REFUSED, peer=browser.peer)
         self.guard.audit(about, "out_of_date", refusal, refusal.support_code)
         return refusal

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from authz.authorize.draft import Registries
     from authz.authorize.outcome import Outcome
     from authz.authorize.request import AuthorizationRequest
+    from authz.limits import Limits
 
 PAGES: dict[type, str] = {
     ShowLogin: "sign_in",
@@ -50,6 +51,7 @@ PAGES: dict[type, str] = {
 class Guard:
     registries: Registries
     trail: Trail
+    limits: Limits
 
     def run(
         self,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.authorize.ways_in import ONLY_A_PASSWORD, Place, WaysIn
+from authz.errors import TooManyRequests
 from authz.fhir_servers.branding import UNBRANDED, Branding
 
 if TYPE_CHECKING:
@@ -130,8 +131,24 @@ class ShowWrongUser:
     support_code: str  # finds the refusal on the audit trail
 
 
+class OfSearch:
+    """A page with what was found; with 429 if the person has searched too often."""
+
+    __slots__ = ()
+    page: PatientsPage | EncountersPage
+
+    @property
+    def retry_after(self) -> int | None:
+        """In seconds."""
+        return self.page.results.retry_after
+
+    @property
+    def status(self) -> int:
+        return 200 if self.retry_after is None else TooManyRequests.status
+
+
 @dataclass(frozen=True, slots=True)
-class ShowPatients:
+class ShowPatients(OfSearch):
     """Somebody says for whom the app is opened; nobody can be chosen who is not on the page."""
 
     handle: str
@@ -143,7 +160,7 @@ class ShowPatients:
 
 
 @dataclass(frozen=True, slots=True)
-class ShowEncounters:
+class ShowEncounters(OfSearch):
     handle: str
     frame: Frame
     app_name: str

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from authz.authorize.picking import GROUPS, SELF, Choice, Picking
+from authz.errors import TooManyRequests
 from authz.fhir_servers.bundle import SearchFailed, Why
 from authz.fhir_servers.search import PatientQuery
 from authz.policy.sandbox import choosable, is_confined
@@ -31,6 +32,7 @@ PROBLEMS = {
     Why.REFUSED: "The health record system did not allow this search.",
     Why.UNUSABLE: "The answer of the health record system can't be used. Tell the support desk if this stays so.",
 }
+TOO_OFTEN = "You have searched too often in the last minute. Wait a little, then try again."
 NOT_RECORDED = "birth date not recorded"
 
 
@@ -42,6 +44,7 @@ class Results:
     problem: str = ""
     total: int | None = None
     next_url: str | None = field(default=None, repr=False)
+    retry_after: int | None = None  # seconds, where the person has searched too often
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +135,8 @@ class Picker:
             return Results(problem=problem)
         try:
             page = self.searching.patients(who, query, url)
-        except SearchFailed as failure:
-            return Results(problem=PROBLEMS[failure.why])
+        except (SearchFailed, TooManyRequests) as failure:
+            return failed(failure)
         return Results(with_doubles(page.records), total=page.total, next_url=page.next_url)
 
     def encounters(
@@ -147,13 +150,19 @@ class Picker:
         shown = pending.patient or Choice(patient, f"Patient {patient}")
         try:
             visits = self.searching.visits(who, patient, url)
-        except SearchFailed as failure:
-            results = Results(problem=PROBLEMS[failure.why])
+        except (SearchFailed, TooManyRequests) as failure:
+            results = failed(failure)
             return EncountersPage(results, shown, is_further=url is not None), Picking(url=url)
         offered = tuple(map(encounter_choice, visits.encounters.records))
         results = Results(offered, next_url=visits.encounters.next_url)
         page = EncountersPage(results, patient_choice(visits.patient, patient), is_further=url is not None)
         return page, Picking(url=url, next_url=results.next_url, offered=offered)
+
+
+def failed(failure: SearchFailed | TooManyRequests) -> Results:
+    if isinstance(failure, TooManyRequests):
+        return Results(problem=TOO_OFTEN, retry_after=failure.retry_after)
+    return Results(problem=PROBLEMS[failure.why])
 
 
 def on_behalf(request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer) -> OnBehalf:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from authz.audit.trail import Trail
     from authz.fhir_servers.records import PatientRecord
     from authz.fhir_servers.search import Encounters, FhirSearch, PatientQuery, Patients
+    from authz.limits import Limits as RateLimits
     from authz.outbound import Limits
     from authz.storage.database import Database
     from authz.tokens.own import OnBehalf, OwnTokens
@@ -40,19 +41,24 @@ class Visits:
 
 
 class Searching:
-    """Everything raises SearchFailed, and AccessDenied for somebody who was switched off meanwhile."""
+    """Everything raises SearchFailed, and AccessDenied for somebody who was switched off meanwhile.
 
-    def __init__(self, db: Database, search: FhirSearch, tokens: OwnTokens, trail: Trail) -> None:
+    What a person searches for raises TooManyRequests too.
+    """
+
+    def __init__(self, db: Database, search: FhirSearch, tokens: OwnTokens, trail: Trail, limits: RateLimits) -> None:
         self.db = db
         self.search = search
         self.tokens = tokens
         self.trail = trail
+        self.limits = limits
         self.slots = threading.BoundedSemaphore(AT_ONCE)
 
     def patients(self, who: OnBehalf, query: PatientQuery, next_url: str | None) -> Patients:
         def ask(token: str) -> Patients:
             return self.search.patients(who.server, token, query, next_url)
 
+        self.limits.searching(about(who))
         return self.on_trail(who, PATIENTS, ask, lambda found: len(found.records))
 
     def named(self, who: OnBehalf, ids: Iterable[str], limits: Limits = LIMITS) -> dict[str, PatientRecord]:
@@ -85,6 +91,7 @@ class Searching:
             known = self.search.named(who.server, token, [patient])
             return Visits(known.get(patient), self.search.encounters(who.server, token, patient, next_url))
 
+        self.limits.searching(about(who))
         return self.on_trail(who, PATIENTS_AND_VISITS, ask, lambda found: len(found.encounters.records), patient)
 
     def on_trail(
@@ -96,24 +103,15 @@ class Searching:
         patient: str | None = None,
     ) -> T:
         """Ask with a token that is good for this alone; the trail tells who searched and how many were found."""
-        about = Event(
-            event=EventName.RECORDS_SEARCHED,
-            sub=who.sub or None,
-            client_id=who.client_id,
-            fhir_server=who.server.name,
-            patient=patient,
-            scope=str(scope),
-            launch_id=who.launch_id,
-            peer=who.peer,
-        )
+        what = replace(about(who), patient=patient, scope=str(scope))
         try:
             found, grant_id = self.asked(who, scope, ask)
         except SearchFailed as failure:
             log.warning("a search failed (%s): %s", failure.why.value, failure)
-            self.trail.refused(replace(about, outcome="refused", reason=failure.why.value))
+            self.trail.refused(replace(what, outcome="refused", reason=failure.why.value))
             raise
         with self.db.write() as session:
-            self.trail.record(session, replace(about, grant_id=grant_id, detail={"found": count(found)}))
+            self.trail.record(session, replace(what, grant_id=grant_id, detail={"found": count(found)}))
         return found
 
     def asked(self, who: OnBehalf, scope: ScopeSet, ask: Callable[[str], T]) -> tuple[T, str]:
@@ -126,3 +124,14 @@ class Searching:
             raise AccessDenied(cause.description) from cause
         finally:
             self.slots.release()
+
+
+def about(who: OnBehalf) -> Event:
+    return Event(
+        event=EventName.RECORDS_SEARCHED,
+        sub=who.sub or None,
+        client_id=who.client_id,
+        fhir_server=who.server.name,
+        launch_id=who.launch_id,
+        peer=who.peer,
+    )

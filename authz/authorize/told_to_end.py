@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
+    from authz.limits import Limits
     from authz.login.federated.federation import Federation
     from authz.login.federated.logout_token import Ended
     from authz.login.federated.provider import Provider
@@ -29,6 +30,7 @@ class ToldToEnd:
     sign_out: SignOut
     db: Database
     trail: Trail
+    limits: Limits
     now: Callable[[], datetime]
 
     def receive(self, name: str, token: str, peer: Peer) -> int:
@@ -42,8 +44,10 @@ class ToldToEnd:
         try:
             ended = self.understood(provider, token)
         except UpstreamFailed as failure:
+            refusal = InvalidRequest("the logout token is not valid")
+            self.limits.refused(refusal, peer)
             self.refuse(name, failure, peer)
-            raise InvalidRequest("the logout token is not valid") from failure
+            raise refusal from failure
         with self.db.read() as sql:
             meant = [(row.session_digest, row.sub) for row in self.federation.sessions.meant(sql, ended)]
         for session_digest, sub in meant:

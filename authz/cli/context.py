@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
     from authz.services import Services
 
-MIN_SECRET = 12
+MIN_SECRET = 20
+MIN_FOREIGN_SECRET = 12  # of another server's making, which is sent there and proves nothing here
 MAX_SECRET = 256
 
 
@@ -62,11 +63,11 @@ def operator() -> str:
         return f"uid {uid}"
 
 
-def secret_from_stdin() -> str:
+def secret_from_stdin(least: int = MIN_SECRET) -> str:
     """A secret made elsewhere: the first line of stdin. Raises InvalidValue for one that is easily guessed."""
     secret = first_line()
-    if not MIN_SECRET <= len(secret) <= MAX_SECRET or not (secret.isascii() and secret.isprintable()):
-        raise InvalidValue(f"a secret is {MIN_SECRET} to {MAX_SECRET} printable ASCII characters")
+    if not least <= len(secret) <= MAX_SECRET or not (secret.isascii() and secret.isprintable()):
+        raise InvalidValue(f"a secret is {least} to {MAX_SECRET} printable ASCII characters")
     return secret
 
 

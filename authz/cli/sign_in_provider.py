@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authz.audit.event import EventName, Peer
-from authz.cli.context import record, replaced, secret_from_stdin, services
+from authz.cli.context import MIN_FOREIGN_SECRET, record, replaced, secret_from_stdin, services
 from authz.cli.options import options
 from authz.cli.output import json_option, show, show_list
 from authz.cli.sign_in_rules import map_, mapped, rules, unmap
@@ -47,7 +47,7 @@ def sign_in_provider() -> None:
 @json_option
 def add(name: str, *, secret_stdin: bool, **given: Any) -> None:
     """Add a provider; what has to be registered there is shown."""
-    secret = secret_from_stdin() if secret_stdin else None
+    secret = secret_from_stdin(MIN_FOREIGN_SECRET) if secret_stdin else None
     new = NewProvider(name, **changes(given))
     with services() as made:
         with made.db.write() as session:
@@ -72,7 +72,7 @@ def list_() -> None:
 @json_option
 def update(name: str, *, secret_stdin: bool, **given: Any) -> None:
     """Change what is given; a list is replaced as a whole, and cleared by one empty value."""
-    secret = secret_from_stdin() if secret_stdin else None
+    secret = secret_from_stdin(MIN_FOREIGN_SECRET) if secret_stdin else None
     wanted = changes(given)
     with services() as made:
         with made.db.write() as session:

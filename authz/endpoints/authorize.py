@@ -25,6 +25,7 @@ def begin() -> ResponseReturnValue:
     names = [name for name, _ in sent]
     if names == ["interaction"]:
         return show(services().authorization.resume(sent[0][1], browser()))
+    services().limits.authorizing(http_request().peer)
     return show(services().authorization.begin(sent, browser()))
 
 
@@ -32,4 +33,5 @@ def begin() -> ResponseReturnValue:
 def begin_by_post() -> ResponseReturnValue:
     """The same request as a form; a query beside it is refused, so that it can't contradict."""
     sent = readable(http_request(), form_pairs, EventName.AUTHORIZE_REFUSED)
+    services().limits.authorizing(http_request().peer)
     return show(services().authorization.begin(sent, browser()))

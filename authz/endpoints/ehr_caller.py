@@ -8,6 +8,7 @@ from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
 from authz.endpoints.current import services
 from authz.endpoints.gate import basic_credentials, bearer_token
+from authz.endpoints.unreadable import count_refusal
 from authz.errors import InsufficientScope, InvalidClient, InvalidToken, NotFound, NoToken, OAuthError, printable
 from authz.fhir_servers.registry import Ehr
 from authz.launch.directory import LAUNCH_SCOPE
@@ -43,6 +44,8 @@ def for_ehr(request: HttpRequest, refused: EventName, serve: Callable[[Ehr], Htt
         ehr = authenticated_ehr(request)
         return serve(ehr)
     except OAuthError as error:
+        if ehr is None:
+            count_refusal(request, error)
         error.support_code = None if isinstance(error, NotFound) else new_support_code()
         detail = {"ehr": ehr.client_id if ehr else None, "problem": printable(error.description)}
         event = Event(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 REQUEST_ID = "authz.request_id"  # in the WSGI environment, put there by the outermost middleware
 BODY_LIMIT = 64 * 1024  # security.md 3.5
 LARGE_BODY_LIMIT = 256 * 1024
-LARGE_BODIES = frozenset({"/launch"})
+LARGE_BODIES = re.compile(r"/launch|/fhir-servers/[^/]+/register|/register(?:/[^/]+)?")
 PROXIED = "/forward-auth/"  # what a proxy asks about comes with its own body, whatever the method
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 MAX_USER_AGENT = 256
@@ -72,7 +73,7 @@ def from_environ(environ: WSGIEnvironment, public_path: str, trusted: Iterable[N
 
 
 def body_limit(path: str) -> int:
-    return LARGE_BODY_LIMIT if path in LARGE_BODIES or path.startswith(PROXIED) else BODY_LIMIT
+    return LARGE_BODY_LIMIT if LARGE_BODIES.fullmatch(path) or path.startswith(PROXIED) else BODY_LIMIT
 
 
 def to_flask(answer: HttpAnswer) -> Response:

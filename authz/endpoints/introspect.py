@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from authz.audit.event import Event, EventName
-from authz.endpoints.back_channel import back_channel_request
+from authz.audit.event import EventName
+from authz.endpoints.back_channel import authenticated
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest
-from authz.errors import InvalidRequest, OAuthError
+from authz.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -23,14 +23,7 @@ def introspect(request: HttpRequest) -> HttpAnswer:
 
     An unknown, expired, revoked or foreign token is ``{"active":false}``, never an error.
     """
-    try:
-        asked = back_channel_request(request)
-        caller = services().callers.authenticate(asked)
-    except OAuthError as error:
-        services().trail.refused(
-            Event(EventName.INTROSPECTION_REFUSED, outcome="refused", reason=error.code, peer=request.peer)
-        )
-        raise
+    asked, caller = authenticated(request, EventName.INTROSPECTION_REFUSED, services().callers.authenticate)
     if not asked.form.get("token"):
         raise InvalidRequest("token is missing")
     body = services().introspection.answer(asked.form["token"], caller, asked.form.get("token_type_hint"))

@@ -30,6 +30,7 @@ def create(request: HttpRequest) -> HttpAnswer:
     """Keep a launch: 201 with the handle for the app, the address to open and the launch's id, which is not secret."""
 
     def serve(ehr: Ehr) -> HttpAnswer:
+        services().limits.launching(ehr.client_id, request.peer)
         handle, launch = services().launches.create(ehr, json_object(request), request.peer)
         told = {
             "launch": handle,

@@ -35,7 +35,8 @@ def reasons() -> ResponseReturnValue:
 @bp.get("/support/<code>")
 def case(code: str) -> ResponseReturnValue:
     """One refusal, without anybody's data; one answer for every code that stands for nothing (any more)."""
-    found = services().cases.look_up(code, http_request().peer.address)
+    services().limits.looking_up(http_request().peer)
+    found = services().cases.look_up(code)
     if found is None:
         return unlisted(page("support_unknown.html", status=404))
     return unlisted(page("support_case.html", case=found))

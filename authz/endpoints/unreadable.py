@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
+from authz.endpoints.cors import claimed_client_id
 from authz.endpoints.current import services
 from authz.errors import OAuthError
 
@@ -18,10 +19,14 @@ T = TypeVar("T")
 
 
 def readable(request: HttpRequest, read: Callable[[HttpRequest], T], refused: EventName) -> T:
-    """What ``read`` makes of the request; its OAuthError goes on, with a support code (security.md G-11)."""
+    """What ``read`` makes of the request; its OAuthError goes on, with a support code (security.md G-11).
+
+    Raises TooManyRequests in its place if there were too many.
+    """
     try:
         return read(request)
     except OAuthError as error:
+        count_refusal(request, error)
         error.support_code = new_support_code()
         services().trail.refused(
             Event(
@@ -34,3 +39,8 @@ def readable(request: HttpRequest, read: Callable[[HttpRequest], T], refused: Ev
             )
         )
         raise
+
+
+def count_refusal(request: HttpRequest, error: OAuthError) -> None:
+    """Before it goes on the trail. Raises TooManyRequests (security.md RL-01, RL-02)."""
+    services().limits.refused(error, request.peer, claimed_client_id(request))

@@ -9,7 +9,7 @@ from flask import Blueprint
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import bearer_token
-from authz.errors import InsufficientScope, InvalidRequest, InvalidToken, NoToken
+from authz.errors import InsufficientScope, InvalidRequest, InvalidToken, NoToken, OAuthError
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -20,8 +20,16 @@ bp = Blueprint("userinfo", __name__)
 def userinfo(request: HttpRequest) -> HttpAnswer:
     """Who the user of a token is: ``sub``, ``fhirUser``, and ``name`` with scope ``profile`` (decision 22).
 
-    The token comes in the Authorization header. Errors are those of RFC 6750 §3.1.
+    The token comes in the Authorization header. Errors are those of RFC 6750 §3.1; too many of them are 429.
     """
+    try:
+        return json_answer(claims_of(request))
+    except OAuthError as error:
+        services().limits.refused(error, request.peer)
+        raise
+
+
+def claims_of(request: HttpRequest) -> dict[str, Any]:
     if "access_token=" in request.query:
         raise InvalidRequest("send the token in the Authorization header, never in a URL")
     token = bearer_token(request)
@@ -38,7 +46,7 @@ def userinfo(request: HttpRequest) -> HttpAnswer:
     if "profile" in facts.scope:
         user = services().users.by_sub(facts.sub)
         claims |= {"name": user.display_name} if user and user.display_name else {}
-    return json_answer(claims)
+    return claims
 
 
 @bp.route("/userinfo", methods=["GET", "POST"])

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from authz.audit.event import Event, EventName
-from authz.endpoints.back_channel import back_channel_request
+from authz.audit.event import EventName
+from authz.endpoints.back_channel import authenticated
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import NO_STORE, HttpAnswer, HttpRequest
-from authz.errors import InvalidRequest, OAuthError
+from authz.errors import InvalidRequest
 from authz.storage.records import digest
 from authz.tokens.handle_check import HandleQuestion
 from authz.tokens.model import GrantRow, MessagingHandleRow
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
     from sqlalchemy import ColumnElement
 
-    from authz.grants.caller import BackChannelRequest, Callers
-    from authz.tokens.introspection import Caller
+    from authz.grants.caller import BackChannelRequest
 
 bp = Blueprint("web_messaging", __name__)
 ASKED = ("origin", "message_type", "ehr_session", "window")
@@ -32,7 +31,7 @@ def introspect(request: HttpRequest) -> HttpAnswer:
 
     A handle that is unknown, over, of another FHIR server, or does not fit is ``{"active":false}``, never an error.
     """
-    asked, caller = authenticated(request, services().handle_callers)
+    asked, caller = authenticated(request, EventName.CALLER_REFUSED, services().handle_callers.authenticate)
     if not asked.form.get("handle"):
         raise InvalidRequest("handle is missing")
     question = HandleQuestion(asked.form["handle"], **{name: asked.form.get(name) for name in ASKED})
@@ -42,18 +41,9 @@ def introspect(request: HttpRequest) -> HttpAnswer:
 
 def revoke(request: HttpRequest) -> HttpAnswer:
     """End a handle, those of a session or that of a launch; 200, also if there is none or it is over already."""
-    asked, caller = authenticated(request, services().ehr_callers)
+    asked, caller = authenticated(request, EventName.CALLER_REFUSED, services().ehr_callers.authenticate)
     services().handle_revocation.revoke(caller, meant(asked), asked.peer)
     return HttpAnswer(200, dict(NO_STORE), b"")
-
-
-def authenticated(request: HttpRequest, callers: Callers) -> tuple[BackChannelRequest, Caller]:
-    try:
-        asked = back_channel_request(request)
-        return asked, callers.authenticate(asked)
-    except OAuthError as error:
-        services().trail.refused(Event(EventName.CALLER_REFUSED, "refused", error.code, peer=request.peer))
-        raise
 
 
 def meant(asked: BackChannelRequest) -> ColumnElement[bool]:

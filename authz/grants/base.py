@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from authz.clients.registry import Client, Clients
     from authz.fhir_servers.registry import FhirServers
     from authz.grants.caller import BackChannelRequest
+    from authz.limits import Limits
     from authz.policy.policy import Policy
     from authz.settings import Settings
     from authz.storage.database import Database
@@ -51,6 +52,7 @@ class GrantServices:
     hot: HotAnswers
     revocation: Revocation
     trail: Trail
+    limits: Limits
     policy: Policy
     representing: Meeting
 

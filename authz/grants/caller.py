@@ -44,6 +44,11 @@ class BackChannelRequest:
         }
         return [kind for kind, sent in kinds.items() if sent]
 
+    @property
+    def claimed_client_id(self) -> str | None:
+        """Who the request says it is from, without proof."""
+        return self.form.get("client_id") or next((name for name, _ in reversed(self.basic)), None)
+
     def check_one_credential(self) -> None:
         if len(self.credentials()) > 1:
             raise InvalidRequest("use one way of client authentication, not several")

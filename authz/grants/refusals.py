@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from authz.clients.registry import Client
     from authz.errors import OAuthError
     from authz.grants.caller import BackChannelRequest
+    from authz.limits import Limits
     from authz.storage.database import Database
 
 MAX_TEXT = 64  # of what the request says of itself
@@ -25,9 +26,11 @@ MAX_TEXT = 64  # of what the request says of itself
 class Refusals:
     db: Database
     trail: Trail
+    limits: Limits
 
     def record(self, request: BackChannelRequest, client: Client | None, error: OAuthError) -> None:
-        """Give a refusal its support code; ``client`` is None if it did not prove who it is."""
+        """Give a refusal its support code; ``client`` is None if it did not prove who it is. Raises TooManyRequests."""
+        self.limits.refused(error, request.peer, None if client else request.claimed_client_id)
         error.support_code = new_support_code()
         grant = self.grant_of(request.form)
         self.trail.refused(
@@ -36,7 +39,7 @@ class Refusals:
                 outcome="refused",
                 reason=error.code,
                 sub=grant.sub if grant else None,
-                client_id=client.client_id if client else claimed(request),
+                client_id=client.client_id if client else request.claimed_client_id,
                 fhir_server=grant.fhir_server if grant else None,
                 patient=grant.context.get("patient") if grant else None,
                 grant_id=grant.id if grant else None,
@@ -57,10 +60,6 @@ class Refusals:
                 return session.get(GrantRow, row.grant_id) if row else None
         except Unavailable:
             return None
-
-
-def claimed(request: BackChannelRequest) -> str | None:
-    return request.form.get("client_id") or next((name for name, _ in reversed(request.basic)), None)
 
 
 def detail(form: dict[str, str], error: OAuthError, *, is_authenticated: bool) -> dict[str, Any]:

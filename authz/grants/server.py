@@ -29,7 +29,7 @@ class TokenServer(AuthorizationServer):
     def __init__(self, services: GrantServices) -> None:
         super().__init__()
         self.services = services
-        self.refusals = Refusals(services.db, services.trail)
+        self.refusals = Refusals(services.db, services.trail, services.limits)
         authentication = ClientAuthentication(services)
         for method in METHODS:
             self.register_client_auth_method(method, getattr(authentication, method))
@@ -49,7 +49,7 @@ class TokenServer(AuthorizationServer):
     def respond(self, request: BackChannelRequest) -> dict[str, Any]:
         """The body of a successful token answer (RFC 6749 §5.1).
 
-        Raises OAuthError (§5.2), which is on the trail then and has a support code, or Unavailable.
+        Raises OAuthError (§5.2), which is on the trail then and has a support code, TooManyRequests, or Unavailable.
         """
         asked = self.authlib_request(request)
         try:

@@ -67,8 +67,9 @@ class ByPassword:
         """
         try:
             self.throttle.admit(attempt.name, attempt.peer.address, attempt.device)
-        except TooManyRequests:
-            self.refuse(EventName.RATE_LIMITED, "sign_in", attempt)
+        except TooManyRequests as error:
+            if error.is_first:
+                self.refuse(EventName.RATE_LIMITED, "sign_in", attempt)
             raise
         user = self.passwords.verify(attempt.name, attempt.password)
         if user is None:
@@ -89,8 +90,9 @@ class ByPassword:
         refused = replace(entered, event=EventName.LOGIN_FAILED, outcome="refused", reason="wrong_code")
         try:
             self.throttle.admit_code(half.name, attempt.device, is_recovery=is_recovery_code(attempt.code))
-        except TooManyRequests:
-            self.trail.refused(replace(refused, event=EventName.RATE_LIMITED, reason="second_factor"))
+        except TooManyRequests as error:
+            if error.is_first:
+                self.trail.refused(replace(refused, event=EventName.RATE_LIMITED, reason="second_factor"))
             raise
         if not self.is_current(half):
             self.trail.refused(replace(refused, reason="sign_in_out_of_date"))

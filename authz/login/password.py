@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from argon2 import PasswordHasher, profiles
@@ -13,7 +14,7 @@ from authz.storage.database import changed
 from authz.users.model import UserRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1024
 PARALLEL = 4  # hashes at once in one process: each takes 64 MiB (security.md RL-07)
+WAITING = 2  # more may wait for their turn; a process has eight threads, and some must be free for everything else
 PATIENCE_SECONDS = 2.0
 NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$A5YFliIgxZd/RC2sos4CGg$FGf2mNjj35eucYUX5tBLZapiLeOp656Dx8zWo2eVcNc"
 """The hash of a random password that was thrown away: verified where there is none, so that the work is the same."""
@@ -37,6 +39,7 @@ class Passwords:
         self.now = now
         self.hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
         self.room = threading.BoundedSemaphore(PARALLEL)
+        self.queue = threading.BoundedSemaphore(PARALLEL + WAITING)
 
     def verify(self, name: str, password: str) -> User | None:
         """The enabled person with this name and password; the same work whatever was wrong (security.md LC-01).
@@ -64,18 +67,26 @@ class Passwords:
             raise NotFound(f"{sub}: there is no user of this sub")
 
     def matches(self, stored: str, password: bytes) -> bool:
-        if not self.room.acquire(timeout=PATIENCE_SECONDS):
-            raise TooManyRequests("too many people sign in at once; try again", retry_after=2)
-        try:
-            return self.hasher.verify(stored, password)
-        except VerificationError:
-            return False
-        finally:
-            self.room.release()
+        with place(self.queue, 0), place(self.room, PATIENCE_SECONDS):
+            try:
+                return self.hasher.verify(stored, password)
+            except VerificationError:
+                return False
 
     def stored_hash(self, sub: str) -> str | None:
         with self.db.read() as session:
             return session.scalar(select(UserRow.password_hash).where(UserRow.sub == sub))
+
+
+@contextmanager
+def place(room: threading.BoundedSemaphore, patience_seconds: float) -> Iterator[None]:
+    """A place in the room while the work is done. Raises TooManyRequests if none becomes free in time."""
+    if not room.acquire(timeout=patience_seconds):
+        raise TooManyRequests("too many people sign in at once; try again", retry_after=2)
+    try:
+        yield
+    finally:
+        room.release()
 
 
 def normal_form(password: str) -> bytes | None:

@@ -5,23 +5,21 @@ from __future__ import annotations
 import secrets as random
 from typing import TYPE_CHECKING
 
-from authz.storage.limiter import Limit, Limiter, network
+from authz.storage.limiter import Limit, network
 from authz.users.user import login_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from authz.keyring.secrets import Secrets
-    from authz.storage.short_lived import Backend
+    from authz.storage.limiter import Limiter
 
 KNOWN_DEVICE = "known device"  # purpose of the key
 TOO_MANY = "too many attempts to sign in; wait a few minutes and try again"
 
-# A hospital is often one address, so that one is generous; a success counts too, for a counter must not be resettable.
+# A hospital is often one address: at the start of a shift all of its people sign in, from machines that keep no cookie.
+# A success counts too, for a counter must not be resettable.
 ACCOUNT = Limit("account", 10, 600)
 DEVICE = Limit("device", 10, 600)
-ADDRESS = Limit("address", 100, 600)
+ADDRESS = Limit("address", 3, 600)  # for each of the people who share it
 EVERYBODY = Limit("everybody", 600, 60)
 # Three of a million codes are good at any time: who knows the password has one chance in 7 000 a day.
 CODES = Limit("codes", 5, 600)
@@ -36,19 +34,20 @@ class Throttle:
     tries does not lock its owner out; and recovery codes, which nobody can guess, are counted apart from the others.
     """
 
-    def __init__(self, backend: Backend, secrets: Secrets, now: Callable[[], datetime]) -> None:
-        self.limiter = Limiter(backend, now)
+    def __init__(self, limiter: Limiter, secrets: Secrets, people_per_address: int) -> None:
+        self.limiter = limiter
         self.secrets = secrets
+        self.address = ADDRESS.times(people_per_address)
 
     def admit(self, name: str, address: str | None, device: str | None) -> None:
         """Count a try and raise TooManyRequests if it is one too many.
 
         ``device`` is what the browser sent of ``device_mark``.
         """
-        self.check(ADDRESS, network(address))
         if device is not None and self.knows(device, name):
             self.check(DEVICE, device)
             return
+        self.check(self.address, network(address))
         self.check(EVERYBODY, "")
         self.check(ACCOUNT, account(name))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.audit.event import Peer
-    from authz.audit.trail import Trail
-    from authz.storage.limiter import Limiter
+    from authz.limits import AuditedLimiter
 
 HOUR = 3600
 NEIGHBOURS = 4  # a network may do so many times what one address may
@@ -31,8 +30,7 @@ FULL = "this server has as many unapproved apps as it takes; ask the hospital"
 class Limits:
     """Everything raises TooManyRequests; what came of a try does not matter, so that no success resets a counter."""
 
-    limiter: Limiter
-    trail: Trail
+    limiter: AuditedLimiter
     per_hour: int  # registrations that one address may try
     most_waiting: int  # unapproved apps at one FHIR server
 
@@ -66,11 +64,4 @@ class Limits:
             raise TooManyRequests(FULL, HOUR)
 
     def check(self, limit: Limit, whose: str, words: str, peer: Peer) -> None:
-        """The first refusal of a window is on the trail; the others would only fill the disk."""
-        try:
-            self.limiter.check(limit, whose, words)
-        except TooManyRequests as error:
-            if error.is_first:
-                about = Event(EventName.RATE_LIMITED, outcome="refused", peer=peer)
-                self.trail.refused(replace(about, reason=limit.name.replace(" ", "_")))
-            raise
+        self.limiter.check(limit, whose, words, Event(EventName.RATE_LIMITED, peer=peer))

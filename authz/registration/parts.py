@@ -21,7 +21,6 @@ from authz.registration.scope_words import ScopeWords
 from authz.registration.sector import Sectors
 from authz.registration.statements import Statements
 from authz.registration.webhook import Webhook
-from authz.storage.limiter import Limiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +32,11 @@ if TYPE_CHECKING:
     from authz.consent.describe import Describer
     from authz.fhir_servers.registry import FhirServers
     from authz.keyring.signing import Keyring
+    from authz.limits import AuditedLimiter
     from authz.notices.courier import Courier
     from authz.outbound import Outbound
     from authz.settings import Settings
     from authz.storage.database import Database
-    from authz.storage.short_lived import Backend
     from authz.tokens.revocation import Revocation
 
 
@@ -72,14 +71,14 @@ class Neighbours:
 
 
 def build(
-    settings: Settings, backend: Backend, trail: Trail, now: Callable[[], datetime], around: Neighbours
+    settings: Settings, limiter: AuditedLimiter, trail: Trail, now: Callable[[], datetime], around: Neighbours
 ) -> Registration:
     tokens = InitialTokens(now)
     statements = Statements(around.db, KeySets(around.outbound, trail, now), settings.issuer, now)
     admission = Admission(tokens, statements, now, settings.registration_hold_seconds)
     webhook = Webhook(around.courier, settings.registration_webhook, settings.issuer, around.keyring)
     history = History(now, webhook)
-    limits = Limits(Limiter(backend, now), trail, settings.registrations_per_hour, settings.unapproved_apps)
+    limits = Limits(limiter, settings.registrations_per_hour, settings.unapproved_apps)
     checks = Checks(
         db=around.db,
         now=now,

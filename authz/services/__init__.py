@@ -46,7 +46,7 @@ class Services(FrontChannel):
             self.keyring,
             self.courier,
         )
-        return registration.build(self.settings, self.backend, self.trail, self.now, around)
+        return registration.build(self.settings, self.limits.limiter, self.trail, self.now, around)
 
     @cached_property
     def developers(self) -> developers.Developers:
@@ -54,7 +54,7 @@ class Services(FrontChannel):
 
     @cached_property
     def cases(self) -> Cases:
-        return Cases(self.db, self.backend, (self.clients, self.fhir_servers), self.now)
+        return Cases(self.db, (self.clients, self.fhir_servers), self.now)
 
     @cached_property
     def self_tests(self) -> SelfTests:

@@ -135,7 +135,7 @@ class BackChannel(Foundation):
     @cached_property
     def searching(self) -> Searching:
         tokens = OwnTokens(self.db, self.now, self.issuer, self.revocation)
-        return Searching(self.db, FhirSearch(self.outbound), tokens, self.trail)
+        return Searching(self.db, FhirSearch(self.outbound), tokens, self.trail, self.limits)
 
     @cached_property
     def representing(self) -> Representing:
@@ -158,6 +158,7 @@ class BackChannel(Foundation):
                 hot=self.hot,
                 revocation=self.revocation,
                 trail=self.trail,
+                limits=self.limits,
                 policy=Policy(self.users, self.fhir_servers, self.rights, self.sensitivity),
                 representing=self.representing,
             )

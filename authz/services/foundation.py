@@ -18,7 +18,9 @@ from authz.fhir_servers.style import Styles
 from authz.keyring.launch_keys import LaunchKeys
 from authz.keyring.secrets import Secrets
 from authz.keyring.signing import Keyring
+from authz.limits import AuditedLimiter, Limits
 from authz.outbound import Outbound
+from authz.storage.limiter import Limiter
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
 from authz.users.registry import Users
@@ -65,6 +67,14 @@ class Foundation:
     @cached_property
     def trail(self) -> Trail:
         return Trail(self.db, self.now, node=socket.gethostname(), version=version("authz"))
+
+    @cached_property
+    def limiter(self) -> Limiter:
+        return Limiter(self.backend, self.now)
+
+    @cached_property
+    def limits(self) -> Limits:
+        return Limits(AuditedLimiter(self.limiter, self.trail), self.settings.people_per_address)
 
     @cached_property
     def sealer(self) -> Sealer:

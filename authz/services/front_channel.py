@@ -54,7 +54,7 @@ class FrontChannel(BackChannel):
 
     @cached_property
     def by_password(self) -> ByPassword:
-        throttle = Throttle(self.backend, self.secrets, self.now)
+        throttle = Throttle(self.limiter, self.secrets, self.settings.people_per_address)
         return ByPassword(self.passwords, self.second_factor, throttle, self.secrets, self.db, self.trail, self.now)
 
     @cached_property
@@ -108,7 +108,7 @@ class FrontChannel(BackChannel):
         registries = Registries(self.clients, self.fhir_servers, self.keyring, settings.issuer, own_pages(settings.url))
         return Authorization(
             consenting=self.consenting,
-            guard=Guard(registries, self.trail),
+            guard=Guard(registries, self.trail, self.limits),
             launches=self.launches,
             judge=Judge(
                 self.users,

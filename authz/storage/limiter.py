@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,10 @@ class Limit:
     name: str
     tries: int
     seconds: int
+
+    def times(self, people: int) -> Limit:
+        """The limit of so many together."""
+        return replace(self, tries=self.tries * people)
 
 
 class Limiter:

@@ -11,9 +11,7 @@ from sqlalchemy import select
 from authz.audit.event import EventName
 from authz.audit.model import AuditEventRow
 from authz.audit.support_code import GOOD_FOR, read_support_code
-from authz.errors import TooManyRequests, printable
-from authz.storage.limiter import network
-from authz.storage.records import digest
+from authz.errors import printable
 from authz.support.explanations import Explanation, of_refusal, of_scope
 
 if TYPE_CHECKING:
@@ -23,9 +21,7 @@ if TYPE_CHECKING:
     from authz.clients.registry import Clients
     from authz.fhir_servers.registry import FhirServers
     from authz.storage.database import Database
-    from authz.storage.short_lived import Backend
 
-TRIES, WINDOW_SECONDS = 30, 600  # look-ups of one address, found or not
 PLACES = {
     EventName.AUTHORIZE_REFUSED.value: "authorization endpoint",
     EventName.CONSENT_DENIED.value: "authorization endpoint",
@@ -74,22 +70,15 @@ class Cases:
     def __init__(
         self,
         db: Database,
-        backend: Backend,
         registries: tuple[Clients, FhirServers],
         now: Callable[[], datetime],
     ) -> None:
         self.db = db
-        self.backend = backend
         self.clients, self.fhir_servers = registries
         self.now = now
 
-    def look_up(self, text: str, address: str | None) -> Case | None:
-        """The case; None for whatever is no code, is unknown, or is older than seven days.
-
-        Raises TooManyRequests, so that codes can't be guessed, and Unavailable.
-        """
-        if self.backend.count(f"support:{digest(network(address))}", WINDOW_SECONDS) > TRIES:
-            raise TooManyRequests("too many codes were looked up from this address", WINDOW_SECONDS)
+    def look_up(self, text: str) -> Case | None:
+        """The case; None for whatever is no code, is unknown, or is older than seven days. Raises Unavailable."""
         code = read_support_code(text)
         if code is None:
             return None

@@ -66,7 +66,9 @@ def test_a_fhir_server_is_added_with_a_credential_shown_once(authz: Cli) -> None
 
 def test_a_secret_may_be_given_by_stdin(authz: Cli) -> None:
     command = ("fhir-server", "add", "main", "--base-url", BASE, "--introspection-secret-stdin")
-    assert authz(*command, stdin="main-fhir-secret\n")["introspection_client_secret"] == "main-fhir-secret"
+    assert (
+        authz(*command, stdin="main-fhir-server-secret\n")["introspection_client_secret"] == "main-fhir-server-secret"
+    )
     for weak in ("short\n", "\n", "with\x00control-characters\n", "é" * 20):
         refusal = authz.refused(*command[:2], "other", "--base-url", "https://o.example", command[-1], stdin=weak)
         assert refusal["error"] == "invalid_value"

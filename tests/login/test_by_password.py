@@ -18,6 +18,7 @@ from authz.login.ehr import vouched
 from authz.login.method import SignIn
 from authz.login.second_factor import SecondFactor
 from authz.login.throttle import ACCOUNT, Throttle
+from authz.storage.limiter import Limiter
 
 if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
@@ -31,7 +32,7 @@ def by_password(made: Registries, backend: Backend) -> ByPassword:
     with made.db.write() as session:
         user = made.users.add(session, "alice")
         made.passwords.set_password(session, user.sub, "correct horse")
-    throttle = Throttle(backend, made.secrets, made.clock)
+    throttle = Throttle(Limiter(backend, made.clock), made.secrets, 200)
     second_factor = SecondFactor(made.db, Box(made.secrets, "second factor"), "Test Hospital", made.clock)
     return ByPassword(made.passwords, second_factor, throttle, made.secrets, made.db, made.trail, made.clock)
 

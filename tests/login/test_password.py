@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import runpy
 import threading
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,8 @@ from sqlalchemy import select
 
 from authz.errors import InvalidValue, NotFound, TooManyRequests
 from authz.login import password as module
-from authz.login.password import MAX_BYTES, NOBODY, PARALLEL
+from authz.login.password import MAX_BYTES, NOBODY, PARALLEL, WAITING
+from authz.settings import ROOT
 from authz.users.model import UserRow
 from tests.registries import Registries, registries
 
@@ -153,3 +155,15 @@ def test_at_most_four_hashes_run_at_once(made: Registries, monkeypatch: pytest.M
     for thread in threads:
         thread.join()
     assert refused.value.headers() == {"Retry-After": "2"}
+
+
+def test_who_comes_while_enough_wait_is_told_at_once(made: Registries, monkeypatch: pytest.MonkeyPatch) -> None:
+    """security.md RL-07: hashing and waiting together leave threads for everybody who signs in nowhere."""
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 3600)
+    for _ in range(PARALLEL + WAITING):
+        made.passwords.queue.acquire()
+    with pytest.raises(TooManyRequests) as refused:
+        made.passwords.matches(NOBODY, b"")
+    assert refused.value.headers() == {"Retry-After": "2"}
+    config = runpy.run_path(str(ROOT / "config" / "gunicorn.conf.py"))
+    assert config["threads"] - PARALLEL - WAITING == 2

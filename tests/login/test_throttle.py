@@ -6,6 +6,7 @@ import pytest
 
 from authz.errors import TooManyRequests
 from authz.login.throttle import ACCOUNT, ADDRESS, CODES, CODES_A_DAY, DEVICE, EVERYBODY, RECOVERY_CODES, Throttle
+from authz.storage.limiter import Limiter
 from authz.storage.short_lived import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -13,11 +14,12 @@ if TYPE_CHECKING:
     from tests.registries import Registries
 
 HERE = "192.0.2.1"
+PEOPLE = 20
 
 
 @pytest.fixture
 def throttle(made: Registries, backend: SQLiteBackend) -> Throttle:
-    return Throttle(backend, made.secrets, made.clock)
+    return Throttle(Limiter(backend, made.clock), made.secrets, PEOPLE)
 
 
 def addresses(count: int) -> list[str]:
@@ -71,11 +73,12 @@ def test_the_mark_of_another_account_helps_nobody(throttle: Throttle) -> None:
 
 def test_one_address_can_not_try_one_password_on_everybody(throttle: Throttle) -> None:
     """security.md LC-03: spraying."""
-    for number in range(ADDRESS.tries):
+    for number in range(ADDRESS.tries * PEOPLE):
         throttle.admit(f"user-{number}", HERE, None)
     with pytest.raises(TooManyRequests):
         throttle.admit("another", HERE, None)
     throttle.admit("another", "192.0.2.2", None)
+    throttle.admit("alice", HERE, throttle.device_mark("alice"))
 
 
 def test_all_addresses_together_have_a_limit(throttle: Throttle) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from authz.audit.event import Peer
 from authz.errors import TooManyRequests
+from authz.limits import AuditedLimiter
 from authz.registration.limits import MANAGEMENT, TOKEN_SIGN_INS, Limits
 from authz.registration.model import RegistrationRow
 from authz.storage.limiter import Limiter
@@ -30,7 +31,7 @@ def made(tmp_path: Path) -> Iterator[Registries]:
 @pytest.fixture
 def limits(made: Registries, tmp_path: Path) -> Iterator[Limits]:
     backend = SQLiteBackend(tmp_path / "short-lived.sqlite3", now=lambda: made.clock().timestamp())
-    yield Limits(Limiter(backend, made.clock), made.trail, PER_HOUR, most_waiting=2)
+    yield Limits(AuditedLimiter(Limiter(backend, made.clock), made.trail), PER_HOUR, most_waiting=2)
     backend.close()
 
 
@@ -84,7 +85,7 @@ def test_without_the_store_each_process_counts_for_itself(limits: Limits, monkey
     def away(_key: str, _window_seconds: int) -> int:
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(limits.limiter.backend, "count", away)
+    monkeypatch.setattr(limits.limiter.limiter.backend, "count", away)
     for _ in range(PER_HOUR):
         limits.registering(HERE)
     with pytest.raises(TooManyRequests):

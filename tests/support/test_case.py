@@ -14,8 +14,9 @@ from sqlalchemy import select
 from authz.audit.model import AuditEventRow
 from authz.audit.support_code import CROCKFORD, new_support_code, read_support_code
 from authz.errors import OAuthError
+from authz.limits import SUPPORT_CODES
 from authz.scopes import Reason
-from authz.support.case import TRIES, without_values
+from authz.support.case import without_values
 from authz.support.explanations import REFUSALS, SCOPES
 from authz.tokens.model import GrantRow
 from tests.actors import FORM
@@ -180,7 +181,7 @@ def test_the_page_is_kept_by_nobody(world: World) -> None:
 def test_codes_can_not_be_guessed_by_trying(world: World) -> None:
     """One address looks thirty codes up in ten minutes, then it waits; the right one does not come through either."""
     code = refused_launch(world, response_type="token")["error_uri"].rpartition("/")[2]
-    for _ in range(TRIES):
+    for _ in range(SUPPORT_CODES.tries):
         assert support(world, "00000000").status == 404
     refused = support(world, code)
     assert (refused.status, refused.header("retry-after")) == (429, "600")

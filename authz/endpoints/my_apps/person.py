@@ -75,6 +75,7 @@ def sign_in(asked: dict[str, str]) -> Response:
         raise NotFound(mark("there are no apps here yet"))
     if len(wanted) > 1:
         return page("my_apps_where.html", servers=wanted)
+    services().limits.authorizing(http_request().peer)
     own = services().authorization.guard.registries.own[MY_APPS]
     pairs = sign_in_request(own, wanted[0])
     return show(services().authorization.begin(pairs, browser()))

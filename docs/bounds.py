@@ -1,0 +1,118 @@
+"""What the page of limits says: how large everything may be that comes in, and how often it may come.
+
+The numbers are the code's own; ``tests/attacks/test_bounds.py`` sends each at the bound, around it and far above.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from authz import limits, strict_json
+from authz.clients import redirect_uri, statement, values
+from authz.endpoints import consent, exchange, gate
+from authz.keyring import public_keys
+from authz.launch import schema
+from authz.login import password, throttle
+from authz.outbound import Limits
+from authz.registration import limits as registration
+from authz.settings import Settings
+
+if TYPE_CHECKING:
+    from authz.storage.limiter import Limit
+
+FETCH = Limits()  # as every fetch of something that an app has published
+PEOPLE: int = Settings.__dataclass_fields__["people_per_address"].default
+REGISTRATIONS: int = Settings.__dataclass_fields__["registrations_per_hour"].default
+
+
+@dataclass(frozen=True)
+class Bound:
+    what: str
+    most: int
+    unit: str
+    above: str  # status, and the error code where programs read it
+
+
+BOUNDS = {
+    "line": Bound("request line", 8_190, "bytes", "414"),
+    "headers": Bound("header fields", 100, "fields", "431"),
+    "header": Bound("one header field", 8_190, "bytes", "431"),
+    "body": Bound("body of a form", exchange.BODY_LIMIT, "bytes", "413 `invalid_request`"),
+    "body of /register": Bound("body of `/register`", exchange.LARGE_BODY_LIMIT, "bytes", "413 `invalid_request`"),
+    "body of /launch": Bound("body of `/launch`", exchange.LARGE_BODY_LIMIT, "bytes", "413 `invalid_request`"),
+    "parameters": Bound("parameters", gate.MAX_PARAMETERS, "parameters", "400 `invalid_request`"),
+    "boxes": Bound("parameters of `/consent`", consent.MAX_BOXES, "parameters", "400, a page"),
+    "name": Bound("name of a parameter", gate.MAX_NAME, "bytes", "400 `invalid_request`"),
+    "value": Bound("any other parameter", gate.MAX_VALUE, "bytes", "400 `invalid_request`"),
+    **{
+        name: Bound(f"`{name}`", most, "bytes", "400 `invalid_request`; at `/authorize` a page")
+        for name, most in gate.MAX_BYTES.items()
+    },
+    "scope": Bound("`scope`", gate.MAX_SCOPE, "bytes", "400 `invalid_scope`; at `/authorize` a page"),
+    "scopes": Bound("scopes in `scope`", gate.MAX_SCOPES, "scopes", "400 `invalid_scope`; at `/authorize` a page"),
+    "redirect_uris": Bound("redirect URIs of an app", values.MAX_ITEMS, "URIs", "400 `invalid_redirect_uri`"),
+    "redirect URI": Bound("a redirect URI of an app", redirect_uri.MAX_BYTES, "bytes", "400 `invalid_redirect_uri`"),
+    "statement": Bound("`software_statement`", statement.MAX_BYTES, "bytes", "400 `invalid_software_statement`"),
+    "depth": Bound("JSON, nesting", strict_json.MAX_DEPTH, "levels", "400 `invalid_request`"),
+    "nodes": Bound("JSON, values", strict_json.MAX_NODES, "values", "400 `invalid_request`"),
+    "integer": Bound("JSON, an integer", strict_json.MAX_INTEGER, "(53 bits)", "400 `invalid_request`"),
+    "fhirContext": Bound("`fhirContext` of a launch", schema.MAX_ITEMS, "items", "400 `invalid_request`"),
+    "password": Bound("password", password.MAX_BYTES, "bytes", "401, a page"),
+    "hashes": Bound("passwords checked at once by a process", password.PARALLEL, "hashes", "429, a page"),
+    "JWKS": Bound("a key set at `jwks_uri`", FETCH.max_bytes, "bytes", "401 `invalid_client`"),
+    "keys": Bound("keys of a key set", public_keys.MAX_KEYS, "keys", "401 `invalid_client`"),
+    "JWKS seconds": Bound("fetching a key set", int(FETCH.seconds), "seconds", "401 `invalid_client`"),
+}
+BY_ADDRESS = "an address"
+REFUSING = "`/token`, `/revoke`, `/introspect`, `/userinfo`, `/launch`, `/ehr-session`, `/web-messaging`"
+RATES: tuple[tuple[str, str, Limit], ...] = (
+    ("opening apps: new requests at `/authorize`", BY_ADDRESS, limits.AUTHORIZATION_REQUESTS.times(PEOPLE)),
+    (
+        f"refusals at {REFUSING}, `/back-channel-logout`, and of forms out of date",
+        BY_ADDRESS,
+        limits.REFUSALS.times(PEOPLE),
+    ),
+    ("failed authentications", "a client, EHR or FHIR server", limits.FAILED_AUTHENTICATION),
+    ("launches", "an EHR", limits.LAUNCHES),
+    ("searches for patients and visits", "a person", limits.SEARCHES),
+    ("passwords", BY_ADDRESS, throttle.ADDRESS.times(PEOPLE)),
+    ("passwords", "an account", throttle.ACCOUNT),
+    ("passwords", "a browser that signed in to the account before", throttle.DEVICE),
+    ("passwords", "everybody together", throttle.EVERYBODY),
+    ("codes after the password", "an account, or such a browser", throttle.CODES),
+    ("codes after the password", "an account, or such a browser", throttle.CODES_A_DAY),
+    ("recovery codes", "an account, or such a browser", throttle.RECOVERY_CODES),
+    ("support codes looked up", BY_ADDRESS, limits.SUPPORT_CODES),
+    ("looking after a registration", BY_ADDRESS, registration.MANAGEMENT),
+    ("signing in with a registration token", BY_ADDRESS, registration.TOKEN_SIGN_INS),
+)
+
+
+def limits_page() -> str:
+    """Two tables: sizes and rates."""
+    lines = [
+        "# Limits",
+        "",
+        "## How large",
+        "",
+        "What is larger is refused as a whole; nothing is cut off. JSON has no member twice, no `NaN`, no `Infinity`.",
+        "",
+        "| what | at most | above |",
+        "|---|---|---|",
+        *(f"| {one.what} | {one.most:,} {one.unit} | {one.above} |" for one in BOUNDS.values()),
+        "",
+        "## How often",
+        "",
+        "More is 429 with `Retry-After`: JSON for programs, a page for people. What is refused, opened and typed at an",
+        f"address is a number for each of `people_per_address` ({PEOPLE}). An IPv6 address counts as its /64.",
+        "A window begins with the first try; no success ends it early. The first refusal of a window is on the trail",
+        "as `rate_limited`. While the short-lived store is away each process counts for itself.",
+        "",
+        "| what | of | at most | in seconds |",
+        "|---|---|---|---|",
+        *(f"| {what} | {whose} | {limit.tries:,} | {limit.seconds:,} |" for what, whose, limit in RATES),
+        f"| registrations | {BY_ADDRESS} | {REGISTRATIONS} | {registration.HOUR:,} |",
+        f"| registrations | a network: /24, /48 | {registration.NEIGHBOURS * REGISTRATIONS} | {registration.HOUR:,} |",
+    ]
+    return "\n".join(lines) + "\n"
