@@ -22,7 +22,9 @@ from authz.tokens.uses import granted_scopes, requested_since
 COLUMNS = ("client_id", "client_name", "lane", "state", "needs_decision", "created_at", "approves_at")
 UNUSED = ("client_id", "scope", "requested", "last_granted")
 
-seen_option = click.option("--seen", type=int, help="The number that show gave: refuse if more has happened since.")
+SEEN = "The number that show gave: refuse if more has happened since."
+seen_option = click.option("--seen", type=int, help=SEEN)
+must_have_seen = click.option("--seen", type=int, required=True, help=SEEN)  # nothing unseen is approved
 reason_option = click.option("--reason", required=True, help="The vendor reads it.")
 note_option = click.option("--note", default="", help="The vendor reads it.")
 terms_options = options(
@@ -76,9 +78,9 @@ def check(client_id: str) -> None:
 @click.argument("client_id")
 @terms_options
 @note_option
-@seen_option
+@must_have_seen
 @json_option
-def approve(client_id: str, note: str, seen: int | None, **given: Any) -> None:
+def approve(client_id: str, note: str, seen: int, **given: Any) -> None:
     """Approve an app, on narrower terms if you give any."""
     terms = Terms(**{name: value or None for name, value in given.items()})
     with services() as made:
@@ -113,12 +115,12 @@ def hold(client_id: str, reason: str, seen: int | None) -> None:
 @registration.command("approve-change")
 @click.argument("client_id")
 @note_option
-@seen_option
+@must_have_seen
 @json_option
-def approve_change(client_id: str, note: str, seen: int | None) -> None:
+def approve_change(client_id: str, note: str, seen: int) -> None:
     """Make an app what its vendor proposed; its approval stays."""
     with services() as made:
-        revoked = made.registration.proposals.apply(client_id, by(), note, seen)
+        revoked = made.registration.proposals.apply(client_id, by(), seen, note)
         show(made.registration.review.show(client_id).as_dict() | {"revoked_grants": revoked})
 
 

@@ -40,7 +40,7 @@ def decide(who: Administrator, client_id: str, sent: dict[str, str]) -> None:
         case "hold":
             own.review.hold(client_id, by, note, seen)
         case "apply":
-            own.proposals.apply(client_id, by, note, seen)
+            own.proposals.apply(client_id, by, seen, note)
         case "refuse":
             own.proposals.refuse(client_id, by, note, seen)
         case "check":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from authz.registration.changes import snapshot
 from authz.registration.lanes import Lane, in_lane, lane_of
 from authz.registration.model import RegistrationRow, Source, State
 
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.clients.metadata import ClientMetadata
+    from authz.registration.earlier import Earlier
     from authz.registration.initial_tokens import InitialTokens
     from authz.registration.statements import Statements
+
+
+SEEN_BEFORE = "An app with the same address, name or software_id was decided about before: a person looks at this one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,7 @@ class Placement:
     fhir_server: str | None  # the only one where it may be used; None: the token leaves it open
     software_statement: str | None = None
     software_id: str | None = None
+    reason: str = ""  # why it is held
 
     def row(self, client_id: str, token_digest: str, now: datetime) -> RegistrationRow:
         return RegistrationRow(
@@ -63,7 +69,7 @@ class Placement:
             source_id=self.source_id,
             fhir_server=self.fhir_server,
             decided_at=now if self.approved else None,
-            reason="",
+            reason=self.reason,
             software_statement=self.software_statement,
             software_id=self.software_id,
             created_at=now,
@@ -74,6 +80,7 @@ class Placement:
 class Admission:
     tokens: InitialTokens
     statements: Statements
+    earlier: Earlier
     now: Callable[[], datetime]
     hold_seconds: int
 
@@ -88,13 +95,19 @@ class Admission:
         return Introduced(presented.initial_access_token, proved.token, proved.members, proved.iss)
 
     def place(
-        self, session: Session, metadata: ClientMetadata, introduced: Introduced, fhir_server: str | None
+        self,
+        session: Session,
+        metadata: ClientMetadata,
+        introduced: Introduced,
+        fhir_server: str | None,
+        client_id: str | None = None,
     ) -> Placement:
         """Decide about metadata that was loaded with ``introduced.members`` over the body, in the transaction.
 
-        ``fhir_server`` is whose registration endpoint it came to. Whether that takes an app that nobody introduces
-        (``source`` is OPEN) is for the caller. Raises InvalidToken, InvalidClientMetadata, InvalidSoftwareStatement and
-        UnapprovedSoftwareStatement.
+        ``fhir_server`` is whose registration endpoint it came to, ``client_id`` is of a client that there is. Whether
+        that takes an app that nobody introduces (``source`` is OPEN) is for the caller.
+
+        Raises InvalidToken, InvalidClientMetadata, InvalidSoftwareStatement and UnapprovedSoftwareStatement.
         """
         lane = lane_of(metadata)
         metadata = in_lane(metadata, lane)
@@ -108,7 +121,9 @@ class Admission:
         if introduced.software_statement is not None:
             source, source_id = Source.SOFTWARE_STATEMENT, issuer
             approves |= self.statements.approves(session, issuer, introduced.members, lane, metadata)
-        state, approves_at = self.start(lane, approves=approves)
+        seen_before = bool(self.earlier.like(session, snapshot(metadata), client_id))
+        approves = approves and not seen_before
+        state, approves_at = (State.HELD, None) if seen_before else self.start(lane, approves=approves)
         return Placement(
             metadata=metadata,
             lane=lane,
@@ -120,6 +135,7 @@ class Admission:
             fhir_server=fhir_server,
             software_statement=introduced.software_statement,
             software_id=software_id if introduced.software_statement is not None else None,
+            reason=SEEN_BEFORE if seen_before else "",
         )
 
     def start(self, lane: Lane, *, approves: bool) -> tuple[State, datetime | None]:

@@ -38,6 +38,7 @@ class Application:
     history: tuple[RegistrationEventRow, ...] = ()
     report: Report | None = None
     before: dict[str, Any] = field(default_factory=dict)  # the metadata as changes are told of it
+    earlier: tuple[dict[str, Any], ...] = ()  # what was decided about apps like it: for the reviewer only
     changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # proposed: member -> before, after
 
     @property
@@ -77,6 +78,7 @@ class Application:
             "software_id": self.registration.software_id,
             "proposed": {name: {"before": pair[0], "after": pair[1]} for name, pair in self.changes.items()},
             "report": None if self.report is None else self.report.as_dict(),
+            "earlier": list(self.earlier),
             "history": [line(row) for row in self.history],
         }
 

@@ -77,14 +77,16 @@ def keeps_keys(before: Members | None, after: Members | None) -> bool:
 def next_state(before: State, placement: Placement, *, is_decided: bool) -> tuple[State, datetime | None]:
     """Where the approval of a changed app stands, and when it comes by itself.
 
-    What somebody stopped stays stopped, and what somebody has looked at is looked at again: no statement approves what
-    a person has decided about (``is_decided``).
+    What somebody stopped stays stopped, and what somebody has looked at is looked at again: no statement and no time
+    approves what a person has decided about (``is_decided``).
     """
     if before is State.HELD:
         return State.HELD, None
+    if placement.state is State.HELD:
+        return State.HELD, None
     if placement.approved:
         return (State.REQUESTED if is_decided else State.APPROVED), None
-    was_seen = before in {State.REQUESTED, State.DECLINED}
+    was_seen = is_decided or before in {State.REQUESTED, State.DECLINED}
     if was_seen or (before is State.APPROVED and placement.lane is not Lane.PATIENT):
         return State.REQUESTED, None
     return placement.state, placement.approves_at

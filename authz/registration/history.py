@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from authz.registration.model import RegistrationRow
     from authz.registration.webhook import Webhook
 
 VENDOR, SERVER = "vendor", "server"
@@ -52,6 +53,11 @@ class History:
         if actor == VENDOR:
             self.keep_newest(session, client_id, what)
         self.webhook.write(session, client_id, actor, what)
+
+    def held(self, session: Session, registration: RegistrationRow) -> None:
+        """Say so if this server holds it by itself, for the reason that stands with it."""
+        if registration.state == State.HELD.value:
+            self.note(session, registration.client_id, SERVER, State.HELD.value, registration.reason)
 
     def keep_newest(self, session: Session, client_id: str, what: str) -> None:
         """Forget the oldest of a vendor's lines of one kind: whoever writes at will must not fill the disk (RG-19)."""

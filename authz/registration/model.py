@@ -63,6 +63,20 @@ class RegistrationEventRow(Base):
     changes: Mapped[dict[str, Any]] = mapped_column(JSON)  # member -> [before, after]
 
 
+class EarlierDecisionRow(Base):
+    """What a person decided about an app with this mark; it outlives the client (see ``earlier``)."""
+
+    __tablename__ = "earlier_decision"
+
+    mark: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of an address, a name, a software_id
+    client_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_name: Mapped[str] = mapped_column(String(255))
+    decision: Mapped[str] = mapped_column(String(16))  # "declined", "held", "narrowed"
+    actor: Mapped[str] = mapped_column(String(255))
+    reason: Mapped[str] = mapped_column(Text)
+    decided_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class RegistrationNoticeRow(NoticeRow):
     """What the hospital's own systems are to be told; it outlives the client."""
 

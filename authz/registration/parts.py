@@ -10,6 +10,7 @@ from authz.registration.admission import Admission
 from authz.registration.automatic import Automatic
 from authz.registration.checks import Checks
 from authz.registration.doors import Doors
+from authz.registration.earlier import Earlier
 from authz.registration.history import History
 from authz.registration.initial_tokens import InitialTokens
 from authz.registration.limits import Limits
@@ -75,7 +76,8 @@ def build(
 ) -> Registration:
     tokens = InitialTokens(now)
     statements = Statements(around.db, KeySets(around.outbound, trail, now), settings.issuer, now)
-    admission = Admission(tokens, statements, now, settings.registration_hold_seconds)
+    earlier = Earlier(now)
+    admission = Admission(tokens, statements, earlier, now, settings.registration_hold_seconds)
     webhook = Webhook(around.courier, settings.registration_webhook, settings.issuer, around.keyring)
     history = History(now, webhook)
     limits = Limits(limiter, settings.registrations_per_hour, settings.unapproved_apps)
@@ -88,7 +90,7 @@ def build(
         words=ScopeWords(around.describer),
         history=history,
     )
-    review = Review(around.db, around.clients, around.revocation, history, checks, trail)
+    review = Review(around.db, around.clients, around.revocation, history, checks, earlier, trail)
     return Registration(
         initial_tokens=tokens,
         statements=statements,

@@ -62,8 +62,8 @@ class Proposals:
             self.review.history.note(session, client_id, VENDOR, TAKEN_BACK)
             self.record(session, client_id, TAKEN_BACK, None, peer, {})
 
-    def apply(self, client_id: str, by: Reviewer, note: str = "", seen: int | None = None) -> int:
-        """Make the app what was proposed; its approval stays as it is.
+    def apply(self, client_id: str, by: Reviewer, seen: int, note: str = "") -> int:
+        """Make the app what was proposed, if that is what the reviewer saw; its approval stays as it is.
 
         Where codes may go or who can prove to be the app has changed, what was granted ends; returns how many grants
         that were. Raises NotFound, AlreadyDecided, and what is wrong with the metadata by today's rules.

@@ -78,6 +78,7 @@ class Registrations:
             row = placement.row(client.client_id, digest(token), self.clients.now())
             session.add(row)
             self.history.note(session, client.client_id, VENDOR, "registered")
+            self.history.held(session, row)
             self.checks.ask(session, client.client_id)
             detail = {"source": placement.source.value, "lane": placement.lane.value}
             self.record(session, "registered", client.client_id, peer, detail)

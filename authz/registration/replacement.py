@@ -81,12 +81,14 @@ class Replacement:
         client = self.clients.row(session, registration.client_id)
         if snapshot(client) != self.before:
             raise InvalidRequest("the client was changed at the same time: read it, and try again")
-        placement = self.admission.place(session, self.metadata, self.introduced, registration.fhir_server)
+        placement = self.admission.place(
+            session, self.metadata, self.introduced, registration.fhir_server, client.client_id
+        )
         after = snapshot(placement.metadata)
         is_approved = from_row(client, self.clients.now()).is_approved
         changes_lane = placement.lane != registration.lane and not is_approved  # an approved one asks for less
         is_another = changes_lane or needs_review(self.before, after)
-        decisions = kept(client, placement.metadata)
+        decisions, stood = kept(client, placement.metadata), registration.state
         if is_another:
             decisions |= self.approval(session, client, registration, placement)
         self.store(session, client, placement.metadata, decisions)
@@ -100,6 +102,8 @@ class Replacement:
         changes = differences(self.before, after)
         if changes:
             self.history.note(session, client.client_id, VENDOR, CHANGED, "", **changes)
+        if stood != registration.state:
+            self.history.held(session, registration)
         return self.renewed_secret(client)
 
     def approval(
@@ -111,6 +115,7 @@ class Replacement:
         is_decided = self.history.is_decided(session, client.client_id)
         state, approves_at = next_state(stood, placement, is_decided=is_decided)
         registration.state, registration.decided_at = state.value, None
+        registration.reason = placement.reason or registration.reason
         return {
             "approved": state is State.APPROVED,
             "approves_at": approves_at,

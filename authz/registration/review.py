@@ -5,7 +5,7 @@ The functions of the command line, of the administrators' pages and of the vendo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import Event, EventName
@@ -15,6 +15,7 @@ from authz.errors import InvalidValue, NotFound
 from authz.registration.applications import Application, application, find, is_narrower, rows
 from authz.registration.changes import differences, snapshot
 from authz.registration.decision import AlreadyDecided, Terms, words
+from authz.registration.earlier import NARROWED, Said
 from authz.registration.history import VENDOR
 from authz.registration.model import RegistrationRow, State
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from authz.clients.registry import Clients
     from authz.registration.checks import Checks
     from authz.registration.decision import Reviewer
+    from authz.registration.earlier import Earlier
     from authz.registration.history import History
     from authz.storage.database import Database
     from authz.tokens.revocation import Revocation
@@ -41,6 +43,7 @@ class Review:
     revocation: Revocation
     history: History
     checks: Checks
+    earlier: Earlier
     trail: Trail
 
     def list(self, state: State | None = None, *, undecided: bool = False) -> list[Application]:
@@ -59,7 +62,9 @@ class Review:
             client = self.clients.row(session, client_id)
             history = self.history.of(session, client_id)
             report = self.checks.latest(session, client_id)
-            return application(registration, client, history, report, self.clients.now())
+            shown = application(registration, client, history, report, self.clients.now())
+            like = self.earlier.like(session, registration.proposed or shown.before, client_id)
+            return replace(shown, earlier=tuple(like))
 
     def approve(
         self, client_id: str, by: Reviewer, terms: Terms | None = None, note: str = "", seen: int | None = None
@@ -75,6 +80,9 @@ class Review:
                 raise AlreadyDecided(f"{client_id} is approved already")
             changes = self.on_terms(session, client, terms)
             withdraw_all(session, self.clients.now(), client_id=client_id)  # test accounts agreed to something else
+            self.earlier.forget(session, client_id)
+            if changes.keys() & {"scope", "fhir_user_types", "fhir_servers"}:
+                self.earlier.keep(session, client_id, snapshot(client), Said(NARROWED, by.actor, said))
             self.settle(registration, State.APPROVED, said)
             self.history.note(session, client_id, by.actor, State.APPROVED.value, said, **changes)
             self.record(session, client_id, State.APPROVED.value, by, changes)
@@ -101,6 +109,8 @@ class Review:
             client.approved, client.approves_at, client.skip_consent_in_ehr_launch = False, None, False
             withdraw_all(session, self.clients.now(), client_id=client_id)
             self.settle(registration, state, said)
+            if not by.is_server:  # what the checks found, they find again
+                self.earlier.keep(session, client_id, snapshot(client), Said(state.value, by.actor, said))
             self.history.note(session, client_id, by.actor, state.value, said)
             self.record(session, client_id, state.value, by, {})
 

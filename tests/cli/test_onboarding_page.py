@@ -39,8 +39,7 @@ def test_every_command_of_the_page_does_what_it_says(world: World) -> None:
         if words[1] in {"approve-change", "refuse-change"}:
             metadata = run("registration", "show", ids[APP])["metadata"]
             world.services.registration.proposals.propose(ids[APP], {**metadata, "client_name": f"By {words[1]}"})
-        seen = str(told[-1]["seen"]) if told and "seen" in told[-1] else ""
-        known = {**ids, "17": seen}
+        known = {**ids, **({"17": str(run("registration", "show", ids[APP])["seen"])} if "17" in words else {})}
         stdin = "a good password\n" if "--password-stdin" in words else ""
         told.append(run(*[known.get(word, word) for word in words], stdin=stdin))
         if words[1:3] == ["token", "issue"]:

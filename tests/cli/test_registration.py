@@ -65,6 +65,7 @@ def test_an_app_is_listed_shown_and_approved_with_changes(world: World, office: 
         "software_id": None,
         "proposed": {},
         "report": None,
+        "earlier": [],
         "history": [history],
     }
     words = ("--scope", "user/*.rs", "--user-type", "Practitioner", "--fhir-server", "other", "--note", "for staff")
@@ -87,17 +88,35 @@ def test_an_app_is_stopped_with_a_reason(office: Cli, client_id: str, command: s
 
 
 def test_a_proposed_change_is_decided_about(world: World, office: Cli, client_id: str) -> None:
-    office("registration", "approve", client_id)
+    office("registration", "approve", client_id, "--seen", str(office("registration", "show", client_id)["seen"]))
     proposals = world.services.registration.proposals
     metadata = office("registration", "show", client_id)["metadata"]
     for word, name in (("refuse-change", "First"), ("approve-change", "Second")):
         proposals.propose(client_id, {**metadata, "client_name": name})
         shown = office("registration", "show", client_id)
         assert shown["proposed"] == {"client_name": {"before": "Vendor App", "after": name}}
-        reason = ("--reason", "no") if word == "refuse-change" else ("--note", "yes")
+        seen = ("--seen", str(shown["seen"]))
+        reason = ("--reason", "no") if word == "refuse-change" else ("--note", "yes", *seen)
         answer = office("registration", word, client_id, *reason)
         assert answer["client_name"] == ("Vendor App" if word == "refuse-change" else "Second")
         assert answer["proposed"] == {}
+
+
+def test_nothing_unseen_is_approved(world: World, office: Cli, client_id: str) -> None:
+    """RG-23: what the vendor proposed, or changed, after the reviewer looked is not what was approved."""
+    for command in ("approve", "approve-change"):
+        code, _, told = office.run("registration", command, client_id)
+        assert code != 0
+        assert "--seen" in told
+    office("registration", "approve", client_id, "--seen", str(office("registration", "show", client_id)["seen"]))
+    proposals = world.services.registration.proposals
+    metadata = office("registration", "show", client_id)["metadata"]
+    proposals.propose(client_id, {**metadata, "client_name": "Harmless"})
+    seen = str(office("registration", "show", client_id)["seen"])
+    proposals.propose(client_id, {**metadata, "redirect_uris": ["https://evil.example/cb"]})
+    refused = office.refused("registration", "approve-change", client_id, "--seen", seen)
+    assert refused["error"] == "already_decided"
+    assert office("registration", "show", client_id)["metadata"]["redirect_uris"] == METADATA["redirect_uris"]
 
 
 def test_initial_access_tokens_are_issued_listed_and_revoked(world: World, office: Cli) -> None:

@@ -394,7 +394,7 @@ def test_an_approved_app_stays_as_it_is_until_its_change_is_agreed_to(maker: Mak
     page = maker.press("/app/change", "/change", {"client_name": "Heart Book"}, "review")
     page = maker.browser.submit(page, {"note": "A better name."}, press="send", to="/change")
     assert "A change was asked for by you A better name." in words(page)
-    maker.world.services.registration.proposals.apply(maker.client_id, by)
+    maker.world.services.registration.proposals.apply(maker.client_id, by, review.show(maker.client_id).seen)
     assert registered(maker.world, maker.credentials)["client_name"] == "Heart Book"
     assert "The change was agreed to, and made by the hospital" in words(maker.open("/app"))
 

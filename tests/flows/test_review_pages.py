@@ -250,6 +250,16 @@ def test_an_app_that_its_vendor_changed_meanwhile_is_not_approved_unseen(world: 
     assert state(world, client_id) == "requested"
 
 
+def test_a_reviewer_reads_what_was_decided_before_about_an_app_like_it(world: World, ada: Browser) -> None:
+    """RG-15: who decided, when and why."""
+    first = register(world)
+    act(ada, first, "decline", note="It sells what it reads")
+    page = ada.open(f"{LIST}/{register(world)}")
+    on = world.clock().date().isoformat()
+    assert f"Growth <Chart> {first} : declined by ada on {on} It sells what it reads" in text(page)
+    assert state(world, first) == "declined"
+
+
 def proposed(world: World) -> str:
     client_id = register(world)
     review = world.services.registration.proposals.review

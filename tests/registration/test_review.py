@@ -342,7 +342,7 @@ def test_a_proposed_change_changes_nothing_until_somebody_has_looked_at_it(offic
         changes,
     )
     assert [one.client.client_id for one in office.parts.review.list(undecided=True)] == [office.client_id]
-    assert office.parts.proposals.apply(office.client_id, BOB, "fine", seen=shown.seen) == 0
+    assert office.parts.proposals.apply(office.client_id, BOB, shown.seen, "fine") == 0
     shown = office.show()
     assert (shown.state, shown.client.client_name, str(shown.client.scope)) == (
         State.APPROVED,
@@ -355,7 +355,7 @@ def test_a_proposed_change_changes_nothing_until_somebody_has_looked_at_it(offic
         ("administrator:bob", "change_applied", "fine", pairs),
     ]
     with pytest.raises(AlreadyDecided):
-        office.parts.proposals.apply(office.client_id, BOB)
+        office.parts.proposals.apply(office.client_id, BOB, shown.seen)
 
 
 def test_a_vendor_who_proposes_for_ever_fills_no_disk(office: Office) -> None:
@@ -378,7 +378,7 @@ def test_a_change_of_where_codes_go_ends_what_was_granted(office: Office) -> Non
     said = {**office.show().metadata, "redirect_uris": ["https://vendor.example/new"]}
     office.parts.proposals.propose(office.client_id, said)
     assert office.world.fhir_server.introspect(token)["active"] is True
-    assert office.parts.proposals.apply(office.client_id, ANN) == 1
+    assert office.parts.proposals.apply(office.client_id, ANN, office.show().seen) == 1
     assert office.world.fhir_server.introspect(token) == {"active": False}
     assert office.show().client.redirect_uris == ("https://vendor.example/new",)
 
