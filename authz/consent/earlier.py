@@ -66,7 +66,7 @@ def said_once(entries: tuple[Row | Choice, ...]) -> Iterator[Row | Choice]:
     """Where each part is new the whole is, and the line above says so already."""
     all_new = all(isinstance(entry, Row) and entry.note == Note.NEW for entry in entries)
     for entry in entries:
-        yield replace(entry, note=Note.NOTHING.value) if all_new and isinstance(entry, Row) else entry
+        yield replace(entry, remark="") if all_new and isinstance(entry, Row) else entry
 
 
 def is_allowed(entry: Row | Choice) -> bool:
