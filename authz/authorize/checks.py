@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from authz.authorize.refusal import PageRefusal
@@ -17,6 +18,7 @@ from authz.errors import (
 from authz.fhir_servers.people import for_whom
 from authz.launch.standing import STAFF
 from authz.policy.access import REFRESH
+from authz.policy.hook import NoAnswer
 from authz.policy.sandbox import is_confined, is_test, why_not
 from authz.policy.sensitive import SensitivityQuestion, needs_reason
 from authz.scopes import LaunchScope
@@ -29,6 +31,17 @@ if TYPE_CHECKING:
     from authz.policy.sensitive import Sensitivity
     from authz.scopes import Judgement, ScopeSet
     from authz.users.registry import User
+
+
+class Protected(Enum):
+    """Whether staff have to say why they need these records (decision 0054)."""
+
+    NO = 0
+    YES = 1
+    PERHAPS = 2  # the hospital's rules did not answer: as if they had said yes
+
+    def __bool__(self) -> bool:
+        return self is not Protected.NO
 
 
 class SomebodyElse(PageRefusal):
@@ -97,10 +110,13 @@ def is_protected(
     user: User,
     fhir_user: str | None,
     about: tuple[str | None, ScopeSet],
-) -> bool:
+) -> Protected:
     patient, scope = about
     asked = SensitivityQuestion(user, fhir_user, request.fhir_server, patient, request.client, scope)
-    return needs_reason(sensitivity, asked)
+    try:
+        return Protected.YES if needs_reason(sensitivity, asked) else Protected.NO
+    except NoAnswer:
+        return Protected.PERHAPS
 
 
 def may_skip(request: AuthorizationRequest, pending: Pending, fhir_user: str | None) -> bool:

@@ -121,7 +121,11 @@ class Guard:
             return outcome
         if page is not None and not getattr(outcome, "problem", None):
             opening = outcome.frame.launch_id or about.launch_id
-            self.trail.shown(replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening))
+            about = replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening)
+            if isinstance(outcome, ShowGlass) and outcome.support_code:
+                cause = {"cause": "the hospital's rules did not say whether these records are protected"}
+                about = replace(about, support_code=outcome.support_code, detail=cause)
+            self.trail.shown(about)
         return outcome
 
     def audit(self, about: Event, reason: str, error: OAuthError, support_code: str | None) -> None:

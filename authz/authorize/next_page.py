@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from authz.audit.support_code import new_support_code
+from authz.authorize.checks import Protected
 from authz.authorize.outcome import ShowCode, ShowConsent, ShowEncounters, ShowGlass, ShowPatients
 from authz.authorize.show import frame
 from authz.authorize.steps import Step
@@ -54,7 +56,8 @@ class NextPage:
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
             return ShowEncounters(handle, shown, app_name, encounters)
         if step is Step.BREAK_GLASS:
-            return ShowGlass(self.interactions.show(pending, kept, handle), shown, app_name)
+            unknown = new_support_code() if situation.protected is Protected.PERHAPS else None
+            return ShowGlass(self.interactions.show(pending, kept, handle), shown, app_name, support_code=unknown)
         asked = self.consenting.offer(request, situation)
         handle = self.interactions.show(
             pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle

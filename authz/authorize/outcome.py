@@ -177,6 +177,7 @@ class ShowGlass:
     app_name: str
     text: str = ""
     code: str = ""
+    support_code: str | None = None  # the hospital's rules did not say whether they are protected
     problem: str | None = None
     new_binding: str | None = None
     status: int = 200

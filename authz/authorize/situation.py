@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from authz.authorize.checks import (
+    Protected,
     check_app,
     check_person,
     check_something_left,
@@ -51,6 +52,7 @@ class Situation:
     consent: ConsentQuestion | None = None
     remembered_consent: str | None = None
     skips_consent: bool = False
+    protected: Protected = Protected.NO
     glass: BrokenGlass | None = None  # why the user sees protected records
     is_vouched: bool = False  # the user represents the patient by the EHR's word alone
 
@@ -122,16 +124,17 @@ class Judge:
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
         )
         skips = may_skip(request, pending, fhir_user)
-        asks = skips or protected or must_ask(request, pending, fhir_user)
+        asks = skips or bool(protected) or must_ask(request, pending, fhir_user)
         remembered = None if asks else self.consents.remembered(consent)
         needs_consent = not skips and remembered is None
         return replace(
             known,
-            facts=replace(known.facts, needs_consent=needs_consent, needs_reason=protected and glass is None),
+            facts=replace(known.facts, needs_consent=needs_consent, needs_reason=bool(protected) and glass is None),
             judgement=judgement,
             consent=consent,
             remembered_consent=remembered,
             skips_consent=skips,
+            protected=protected,
             glass=glass,
             is_vouched=is_vouched,
         )

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 
 def identity(client: Client, redirect_uri: str) -> str:
-    """Digest of what the consent page says of the app: its name, whose site it is from, and where the answer goes.
+    """Digest of what the consent page says of the app: its names, whose site it is from, and where the answer goes.
 
-    A decision is about this, and no longer counts when it changes (decision 0052).
+    A decision is about this, whatever the language was, and no longer counts when it changes (decision 0052).
     """
-    told = [client.client_name, publisher(client.about), goes_to(redirect_uri)]
+    names = sorted((tag, name) for tag, name in client.about.items() if tag.startswith("client_name#"))
+    told = [client.client_name, names, publisher(client.about), goes_to(redirect_uri)]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 

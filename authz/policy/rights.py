@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from authz.launch.standing import Standing, standing
-from authz.settings import ConfigurationError
+from authz.policy.hook import SECONDS, Hook, made_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from authz.clients.registry import Client
     from authz.users.registry import User, Users
-
-log = logging.getLogger(__name__)
-HOOK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +24,7 @@ class RightsQuestion:
 
 
 class UserRights(Protocol):
-    """The site's own rules; an exception, or two seconds without an answer, is a no."""
+    """The site's own rules; an exception, or two seconds without an answer, refuses for as long as it lasts."""
 
     def allows(self, question: RightsQuestion) -> bool: ...
 
@@ -58,26 +49,15 @@ class StatedRights:
 
 
 class HookedRights:
-    """Both must say yes: what this server knows, and the hospital's hook, which gets two seconds."""
+    """Both must say yes: what this server knows, and the hospital's hook."""
 
-    def __init__(self, stated: StatedRights, hook: UserRights, seconds: float = HOOK_SECONDS) -> None:
+    def __init__(self, stated: StatedRights, hook: UserRights, seconds: float = SECONDS) -> None:
         self.stated = stated
-        self.hook = hook
-        self.seconds = seconds
-        self.workers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="user-rights")
+        self.hook = Hook("user_rights", hook.allows, seconds)
 
     def allows(self, question: RightsQuestion) -> bool:
-        if not self.stated.allows(question):
-            return False
-        asked = self.workers.submit(self.hook.allows, question)
-        try:
-            return asked.result(self.seconds) is True
-        except TooSlow:
-            asked.cancel()
-            log.error("the user rights hook did not answer in time; refused")  # noqa: TRY400  the stack tells nothing
-        except Exception:  # whatever the site's code raises, the answer is no
-            log.exception("the user rights hook failed; refused")
-        return False
+        """Raises NoAnswer: nothing is granted, and nothing that was granted is lost by it."""
+        return self.stated.allows(question) and self.hook.answer(question) is True
 
 
 def user_rights(setting: str, users: Users) -> UserRights:
@@ -86,11 +66,4 @@ def user_rights(setting: str, users: Users) -> UserRights:
     Raises ConfigurationError if there is no such callable: a hook that is missing must not mean yes.
     """
     stated = StatedRights(users)
-    if not setting:
-        return stated
-    module, _, name = setting.partition(":")
-    try:
-        make: Callable[[], UserRights] = getattr(import_module(module), name)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigurationError([f"user_rights: {setting} can't be loaded: {error}"]) from error
-    return HookedRights(stated, make())
+    return HookedRights(stated, made_by("user_rights", setting)) if setting else stated

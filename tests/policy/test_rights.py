@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authz.clients.client import Client
+from authz.policy.hook import AT_ONCE, NoAnswer
 from authz.policy.rights import HookedRights, RightsQuestion, StatedRights, user_rights
 from authz.settings import ConfigurationError
 from authz.users.user import Representation
@@ -93,18 +94,26 @@ def test_the_hospitals_hook_can_only_narrow(made: Registries) -> None:
         assert HookedRights(stated, Says(answer)).allows(own) is False
 
 
-def test_a_hook_that_fails_refuses(made: Registries) -> None:
-    """Decision 20."""
-    assert HookedRights(StatedRights(made.users), Fails()).allows(question(made, "Patient/A", "A")) is False
+def test_a_hook_that_fails_gives_no_answer(made: Registries) -> None:
+    """Decision 20, 0054: no yes, and no lasting no either."""
+    with pytest.raises(NoAnswer, match="the user_rights hook failed"):
+        HookedRights(StatedRights(made.users), Fails()).allows(question(made, "Patient/A", "A"))
 
 
-def test_a_hook_that_does_not_answer_refuses(made: Registries) -> None:
-    """Decision 20: also when every worker already waits for one."""
+def test_a_hook_that_is_late_gives_no_answer(made: Registries) -> None:
+    """Decision 20, 0054: also when every worker already waits for one."""
     hook = Hangs()
     rights = HookedRights(StatedRights(made.users), hook, seconds=0.01)
     asked = question(made, "Patient/A", "A")
-    assert [rights.allows(asked) for _ in range(6)] == [False] * 6
+    for _ in range(AT_ONCE + 2):
+        with pytest.raises(NoAnswer, match="did not answer in time"):
+            rights.allows(asked)
     hook.go_on.set()
+
+
+def test_who_is_refused_anyway_is_not_asked_about(made: Registries) -> None:
+    """Decision 20: what this server knows refuses also while the hook is away."""
+    assert HookedRights(StatedRights(made.users), Fails()).allows(question(made, "Patient/A", "B")) is False
 
 
 def test_the_setting_names_what_makes_the_hook(made: Registries, monkeypatch: pytest.MonkeyPatch) -> None:
