@@ -93,7 +93,7 @@ def test_sessions_and_signing_out(world: World) -> None:
     assert "Un navegador este Desde el " in says(page)
     page = browser.open(f"{ISSUER}/logout")
     assert title(page) == "¿Cerrar sesión?"
-    assert "Ha iniciado sesión como Alice." in says(page)
+    assert "Ha iniciado sesión como Alice ." in says(page)
     assert title(browser.submit(page, press="stay")) == "Su sesión sigue abierta"
     page = browser.submit(browser.open(f"{ISSUER}/logout"), press="sign_out")
     assert (title(page), page.header("Content-Language")) == ("Ha cerrado la sesión", "es")
