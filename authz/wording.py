@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import flask_babel
 from babel import Locale
+from babel.dates import format_datetime
 from babel.lists import format_list
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ __all__ = [
     "prefer",
     "said",
     "wishes",
+    "written",
 ]
 
 ENGLISH = "en"
@@ -167,6 +169,11 @@ def alphabetical(text: str) -> str:
 def bare(text: str) -> str:
     """Without accents and capitals."""
     return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+
+
+def written(at: datetime, pattern: str) -> str:
+    """A date or time as its own time zone has it; the pattern is of Unicode CLDR, such as ``d MMM y, HH:mm``."""
+    return format_datetime(at, pattern, tzinfo=at.tzinfo, locale=locale())
 
 
 def day(at: datetime) -> str:

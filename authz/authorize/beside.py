@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from authz.audit.event import EventName
 from authz.authorize.ways_in import Place
 from authz.storage.records import digest
+from authz.wording import gettext, mark
 
 if TYPE_CHECKING:
     from authz.authorize.front import FrontChannel
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.signing_in import SigningIn
 
-NOT_YET = "Sign in first. The code is shown in the window that opens."
-WRONG = "That is not the code in the window. Look again."
-TOO_OFTEN = "That was not the code either. Sign in again."
+NOT_YET = mark("Sign in first. The code is shown in the window that opens.")
+WRONG = mark("That is not the code in the window. Look again.")
+TOO_OFTEN = mark("That was not the code either. Sign in again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Beside:
     def collected(self, request: AuthorizationRequest, pending: Pending, code: str, browser: BrowserFacts) -> Outcome:
         waiting = pending.elsewhere
         if waiting is None or pending.launch is None:
-            return self.ask_again(request, pending, NOT_YET)
+            return self.ask_again(request, pending, gettext(NOT_YET))
         typed = "".join(character for character in code if character.isdigit())
         if compare_digest(waiting.code_digest, digest(typed)):
             return self.signing_in.of_launch(request, replace(pending, elsewhere=None), waiting.sign_in, browser)
@@ -43,8 +44,8 @@ class Beside:
         self.front.guard.trail.refused(replace(refused, outcome="refused"))
         left = replace(waiting, tries_left=waiting.tries_left - 1)
         if left.tries_left == 0:
-            return self.ask_again(request, replace(pending, elsewhere=None), TOO_OFTEN)
-        return self.ask_again(request, replace(pending, elsewhere=left), WRONG)
+            return self.ask_again(request, replace(pending, elsewhere=None), gettext(TOO_OFTEN))
+        return self.ask_again(request, replace(pending, elsewhere=left), gettext(WRONG))
 
     def ask_again(self, request: AuthorizationRequest, pending: Pending, problem: str) -> ShowLogin:
         handle = self.front.interactions.keep(pending)

@@ -10,6 +10,7 @@ from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
 from authz.login.method import BrokenGlass
 from authz.policy.sensitive import PURPOSES
+from authz.wording import gettext, mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
 
 SHORTEST, LONGEST = 10, 500
-PROBLEM = f"Choose a reason, and say in {SHORTEST} to {LONGEST} characters why you need these records now."
+PROBLEM = mark("Choose a reason, and say in %(least)s to %(most)s characters why you need these records now.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class BreakingGlass:
             if code not in PURPOSES or not SHORTEST <= len(text) <= LONGEST or not text.isprintable():
                 kept = self.front.interactions.keep(pending)
                 shown, name = frame(request, pending), request.client.shown_name
-                return ShowGlass(kept, shown, name, text[:LONGEST], code, problem=PROBLEM, status=400)
+                problem = gettext(PROBLEM, least=SHORTEST, most=LONGEST)
+                return ShowGlass(kept, shown, name, text[:LONGEST], code, problem=problem, status=400)
             glass = BrokenGlass(code, text, situation.context.patient)
             return self.front.go_on(request, replace(pending, glass=glass), browser)
 

@@ -22,6 +22,7 @@ from authz.policy.hook import NoAnswer
 from authz.policy.sandbox import is_confined, is_test, why_not
 from authz.policy.sensitive import SensitivityQuestion, needs_reason
 from authz.scopes import LaunchScope
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from authz.authorize.pending import Pending
@@ -54,7 +55,7 @@ def check_session(pending: Pending, session: BrowserSession | None) -> None:
     """Whoever has got somewhere in an interaction must still be the one signed in here (security.md LC-09)."""
     who = pending.sign_in.sub if pending.sign_in else pending.shown_to
     if who is not None and (session is None or session.sign_in.sub != who):
-        raise SomebodyElse("You have signed out, or somebody else has signed in, since this page was shown.")
+        raise SomebodyElse(mark("You have signed out, or somebody else has signed in, since this page was shown."))
 
 
 def check_person(request: AuthorizationRequest, sign_in: SignIn) -> None:

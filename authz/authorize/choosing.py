@@ -9,6 +9,7 @@ from authz.authorize.picking import Picking
 from authz.authorize.refusal import NotOffered
 from authz.authorize.steps import Step, next_step
 from authz.fhir_servers.search import PatientQuery
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ class Choosing:
                 return self.front.go_on(request, replace(pending, picking=picking) if is_here else pending, browser)
             patient = pending.picking.chosen(sent.get("patient", "")) if is_here else None
             if patient is None:
-                raise NotOffered("This patient was not offered.")
+                raise NotOffered(mark("This patient was not offered."))
             return self.settled(request, replace(pending, patient=patient, picking=Picking()), browser)
 
         return self.front.guarded(pending, browser, chosen)
@@ -53,7 +54,7 @@ class Choosing:
                 return self.settled(request, decided, browser)
             visit = pending.picking.chosen(sent.get("encounter", "")) if is_here else None
             if visit is None:
-                raise NotOffered("This visit was not offered.")
+                raise NotOffered(mark("This visit was not offered."))
             return self.settled(request, replace(pending, encounter=visit.id, picking=Picking()), browser)
 
         return self.front.guarded(pending, browser, chosen)

@@ -24,6 +24,7 @@ from authz.login.federated.why import UpstreamFailed, Why
 from authz.login.method import SignIn
 from authz.scopes import LaunchScope, ResourceScope
 from authz.storage.records import digest
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +93,7 @@ class ComingBack:
         def chosen(request: AuthorizationRequest) -> Outcome:
             candidate = next((one for one in arrival.candidates if one.reference == reference), None)
             if candidate is None:
-                raise NotOffered("This was not offered.")
+                raise NotOffered(mark("This was not offered."))
             try:
                 sub = self.identifying.chosen(came_of(request, pending, provider, arrival, browser), candidate)
             except UpstreamFailed as failure:

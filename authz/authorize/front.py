@@ -23,6 +23,7 @@ from authz.authorize.steps import Step, next_step
 from authz.errors import NotAgreed, OAuthError
 from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
 from authz.storage.records import digest
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from authz.consent.choices import Offer
     from authz.launch.store import Launches
 
-OUT_OF_DATE = "This page is out of date, or it was opened in another browser."
+OUT_OF_DATE = mark("This page is out of date, or it was opened in another browser.")
 
 
 @dataclass(frozen=True, slots=True)

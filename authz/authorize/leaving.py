@@ -13,6 +13,7 @@ from authz.authorize.ways_in import Place
 from authz.login.federated.trip import Trip, Wanted
 from authz.login.federated.why import UpstreamFailed
 from authz.storage.records import digest
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ class Leaving:
         def left(request: AuthorizationRequest) -> Outcome:
             provider = self.federation.providers.get(name)
             if provider is None or not provider.serves(request.fhir_server.name):
-                raise NotOffered("This way to sign in is not offered.")
+                raise NotOffered(mark("This way to sign in is not offered."))
             binding = browser.binding or secrets.token_urlsafe(32)
             wanted = wanted_of(request, pending, provider)
             trip = Trip(

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from authz.authorize.picking import GROUPS, SELF, Choice, Picking
+from authz.authorize.telling import encounter_choice, patient_choice, with_doubles
 from authz.errors import TooManyRequests
 from authz.fhir_servers.bundle import SearchFailed, Why
 from authz.fhir_servers.search import PatientQuery
 from authz.policy.sandbox import choosable, is_confined
 from authz.tokens.own import OnBehalf
+from authz.wording import gettext, mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from authz.audit.event import Peer
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.searching import Searching
     from authz.authorize.situation import Situation
-    from authz.fhir_servers.records import EncounterRecord, PatientRecord
     from authz.fhir_servers.search_settings import SearchSettings
     from authz.users.recent import RecentPatients
     from authz.users.registry import Users
 
 PROBLEMS = {
-    Why.UNAVAILABLE: "The health record system does not answer. Nothing was searched; try again.",
-    Why.BUSY: "Too many people are searching at this moment. Try again.",
-    Why.REFUSED: "The health record system did not allow this search.",
-    Why.UNUSABLE: "The answer of the health record system can't be used. Tell the support desk if this stays so.",
+    Why.UNAVAILABLE: mark("The health record system does not answer. Nothing was searched; try again."),
+    Why.BUSY: mark("Too many people are searching at this moment. Try again."),
+    Why.REFUSED: mark("The health record system did not allow this search."),
+    Why.UNUSABLE: mark("The answer of the health record system can't be used. Tell the support desk if this stays so."),
 }
-TOO_OFTEN = "You have searched too often in the last minute. Wait a little, then try again."
-NOT_RECORDED = "birth date not recorded"
+TOO_OFTEN = mark("You have searched too often in the last minute. Wait a little, then try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ class Picker:
         try:
             records = self.searching.named(who, ids)
         except SearchFailed as failure:
-            return Results(problem=PROBLEMS[failure.why])
+            return failed(failure)
         return Results(tuple(patient_choice(records[key], key) for key in ids if key in records))
 
     def represented(self, request: AuthorizationRequest, who: OnBehalf, *, by_test_account: bool) -> Results:
@@ -116,7 +113,7 @@ class Picker:
         try:
             records = self.searching.named(who, known)
         except SearchFailed as failure:
-            return Results(problem=PROBLEMS[failure.why])
+            return failed(failure)
         choices = (patient_choice(records.get(patient), patient, as_what) for patient, as_what in known.items())
         return Results(tuple(sorted(choices, key=lambda choice: GROUPS.index(choice.group))))
 
@@ -126,7 +123,7 @@ class Picker:
         try:
             records = self.searching.named(who, ids) if ids else {}
         except SearchFailed as failure:
-            return Results(problem=PROBLEMS[failure.why])
+            return failed(failure)
         return Results(tuple(patient_choice(records[key], key) for key in ids if key in records))
 
     def found(self, who: OnBehalf, query: PatientQuery, url: str | None) -> Results:
@@ -147,7 +144,7 @@ class Picker:
         assert patient is not None
         url = pending.picking.url
         who = on_behalf(request, pending, situation, peer)
-        shown = pending.patient or Choice(patient, f"Patient {patient}")
+        shown = pending.patient or Choice(patient, gettext("Patient %(id)s", id=patient))
         try:
             visits = self.searching.visits(who, patient, url)
         except (SearchFailed, TooManyRequests) as failure:
@@ -161,8 +158,8 @@ class Picker:
 
 def failed(failure: SearchFailed | TooManyRequests) -> Results:
     if isinstance(failure, TooManyRequests):
-        return Results(problem=TOO_OFTEN, retry_after=failure.retry_after)
-    return Results(problem=PROBLEMS[failure.why])
+        return Results(problem=gettext(TOO_OFTEN), retry_after=failure.retry_after)
+    return Results(problem=gettext(PROBLEMS[failure.why]))
 
 
 def on_behalf(request: AuthorizationRequest, pending: Pending, situation: Situation, peer: Peer) -> OnBehalf:
@@ -175,33 +172,3 @@ def on_behalf(request: AuthorizationRequest, pending: Pending, situation: Situat
         peer,
         pending.launch_id,
     )
-
-
-def with_doubles(records: Iterable[PatientRecord]) -> tuple[Choice, ...]:
-    """People of one name and birth date are marked: only the record number tells them apart."""
-    records = tuple(records)
-    seen = Counter((record.name.casefold(), record.birth_date) for record in records)
-    doubles = {key for key, count in seen.items() if count > 1}
-    return tuple(
-        patient_choice(record, record.id, is_double=(record.name.casefold(), record.birth_date) in doubles)
-        for record in records
-    )
-
-
-def patient_choice(
-    record: PatientRecord | None, patient: str, relationship: str = "", *, is_double: bool = False
-) -> Choice:
-    if record is None:
-        return Choice(patient, f"Patient {patient}", relationship=relationship)
-    details = (
-        f"born {record.birth_date}" if record.birth_date else NOT_RECORDED,
-        record.sex or "sex not recorded",
-        f"MRN {record.mrn}" if record.mrn else f"record {record.id}",
-    )
-    remark = record.remark or ("same name and birth date as another" if is_double else "")
-    return Choice(patient, record.name or "Name not recorded", details, remark, relationship)
-
-
-def encounter_choice(record: EncounterRecord) -> Choice:
-    details = (record.title, record.place, record.status)
-    return Choice(record.id, record.when or "Time not recorded", tuple(filter(None, details)))

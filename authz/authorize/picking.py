@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from authz.fhir_servers.search import PatientQuery
 from authz.users.relationships import in_words
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SELF = "self"
 PARENTS = frozenset({"parent", "mother", "father", "stepparent", "adoptive parent", "foster parent"})
-GROUPS = ME, MY_CHILDREN, OTHERS = "Me", "My children", "People I look after"
+GROUPS = ME, MY_CHILDREN, OTHERS = mark("Me"), mark("My children"), mark("People I look after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,13 @@ class Choice:
     relationship: str = ""  # of a representative to this patient
 
     @property
+    def is_self(self) -> bool:
+        return self.relationship == SELF
+
+    @property
     def group(self) -> str:
-        """The heading it stands under, where somebody acts for several people."""
-        if self.relationship == SELF:
+        """The heading it stands under, where somebody acts for several people; to be translated."""
+        if self.is_self:
             return ME
         return MY_CHILDREN if self.relationship.strip().casefold() in PARENTS else OTHERS
 

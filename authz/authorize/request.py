@@ -27,6 +27,7 @@ from authz.errors import (
     UnsupportedResponseType,
 )
 from authz.scopes import ScopeSet
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +95,10 @@ def addressee(
             raise PageRefusal(f"The app did not send its {name}.")
     client = registries.client(parameters["client_id"])
     if client is None or not client.enabled:
-        raise PageRefusal("This app is not registered here (client_id).")
+        raise PageRefusal(mark("This app is not registered here (client_id)."))
     redirect_uri = match(client, parameters["redirect_uri"])
     if redirect_uri is None:
-        raise PageRefusal("The address the app wants to return to (redirect_uri) is not registered for it.")
+        raise PageRefusal(mark("The address the app wants to return to (redirect_uri) is not registered for it."))
     return client, redirect_uri
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from authz.authorize.outcome import Frame
-from authz.authorize.picker import on_behalf, patient_choice
+from authz.authorize.picker import on_behalf
+from authz.authorize.telling import patient_choice
 from authz.clients.redirect_uri import host_of
 from authz.consent.choices import offer
 from authz.consent.describe import Subject

@@ -14,6 +14,7 @@ from authz.authorize.sign_in_page import place_of
 from authz.errors import TooManyRequests
 from authz.login.by_password import Attempt, CodeAttempt
 from authz.login.method import HalfSignIn
+from authz.wording import gettext, mark
 
 if TYPE_CHECKING:
     from authz.authorize.front import FrontChannel
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from authz.login.session import Sessions
     from authz.tokens.sign_out import SignOut
 
-WRONG = "The user name or the password is not right."
-WRONG_CODE = "The code is not right, or it was used before. Wait for the next one."
-TOO_LATE = "That took too long. Sign in again."
-TOO_MANY = "Too many attempts to sign in. Wait a few minutes, then try again."
+WRONG = mark("The user name or the password is not right.")
+WRONG_CODE = mark("The code is not right, or it was used before. Wait for the next one.")
+TOO_LATE = mark("That took too long. Sign in again.")
+TOO_MANY = mark("Too many attempts to sign in. Wait a few minutes, then try again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class SigningIn:
         self, request: AuthorizationRequest, pending: Pending, attempt: Attempt, browser: BrowserFacts
     ) -> Outcome:
         if not self.front.next_page.sign_in.ways.of(request.fhir_server.name).has_password:
-            raise NotOffered("This way to sign in is not offered.")
+            raise NotOffered(mark("This way to sign in is not offered."))
 
         def again(problem: str, status: int, retry_after: int | None = None) -> ShowLogin:
             shown = {"problem": problem, "status": status, "retry_after": retry_after, "username": attempt.name}
@@ -57,9 +58,9 @@ class SigningIn:
         try:
             sign_in = self.by_password.enter(attempt)
         except TooManyRequests as error:
-            return again(TOO_MANY, error.status, error.retry_after)
+            return again(gettext(TOO_MANY), error.status, error.retry_after)
         if sign_in is None:
-            return again(WRONG, 401)
+            return again(gettext(WRONG), 401)
         if isinstance(sign_in, HalfSignIn):
             return self.front.go_on(request, replace(pending, half=sign_in), browser)
         return self.entered(request, pending, sign_in, attempt.name, browser)
@@ -72,16 +73,17 @@ class SigningIn:
     def finished(self, request: AuthorizationRequest, pending: Pending, code: str, browser: BrowserFacts) -> Outcome:
         half, shown, app_name = pending.half, frame(request, pending), request.client.shown_name
         if half is None or not self.by_password.is_current(half):
-            name = half.name if half else ""
-            return self.page(request, replace(pending, half=None), browser, username=name, problem=TOO_LATE, status=401)
+            shown_again = {"username": half.name if half else "", "problem": gettext(TOO_LATE), "status": 401}
+            return self.page(request, replace(pending, half=None), browser, **shown_again)
         try:
             attempt = CodeAttempt(half, code, browser.peer, browser.device, pending.launch_id)
             sign_in = self.by_password.finish(attempt)
         except TooManyRequests as error:
             handle = self.front.interactions.keep(pending)
-            return ShowCode(handle, shown, app_name, TOO_MANY, status=error.status, retry_after=error.retry_after)
+            problem, after = gettext(TOO_MANY), error.retry_after
+            return ShowCode(handle, shown, app_name, problem, status=error.status, retry_after=after)
         if sign_in is None:
-            return ShowCode(self.front.interactions.keep(pending), shown, app_name, WRONG_CODE, status=401)
+            return ShowCode(self.front.interactions.keep(pending), shown, app_name, gettext(WRONG_CODE), status=401)
         return self.entered(request, replace(pending, half=None), sign_in, half.name, browser)
 
     def page(self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, **more: Any) -> ShowLogin:

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from authz.fhir_servers.times import EARLIEST, in_words, moment, stretch
+from authz.wording import gettext, mark, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 MAX_SHOWN = 120
 HIDDEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 JOINERS = frozenset("\u200c\u200d")  # part of how names are written
-DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d:\d\d).*)?)?)?")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-SEXES = frozenset({"female", "male", "other", "unknown"})
+SEXES = {"female": mark("female"), "male": mark("male"), "other": mark("other"), "unknown": mark("unknown")}
 FORMER = frozenset({"old", "maiden", "temp", "anonymous", "nickname"})
 CLASSES = {
-    "AMB": "Outpatient visit",
-    "EMER": "Emergency visit",
-    "FLD": "Field visit",
-    "HH": "Home visit",
-    "IMP": "Hospital stay",
-    "ACUTE": "Hospital stay",
-    "NONAC": "Hospital stay",
-    "OBSENC": "Observation stay",
-    "PRENC": "Before admission",
-    "SS": "Short stay",
-    "VR": "Virtual visit",
+    "AMB": mark("Outpatient visit"),
+    "EMER": mark("Emergency visit"),
+    "FLD": mark("Field visit"),
+    "HH": mark("Home visit"),
+    "IMP": mark("Hospital stay"),
+    "ACUTE": mark("Hospital stay"),
+    "NONAC": mark("Hospital stay"),
+    "OBSENC": mark("Observation stay"),
+    "PRENC": mark("Before admission"),
+    "SS": mark("Short stay"),
+    "VR": mark("Virtual visit"),
 }
-EARLIEST = datetime.min.replace(tzinfo=UTC)
+STATUSES = {  # of FHIR R4 and R5
+    "planned": mark("planned"),
+    "arrived": mark("arrived"),
+    "triaged": mark("triaged"),
+    "in-progress": mark("in progress"),
+    "onleave": mark("on leave"),
+    "on-hold": mark("on hold"),
+    "discharged": mark("discharged"),
+    "finished": mark("finished"),
+    "completed": mark("completed"),
+    "cancelled": mark("cancelled"),
+    "discontinued": mark("discontinued"),
+    "unknown": mark("unknown"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +106,11 @@ def mrn_of(resource: dict[str, Any], system: str) -> str:
 
 def remark_on(resource: dict[str, Any]) -> str:
     if any(link.get("type") == "replaced-by" for link in dicts(resource.get("link"))):
-        return "replaced by another record"
+        return gettext("replaced by another record")
     if resource.get("active") is False:
-        return "record not in use"
-    return "deceased" if resource.get("deceasedBoolean") is True or resource.get("deceasedDateTime") else ""
+        return gettext("record not in use")
+    is_deceased = resource.get("deceasedBoolean") is True or resource.get("deceasedDateTime")
+    return gettext("deceased") if is_deceased else ""
 
 
 def encounter_record(resource: dict[str, Any]) -> EncounterRecord | None:
@@ -109,9 +123,9 @@ def encounter_record(resource: dict[str, Any]) -> EncounterRecord | None:
     return EncounterRecord(
         id=resource["id"],
         title=title_of(resource),
-        when=stretch(in_words(start), in_words(end), is_over=status != "in-progress"),
+        when=stretch(start, end, is_over=status != "in-progress"),
         place=place_of(resource),
-        status=shown(status).replace("-", " "),
+        status=said(STATUSES.get(shown(status), shown(status))),
         start=moment(start),
     )
 
@@ -121,47 +135,17 @@ def title_of(resource: dict[str, Any]) -> str:
     kind = next((text for one in dicts(resource.get("type")) if (text := text_of(one))), "")
     classes = [(codes_of(one), text_of(one)) for one in dicts(resource.get("class"))]
     class_ = next((CLASSES.get(code, "") for codes, _ in classes for code in codes if code in CLASSES), "")
-    class_ = class_ or next((text for _, text in classes if text), "")
-    return ": ".join(part for part in (class_, kind) if part) or "Visit"
+    class_ = said(class_) or next((text for _, text in classes if text), "")
+    if class_ and kind:
+        # for translators: such as "Hospital stay: Appendectomy"
+        return gettext("%(kind)s: %(reason)s", kind=class_, reason=kind)
+    return class_ or kind or gettext("Visit")
 
 
 def place_of(resource: dict[str, Any]) -> str:
     locations = [one.get("location") for one in dicts(resource.get("location"))]
     references = [one for one in [*locations, resource.get("serviceProvider")] if isinstance(one, dict)]
     return next((text for one in references if (text := shown(one.get("display")))), "")
-
-
-def stretch(start: str, end: str, *, is_over: bool) -> str:
-    if not start:
-        return f"until {end}" if end else ""
-    if not end:
-        return start if is_over else f"since {start}"
-    day = start.partition(",")[0]
-    return f"{start} to {end.removeprefix(f'{day}, ')}" if end != start else start
-
-
-def in_words(value: Any) -> str:
-    """A FHIR date or dateTime that nobody misreads: "5 Mar 2019", "5 Mar 2019, 09:30", "Mar 2019"; else nothing."""
-    match = DATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return ""
-    year, month, day, clock = match.groups()
-    if month and not 1 <= int(month) <= len(MONTHS):
-        return ""
-    words = " ".join([*([str(int(day))] if day else []), *([MONTHS[int(month) - 1]] if month else []), year])
-    return f"{words}, {clock}" if clock else words
-
-
-def moment(value: Any) -> datetime:
-    """For sorting only."""
-    match = DATE.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        return EARLIEST
-    try:
-        read = datetime.fromisoformat(value if match[3] else f"{match[1]}-{match[2] or '01'}-01")
-    except ValueError:
-        return EARLIEST
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def text_of(concept: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from authz.fhir_servers.bundle import FHIR_ID, Page, SearchFailed, Why, is_under_base, read_page, refers_to
 from authz.fhir_servers.records import EncounterRecord, PatientRecord, encounter_record, patient_record
 from authz.outbound import FetchFailed, Limits
+from authz.wording import gettext, ngettext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,15 +47,18 @@ class PatientQuery:
     def problem(self, settings: SearchSettings) -> str:
         """What is to be typed differently; empty if it can be searched."""
         if not any((self.name.strip(), self.birthdate.strip(), self.identifier.strip())):
-            return "Type a name, a birth date or a record number."
+            return gettext("Type a name, a birth date or a record number.")
         if max(map(len, (self.name, self.birthdate, self.identifier))) > MAX_TYPED:
-            return "That is too long to search for."
+            return gettext("That is too long to search for.")
         if self.birthdate.strip() and not ISO_DATE.fullmatch(self.birthdate.strip()):
-            return "Write the birth date as year, month and day: 2019-03-05."
+            return gettext("Write the birth date as year, month and day: 2019-03-05.")
         letters = sum(character.isalnum() for character in self.name)
         only_by_name = not (self.birthdate.strip() or self.identifier.strip())
         if (only_by_name or self.name.strip()) and letters < settings.minimum_letters:
-            return f"Type at least {settings.minimum_letters} letters of the name."
+            least = settings.minimum_letters
+            return ngettext(
+                "Type at least %(num)d letter of the name.", "Type at least %(num)d letters of the name.", least
+            )
         return ""
 
     def parameters(self, settings: SearchSettings) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from authz.launch.standing import STAFF
 from authz.policy.hook import SECONDS, Hook, made_by
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from authz.clients.registry import Client
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from authz.users.registry import User
 
 PURPOSES = {  # HL7 v3 PurposeOfUse
-    "ETREAT": "Emergency treatment",
-    "BTG": "Another pressing reason",
+    "ETREAT": mark("Emergency treatment"),
+    "BTG": mark("Another pressing reason"),
 }
 
 

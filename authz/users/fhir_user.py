@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from authz.fhir_servers.bundle import FHIR_ID
-from authz.fhir_servers.records import dicts, in_words, items, name_of, shown
+from authz.fhir_servers.records import dicts, items, name_of, shown
+from authz.fhir_servers.times import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

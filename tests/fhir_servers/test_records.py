@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.fhir_servers.records import MAX_SHOWN, EncounterRecord, encounter_record, in_words, patient_record, shown
+from authz.fhir_servers.records import MAX_SHOWN, EncounterRecord, encounter_record, patient_record, shown
+from authz.fhir_servers.times import in_words
 
 MRN = "http://hospital.example/mrn"
 JSON = st.recursive(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from authz.authorize.picker import patient_choice
 from authz.authorize.picking import Choice
+from authz.authorize.telling import patient_choice
 from authz.consent.describe import links, publisher
 from authz.endpoints.current import http_request, services
 from authz.tokens.own import OnBehalf

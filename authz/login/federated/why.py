@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from authz.errors import AuthzError
+from authz.wording import gettext, mark
 
 
 class Why(StrEnum):
@@ -20,15 +21,17 @@ class Why(StrEnum):
 
 
 SENTENCES = {
-    Why.UNAVAILABLE: "{label} does not answer at the moment. Try again in a few minutes.",
-    Why.FAILED: "{label} could not sign you in. Try again in a few minutes.",
-    Why.DECLINED: "{label} did not sign you in.",
-    Why.UNTRUSTED: "The answer of {label} can not be trusted. You are not signed in.",
-    Why.NOT_FRESH: "You have to sign in anew, and {label} did not ask you to. You are not signed in.",
-    Why.TOO_WEAK: "{label} did not sign you in the way this hospital demands.",
-    Why.UNKNOWN_PERSON: "{label} knows you, but you have no access here yet. Ask the support desk, with the code.",
-    Why.DISABLED: "You may not sign in here. Ask the support desk, with the code.",
-    Why.SEARCH_FAILED: "The health record system does not answer at the moment. Try again in a few minutes.",
+    Why.UNAVAILABLE: mark("%(provider)s does not answer at the moment. Try again in a few minutes."),
+    Why.FAILED: mark("%(provider)s could not sign you in. Try again in a few minutes."),
+    Why.DECLINED: mark("%(provider)s did not sign you in."),
+    Why.UNTRUSTED: mark("The answer of %(provider)s can not be trusted. You are not signed in."),
+    Why.NOT_FRESH: mark("You have to sign in anew, and %(provider)s did not ask you to. You are not signed in."),
+    Why.TOO_WEAK: mark("%(provider)s did not sign you in the way this hospital demands."),
+    Why.UNKNOWN_PERSON: mark(
+        "%(provider)s knows you, but you have no access here yet. Ask the support desk, with the code."
+    ),
+    Why.DISABLED: mark("You may not sign in here. Ask the support desk, with the code."),
+    Why.SEARCH_FAILED: mark("The health record system does not answer at the moment. Try again in a few minutes."),
 }
 PASSING = frozenset({Why.UNAVAILABLE, Why.FAILED, Why.SEARCH_FAILED})
 
@@ -41,7 +44,7 @@ class UpstreamFailed(AuthzError):
         self.why = why
 
     def sentence(self, label: str) -> str:
-        return SENTENCES[self.why].format(label=label)
+        return gettext(SENTENCES[self.why], provider=label)
 
     @property
     def status(self) -> int:
