@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from authz.consent.rows import Row
+from authz.wording import mark, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,9 @@ class Note(StrEnum):
     NEW = "new"
     LEFT_OUT = "left_out"
     ALLOWED = "allowed"
+
+
+REMARKS = {Note.NEW: mark("new since last time"), Note.LEFT_OUT: mark("you left this out last time")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ def noted(entries: Iterable[Row | Choice], notes: Mapping[str, Note]) -> Iterato
     for entry in entries:
         if isinstance(entry, Row):
             note = notes.get(entry.box, Note.NOTHING)
-            yield replace(entry, note=note.value, is_ticked=note is not Note.LEFT_OUT)
+            remark = said(REMARKS.get(note, ""))
+            yield replace(entry, note=note.value, remark=remark, is_ticked=note is not Note.LEFT_OUT)
         else:
             yield replace(entry, entries=tuple(said_once(tuple(noted(entry.entries, notes)))))
 

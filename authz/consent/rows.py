@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.consent import words
 from authz.consent.catalogue import Kind
-from authz.wording import all_of, alphabetical, any_of, capital, gettext, said
+from authz.wording import all_of, alphabetical, any_of, capital, gettext
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -29,12 +29,8 @@ class Row:
     meaning: tuple[str, str] = ("", "")  # what it is about, and what that means
     writes: bool = False
     note: str = ""  # what last time has to do with it, see consent.earlier
+    remark: str = ""  # the same in words
     is_ticked: bool = True
-
-    @property
-    def remark(self) -> str:
-        """What stands beside it, for whom this is not the first time."""
-        return said(words.REMARKS.get(self.note, ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,6 @@ UNKNOWN_SHORT = mark("Records of this kind")
 UNKNOWN_LONG = mark("A kind of record for which there is no description here. Ask this organisation what it holds.")
 LIMITED_SHORT = mark("A part of them")
 
-REMARKS = {  # by the note of a line, see consent.earlier
-    "new": mark("new since last time"),
-    "left_out": mark("you left this out last time"),
-}
-
 WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
