@@ -53,10 +53,12 @@ class Deadlines:
 
 
 class DeadlineWorker(ThreadWorker):
-    """Each exchange on a connection has ``EXCHANGE_SECONDS``, from its first byte to the last one of its answer."""
+    """Each exchange on a connection has ``exchange_seconds``, from its first byte to the last one of its answer."""
+
+    exchange_seconds = EXCHANGE_SECONDS
 
     def init_process(self) -> None:
-        self.deadlines = Deadlines()
+        self.deadlines = Deadlines(self.exchange_seconds)
         threading.Thread(target=self.deadlines.run, name="deadlines", daemon=True).start()
         super().init_process()
 

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 import urllib3
 
 from authz.app import create_app
-from authz.keyring.secrets import rotate_file
 from tests.servers import free_port, wait_until
 from tests.transport import OverHttp
-from tests.world import actors, populate, settings_in
+from tests.world import actors, install, populate, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,9 +62,10 @@ def live_server(folder: Path, database_url: str = "", redis_url: str = "", **net
     if redis_url:
         changes["redis_url"] = redis_url
     settings = settings_in(folder, **changes)
-    rotate_file(settings.keys_dir / "secrets.json", datetime.now(UTC))
+    is_populated = install(settings, datetime.now(UTC))
     app = create_app(settings)
-    populate(app)
+    if not is_populated:
+        populate(app)
     log = folder / "gunicorn.log"
     with log.open("wb") as output:
         process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment(settings, port), stdout=output, stderr=output)

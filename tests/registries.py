@@ -28,6 +28,7 @@ from authz.login.password import Passwords
 from authz.storage import migrations
 from authz.storage.database import Base, Database
 from authz.users.registry import Users
+from tests.prepared import share_statements
 from tests.servers import postgres_server
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def database_at(url: str) -> Iterator[Database]:
     app, db = Flask("test"), Database()
     db.init_app(app, url)
     with app.app_context():
+        share_statements(db.engine)
         yield db
         db.engine.dispose()
 

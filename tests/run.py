@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROGRAMS = {
     "redis": "redis-server",
@@ -17,11 +24,27 @@ PROGRAMS = {
 }
 FOLDERS_BESIDE_PATH = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))), "/usr/sbin"]
 
+MEMORY = Path("/dev/shm")  # noqa: S108  a folder of its own is made there
+ROOM_BYTES = 4 * 1024**3
+
+
+@contextmanager
+def folder_in_memory() -> Iterator[dict[str, str]]:
+    """The variable that has the files of tests made in memory, if there is room: there no commit waits for a disk."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield {}
+        return
+    with TemporaryDirectory(prefix="authz-tests-", dir=MEMORY) as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL, as another user, has its own below
+        yield {"TMPDIR": folder}
+
 
 def pytest(expression: str) -> int:
     """Run what the expression selects; a skipped test is a failure, for nothing is to be left out silently."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "--no-skips", "-m", expression]
-    return subprocess.run(command, check=False).returncode
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with folder_in_memory() as more:
+        return subprocess.run(command, env=inherited | more, check=False).returncode
 
 
 def main() -> int:

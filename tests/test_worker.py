@@ -8,7 +8,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from authz.worker import Deadlines
+from authz.worker import Deadlines, DeadlineWorker
 from tests.servers import wait_until
 from tests.test_server import FORM, HOST, serving
 from tests.world import build, settings_in
@@ -60,12 +60,17 @@ def test_a_peer_that_has_gone_already_is_no_trouble() -> None:
 
 
 def test_more_slow_peers_than_threads_do_not_close_the_server(tmp_path: Path) -> None:
-    """HP-14: half a request line, headers and a body, each a byte further now and then."""
+    """HP-14: half a request line, headers and a body, each a byte further now and then.
+
+    The worker is the real one, but for the ten seconds that an exchange may take.
+    """
+    assert DeadlineWorker.exchange_seconds == 10.0
     made = build(settings_in(tmp_path))
     made.services.backend.close()
     post = b"POST /token HTTP/1.1\r\n" + HOST + FORM
     beginnings = [b"GET /healt", post + b"X-A: ", post + b"Content-Length: 9999\r\n\r\na="]
-    with serving(tmp_path, WEB_THREADS="1") as server:
+    hasty = "--worker-class tests.hasty.HastyWorker"
+    with serving(tmp_path, WEB_THREADS="1", GUNICORN_CMD_ARGS=hasty) as server:
         held = [socket.create_connection(("127.0.0.1", server.port)) for _ in beginnings]
         try:
             for connection, beginning in zip(held, beginnings, strict=True):

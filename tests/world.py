@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 from authz.app import create_app
@@ -21,10 +18,14 @@ from authz.settings import Settings
 from authz.storage import migrations
 from authz.users.user import Representation
 from tests.actors import Browser, Ehr, FhirServer, SmartApp
+from tests.prepared import QUICK, folder, share_statements
 from tests.transport import InProcess
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flask import Flask
+    from joserfc.jwk import RSAKey
 
     from authz.outbound import Outbound
     from authz.services import Services
@@ -113,7 +114,7 @@ def settings_in(folder: Path, **changes: str) -> Settings:
 
 
 def populate(app: Flask) -> None:
-    """Two FHIR servers, an EHR at each, a public and a confidential app, people of each kind."""
+    """Two FHIR servers, an EHR at each, a public and a confidential app, people of each kind who sign in quickly."""
     made: Services = app.extensions["authz"]
     with app.app_context():
         migrations.upgrade(made.db.engine)
@@ -135,6 +136,7 @@ def populate(app: Flask) -> None:
 
 
 def add_people(made: Services) -> None:
+    made.passwords.hasher = QUICK
     people = {"doctor": "Practitioner/dr", "alice": "Patient/A", "parent": "RelatedPerson/rel"}
     for name, reference in people.items():
         with made.db.write() as session:
@@ -157,33 +159,58 @@ def actors(transport: Transport) -> dict[str, Ehr | FhirServer | SmartApp]:
     }
 
 
+@dataclass(frozen=True)
+class Template:
+    """A populated installation on disk, and its signing key as a process has it once it has signed."""
+
+    folder: Path
+    private: dict[str, RSAKey]
+
+
 @cache
-def template() -> Path:
-    """A populated installation on disk, made once for each process: a world on SQLite begins as a copy of it."""
-    folder = Path(mkdtemp(prefix="authz-world-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    settings = settings_in(folder)
+def template() -> Template:
+    """Made once for each process: a world on SQLite begins as a copy of it, with the key imported already."""
+    installation = folder("world")
+    settings = settings_in(installation)
     clock = Clock()  # to the second, as a world's: nothing in the copy may be later than the world begins
     rotate_file(settings.keys_dir / "secrets.json", clock())
     app = create_app(settings, now=clock)
     populate(app)
     made: Services = app.extensions["authz"]
+    with app.app_context():
+        made.keyring.check()
+        made.db.engine.dispose()
     made.backend.close()
     settings.short_lived_path.unlink(missing_ok=True)
-    return folder
+    return Template(installation, made.keyring.private)
+
+
+def install(settings: Settings, now: datetime) -> bool:
+    """Lay out what a server begins with: a copy of the template, or for another database only the secrets.
+
+    Whether it is populated already.
+    """
+    own = settings.keys_dir.parent
+    is_copy = settings.database_url == f"sqlite:///{own / 'authz.sqlite3'}"
+    if is_copy:
+        shutil.copytree(template().folder, own, dirs_exist_ok=True)
+    else:
+        rotate_file(settings.keys_dir / "secrets.json", now)
+    return is_copy
 
 
 def build(settings: Settings, outbound: Outbound | None = None) -> World:
     """A populated server in this process, with a clock of its own; ``outbound`` stands in for the world outside."""
     clock = Clock()
-    folder = settings.keys_dir.parent
-    is_copy = settings.database_url == f"sqlite:///{folder / 'authz.sqlite3'}"
-    if is_copy:
-        shutil.copytree(template(), folder, dirs_exist_ok=True)
-    else:
-        rotate_file(settings.keys_dir / "secrets.json", clock())
+    is_populated = install(settings, clock())
     app = create_app(settings, now=clock, outbound=outbound)
-    if not is_copy:
+    made: Services = app.extensions["authz"]
+    with app.app_context():
+        share_statements(made.db.engine)
+    if is_populated:
+        made.passwords.hasher = QUICK
+        made.keyring.private |= template().private
+    else:
         populate(app)
     transport = InProcess(app, settings.issuer)
-    return World(app, app.extensions["authz"], clock, transport, **actors(transport))  # type: ignore[arg-type]  # each name has its actor
+    return World(app, made, clock, transport, **actors(transport))  # type: ignore[arg-type]  # each name has its actor

@@ -165,7 +165,7 @@ def imported(pem: bytes, kid: str, name: str) -> RSAKey:
         raise ConfigurationError([f"{name}: is not a private key"]) from error
     if not isinstance(private, RSAPrivateKey) or private.key_size < RSA_BITS:
         raise ConfigurationError([f"{name}: is not an RSA key of {RSA_BITS} bits"])
-    key = RSAKey.import_key(pem, {"kid": kid, "use": "sig", "alg": ALG})
+    key = RSAKey.import_key(private, {"kid": kid, "use": "sig", "alg": ALG})
     if key.thumbprint() != kid:
         raise ConfigurationError([f"{name}: is not the key it is named after"])
     return key

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from authz.cli import main
+from tests.prepared import folder
 from tests.world import settings_in
 
 if TYPE_CHECKING:
@@ -40,10 +43,8 @@ class Cli:
         return error
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Cli:
-    """An installation with settings and nothing else."""
-    settings = settings_in(tmp_path)
+def installed_in(folder: Path) -> Cli:
+    settings = settings_in(folder)
     return Cli(
         {
             "AUTHZ_ISSUER": settings.issuer,
@@ -54,12 +55,27 @@ def empty(tmp_path: Path) -> Cli:
     )
 
 
+@cache
+def ready() -> Path:
+    """The folder of an installation after the first three commands of every one; run once for each process."""
+    made = folder("cli")
+    operator = installed_in(made)
+    operator("keys", "secrets")
+    operator("db", "upgrade")
+    operator("keys", "generate")
+    return made
+
+
 @pytest.fixture
-def authz(empty: Cli) -> Cli:
-    """An installation that is ready to be administered: schema, secrets, a signing key."""
-    empty("keys", "secrets")
-    empty("db", "upgrade")
-    empty("keys", "generate")
+def empty(tmp_path: Path) -> Cli:
+    """An installation with settings and nothing else."""
+    return installed_in(tmp_path)
+
+
+@pytest.fixture
+def authz(empty: Cli, tmp_path: Path) -> Cli:
+    """An installation that is ready to be administered: schema, secrets, a signing key. A copy of ``ready``."""
+    shutil.copytree(ready(), tmp_path, dirs_exist_ok=True)
     return empty
 
 

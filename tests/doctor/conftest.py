@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ from demo.fhir_server import create_fhir_server
 from demo.seed import seed
 from tests.cli.conftest import Cli
 from tests.hospital import four_free_ports
+from tests.prepared import folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -135,19 +138,32 @@ def served(app: Proxy, port: int) -> Iterator[None]:
         server.server_close()
 
 
-@contextmanager
-def installation_in(folder: Path) -> Iterator[Installation]:
-    config = DemoConfig(four_free_ports(), folder)
-    environ = {
+def environment(config: DemoConfig) -> dict[str, str]:
+    own = config.state_dir
+    return {
         "AUTHZ_ISSUER": config.issuer,
-        "AUTHZ_DATABASE_URL": f"sqlite:///{folder / 'authz.sqlite3'}",
-        "AUTHZ_SHORT_LIVED_PATH": str(folder / "short-lived.sqlite3"),
-        "AUTHZ_KEYS_DIR": str(folder / "keys"),
+        "AUTHZ_DATABASE_URL": f"sqlite:///{own / 'authz.sqlite3'}",
+        "AUTHZ_SHORT_LIVED_PATH": str(own / "short-lived.sqlite3"),
+        "AUTHZ_KEYS_DIR": str(own / "keys"),
         "AUTHZ_OUTBOUND_NETWORKS": "127.0.0.0/8",
     }
-    settings = Settings.load(environ)
-    seed(settings, config)
-    app = create_app(settings)
+
+
+@cache
+def seeded() -> DemoConfig:
+    """The demo as it begins, on disk, made once for each process; its ports stand in the database."""
+    config = DemoConfig(four_free_ports(), folder("doctor"))
+    seed(Settings.load(environment(config)), config)
+    return config
+
+
+@contextmanager
+def installation_in(own: Path) -> Iterator[Installation]:
+    """A copy of ``seeded``, served at its ports: one at a time."""
+    shutil.copytree(seeded().state_dir, own, dirs_exist_ok=True)
+    config = replace(seeded(), state_dir=own)
+    environ = environment(config)
+    app = create_app(Settings.load(environ))
     fhir = create_fhir_server(config, AuthorizationServer(config), FHIR_CREDENTIAL, lambda: datetime.now(UTC))
     made = Installation(config, environ, Proxy(app.wsgi_app), Proxy(fhir.wsgi_app), app)
     with ExitStack() as stack:
