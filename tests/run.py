@@ -24,7 +24,7 @@ PROGRAMS = {
 }
 FOLDERS_BESIDE_PATH = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))), "/usr/sbin"]
 
-MEMORY = Path("/dev/shm")  # noqa: S108  a folder of its own is made there
+MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 * 1024**3
 
 

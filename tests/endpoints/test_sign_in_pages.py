@@ -63,7 +63,7 @@ def test_the_sign_in_page_says_which_app_it_is_for_and_helps_password_managers(w
     assert 'value="&lt;alice&gt;"' in page.text
     assert 'autocomplete="username"' in page.text
     assert 'autocomplete="current-password"' in page.text
-    assert '<html lang="en">' in page.text
+    assert '<html lang="en" dir="ltr">' in page.text
 
 
 def test_no_page_needs_a_script_or_anything_from_elsewhere(world: World) -> None:
