@@ -23,6 +23,9 @@ sbom: $(VENV)/campaigns.done  ## what a release is made of, as CycloneDX: build/
 	@mkdir -p build
 	$(BIN)/cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --mc-type application --output-reproducible --of JSON -o build/sbom.json
 
+attacks: $(VENV)/dev.done node  ## try every case of the catalogue of attacks, on each store, and show the table of what held
+	$(BIN)/python -m tests.run --attacks
+
 machine: $(VENV)/dev.done  ## 200 long lives of a server held against a model of what may be alive
 	MACHINE_EXAMPLES=200 MACHINE_STEPS=40 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/faults/test_machine.py
 

@@ -1,4 +1,6 @@
-"""Runs the suite: what every machine can run, or with ``--all`` everything that needs real programs beside it."""
+"""Runs the suite: what every machine can run; with ``--all`` the rest, which needs real programs beside it, and the
+lesser cases of the attack suite; with ``--attacks`` every test that tries a case of the catalogue of attacks.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ PROGRAMS = {
     "nginx": "nginx",
     "curl": "jq",
 }
+LESSER = "lesser"  # attacks of severity M and L
 FOLDERS_BESIDE_PATH = [*map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"))), "/usr/sbin"]
 
 MEMORY = Path("/dev/shm")
@@ -39,25 +42,26 @@ def folder_in_memory() -> Iterator[dict[str, str]]:
         yield {"TMPDIR": folder}
 
 
-def pytest(expression: str) -> int:
-    """Run what the expression selects; a skipped test is a failure, for nothing is to be left out silently."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "--no-skips", "-m", expression]
+def pytest(*words: str) -> int:
+    """Run what the words select; a skipped test is a failure, for nothing is to be left out silently."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "worksteal", "--no-skips", *words]
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with folder_in_memory() as more:
         return subprocess.run(command, env=inherited | more, check=False).returncode
 
 
 def main() -> int:
-    needs_programs = " or ".join(PROGRAMS)
-    if "--all" not in sys.argv[1:]:
-        code = pytest(f"not ({needs_programs})")
-        print("Left out here, run by `make test-all`: " + ", ".join(f"{m} ({p})" for m, p in PROGRAMS.items()))  # noqa: T201  this is its output
+    later = " or ".join([*PROGRAMS, LESSER])
+    if not {"--all", "--attacks"} & set(sys.argv[1:]):
+        code = pytest("-m", f"not ({later})")
+        programs = ", ".join(f"{m} ({p})" for m, p in PROGRAMS.items())
+        print(f"Left out here, run by `make test-all`: {programs}, and attacks of severity M and L")  # noqa: T201  this is its output
         return code
     search = ":".join(["/usr/local/bin:/usr/bin:/bin", *FOLDERS_BESIDE_PATH])
     missing = [program for program in PROGRAMS.values() if shutil.which(program, path=search) is None]
     if missing:
-        sys.exit(f"make test-all needs these programs and does not find them: {', '.join(missing)}")
-    return pytest(needs_programs)
+        sys.exit(f"this needs programs and does not find them: {', '.join(missing)}")
+    return pytest("-p", "tests.attacks.tally") if "--attacks" in sys.argv[1:] else pytest("-m", later)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.attacks.live.clock import SharedClock
     from tests.transport import Reply
 
+AFTER = "https://app.example/signed-out"
 ASKER_SECRET = "ZZ9-secret-of-the-asking-client"
 OFF_SECRET = "ZZ9-secret-of-the-disabled-client"
 PEOPLE = {"bob": "Patient/B", "gone": "Patient/G"}
@@ -46,7 +47,7 @@ class KeyedApp(SmartApp):
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         assert self.clock is not None
-        return claims(self.client_id, f"{self.transport.issuer}/token", self.clock.seconds(), **changes)
+        return claims(self.client_id, self.clock.seconds(), **{"aud": f"{self.transport.issuer}/token", **changes})
 
     def assertion(self, alg: str = "ES384", header: dict[str, Any] | None = None, **changes: Any) -> str:
         """Good but for the changes; ``header`` adds to, or with None takes from, the JOSE header."""
@@ -70,7 +71,8 @@ def register_all(app: Flask, published: str, bulk: Keys) -> None:
         with made.db.write() as session:
             made.fhir_servers.update(session, "main", {"registration": "open"})
             for client_id in ("public", "confidential"):
-                made.clients.update(session, client_id, {"scope": f"{EVERYTHING} {MESSAGES}"}, {})
+                more = {"scope": f"{EVERYTHING} {MESSAGES}", "post_logout_redirect_uris": [AFTER, f"{AFTER}?x=1"]}
+                made.clients.update(session, client_id, more if client_id == "public" else {"scope": more["scope"]}, {})
         add_clients(made, published, bulk)
         add_people(made)
         made.db.engine.dispose()

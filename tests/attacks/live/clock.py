@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,20 @@ class SharedClock:
         with file.open("r+b") as opened:
             self.memory = mmap.mmap(opened.fileno(), AHEAD.size)
 
+    @property
+    def ahead(self) -> float:
+        """Seconds."""
+        seconds: float = AHEAD.unpack(self.memory[:])[0]
+        return seconds
+
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=AHEAD.unpack(self.memory[:])[0])
+        return datetime.now(UTC) + timedelta(seconds=self.ahead)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
 
     def seconds(self) -> int:
         return int(self().timestamp())
 
     def forward(self, **by: float) -> None:
-        self.memory[:] = AHEAD.pack(AHEAD.unpack(self.memory[:])[0] + timedelta(**by).total_seconds())
+        self.memory[:] = AHEAD.pack(self.ahead + timedelta(**by).total_seconds())

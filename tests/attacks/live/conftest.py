@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,18 +18,18 @@ from tests.attacks.live.clock import SharedClock
 from tests.attacks.live.jose import Keys
 from tests.attacks.live.publisher import HOST, publisher
 from tests.attacks.live.target import Target
-from tests.attacks.live.wire import Wire
+from tests.attacks.live.wire import Wire, children
 from tests.canary import canary
 from tests.live import ROOT, START_SECONDS, environment, is_ready
 from tests.servers import free_port, postgres_server, redis_server, wait_until
 from tests.world import settings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "tests.attacks.live.served:app"]
 WORKERS = 2
-MOST_GROWTH = 150 * 1024  # kB that a worker may take more, after hundreds of cases
+MOST_GROWTH = 200 * 1024  # kB that the workers may take more, after hundreds of cases
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -49,12 +50,12 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("attacks")
     with ExitStack() as stack:
         urls = {}
+        empty: Callable[[], None] = partial(remove_store, folder)
         if request.param == "postgres":
             urls["database_url"] = stack.enter_context(postgres_server()).new_database()
-            urls["redis_url"] = stack.enter_context(redis_server()).url
-        made = stack.enter_context(serving(folder, urls))
-        yield made
-        assert made.wire.answered == set(made.wire.workers)
+            store = stack.enter_context(redis_server())
+            urls["redis_url"], empty = store.url, store.restart
+        yield stack.enter_context(serving(folder, urls, empty))
 
 
 @pytest.fixture
@@ -66,8 +67,13 @@ def target(site: Target) -> Iterator[Target]:
         site.end()
 
 
+def remove_store(folder: Path) -> None:
+    for file in folder.glob("short-lived.sqlite3*"):
+        file.unlink()
+
+
 @contextmanager
-def serving(folder: Path, urls: dict[str, str]) -> Iterator[Target]:
+def serving(folder: Path, urls: dict[str, str], empty: Callable[[], None]) -> Iterator[Target]:
     port = free_port()
     with publisher() as published, canary() as listening:
         networks = {"trusted_proxies": "127.0.0.1", "outbound_networks": f"{HOST}/128", "log_level": "DEBUG"}
@@ -88,10 +94,17 @@ def serving(folder: Path, urls: dict[str, str]) -> Iterator[Target]:
                 wait_until(lambda: len(children(process.pid)) == WORKERS, "the workers")
                 workers = children(process.pid)
                 wire, strange = Wire(port, workers), Wire(port, workers, "127.0.0.9")
-                yield Target(app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys)
+                memory = sum(map(resident, workers))
+                made = Target(
+                    app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys, empty
+                )
+                yield made
                 wire.close()
                 strange.close()
-                assert children(process.pid) == workers, "a worker has died"
+                assert children(process.pid) == wire.workers, "a worker has died"
+                assert wire.answered >= set(workers), "G-10: one worker has answered nothing"
+                grown = sum(map(resident, wire.workers)) - memory
+                assert grown < MOST_GROWTH, f"G-7: the workers have grown by {grown} kB in {made.cases} cases"
             finally:
                 process.terminate()
                 process.wait(START_SECONDS)
@@ -99,10 +112,6 @@ def serving(folder: Path, urls: dict[str, str]) -> Iterator[Target]:
                 with app.app_context():
                     app.extensions["authz"].db.engine.dispose()
         engine.dispose()
-
-
-def children(pid: int) -> list[int]:
-    return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def resident(pid: int) -> int:

@@ -80,12 +80,11 @@ class Keys:
         return es384(self.ec) if alg == "ES384" else rs384(self.rsa)
 
 
-def claims(client_id: str, aud: str, now: int, **changes: Any) -> dict[str, Any]:
+def claims(client_id: str, now: int, **changes: Any) -> dict[str, Any]:
     """Of a good client assertion; ``name=None`` leaves one out."""
     found = {
         "iss": client_id,
         "sub": client_id,
-        "aud": aud,
         "iat": now,
         "exp": now + 240,
         "jti": secrets.token_hex(16),

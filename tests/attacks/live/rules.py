@@ -126,7 +126,7 @@ def is_same_place(location: str, registered: str) -> bool:
 def check_says_no(reply: Reply, said: str) -> None:
     """G-9: what refuses gives nothing, by no way."""
     assert not {"code", "access_token", "id_token"} & redirected_with(reply).keys(), f"G-9: {said}"
-    if (reply.header("content-type") or "").endswith("json"):
+    if (reply.header("content-type") or "").endswith("json") and reply.body:
         body = json.loads(reply.body)
         given = {"access_token", "refresh_token", "id_token", "client_secret", "launch"}
         assert not given & set(body), f"G-9: {said}"

@@ -22,7 +22,9 @@ How to write a case
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from base64 import b64decode
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +41,9 @@ from authz.clients.model import ClientRow
 from tests.actors import Browser, Ehr, FhirServer, Forms, SmartApp
 from tests.attacks.live import rules
 from tests.attacks.live.cast import ASKER_SECRET, OFF_SECRET, KeyedApp
+from tests.attacks.live.wire import children
 from tests.live import at_once
+from tests.servers import wait_until
 from tests.transport import OverHttp, Reply
 from tests.vendor import Vendor
 from tests.world import APP, FHIR, OTHER_FHIR, SECRET
@@ -113,6 +117,7 @@ class Target:
     publisher: Publisher
     canary: Canary
     bulk_keys: Keys
+    empty_store: Callable[[], None]
     address: str = "10.0.0.7"
     secrets: set[str] = field(default_factory=set)
     log_read: int = 0
@@ -287,6 +292,23 @@ class Target:
         with self.services.db.read() as session:
             return list(session.scalars(select(AuditEventRow.event).where(AuditEventRow.support_code == support_code)))
 
+    def begin_anew(self) -> None:
+        """Other workers, as after a deployment, and a short-lived store in which there is nothing."""
+        before = self.wire.workers
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: self.has_other_workers(before), "new workers", 60)
+        self.empty_store()
+        now = children(self.process.pid)
+        self.wire.begin_with(now)
+        self.strange_wire.begin_with(now)
+        wait_until(lambda: self.wire.send("GET", "/readyz", [("Host", "x")], b"").status == 200, "the server", 30)
+        self.alice = self.browser()
+
+    def has_other_workers(self, before: list[int]) -> bool:
+        now = children(self.process.pid)
+        return len(now) == len(before) and not set(now) & set(before)
+
     # ---- before and after a case ----
 
     def begin(self) -> None:
@@ -322,7 +344,7 @@ class Target:
 def must_be_on_trail(asked: rules.Asked, reply: Reply) -> bool:
     """G-11: whoever is refused for who they are, and every refused request for a code or token."""
     path = asked.path.replace("/fhir-servers/main", "")
-    if not path.startswith(ON_THE_TRAIL) or reply.status in {404, 405, 413, 415, 429}:
+    if not path.startswith(ON_THE_TRAIL) or reply.status in {404, 405, 413, 414, 429, 431}:
         return False
     return reply.status in {401, 403, 303} or path in {"/token", "/authorize"}
 
@@ -341,7 +363,7 @@ def secrets_in(asked: rules.Asked, reply: Reply) -> set[str]:
     found += [line.partition(";")[0].partition("=")[2] for line in reply.headers.get("set-cookie", ())]
     found += [value for name, value in rules.redirected_with(reply).items() if name in SECRET_NAMES]
     kind = reply.header("content-type") or ""
-    if kind.endswith("json"):
+    if kind.endswith("json") and reply.body:
         body = json.loads(reply.body)
         found += [str(value) for name, value in body.items() if name in SECRET_NAMES] if isinstance(body, dict) else []
     elif kind.startswith("text/html"):

@@ -29,11 +29,15 @@ class Wire:
 
     def __init__(self, port: int, workers: list[int], source: str = "127.0.0.1") -> None:
         self.port = port
-        self.workers = workers
         self.source = source
         self.open: dict[int, HTTPConnection] = {}
-        self.turn = cycle(workers)
         self.answered: set[int] = set()
+        self.begin_with(workers)
+
+    def begin_with(self, workers: list[int]) -> None:
+        self.close()
+        self.workers = workers
+        self.turn = cycle(workers)
 
     def send(self, method: str, target: str, headers: Headers, body: bytes, worker: int | None = None) -> Reply:
         """Ask the workers in turn, or the one that is named."""
@@ -82,6 +86,12 @@ class Wire:
     def close(self) -> None:
         for connection in self.open.values():
             connection.close()
+        self.open.clear()
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started: the workers of a gunicorn."""
+    return sorted(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 def is_over(sock: socket.socket) -> bool:
