@@ -30,7 +30,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")
 URL = re.compile(
     r"(?P<scheme>https?)://(?:(?P<name>[A-Za-z0-9._-]{1,253})|\[(?P<literal>[0-9A-Fa-f:.]{2,45})\])"
-    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[!-~]*)?(?:\?[!-~]*)?)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[!->@-~]*)?(?:\?[!-~]*)?)"
 )
 UNSAFE = frozenset('#\\"<>^`{|}')
 
