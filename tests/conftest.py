@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.fhir import FakeFhir
-from tests.prepared import share_compiled_code
+from tests.prepared import share_compiled_code, share_keys
 from tests.world import World, build, settings_in
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 share_compiled_code()
+share_keys()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,6 +3,7 @@
 - ``CompiledPages``, ``CompiledRule``: an app compiles its templates and the builders of its URLs; those of one app
   serve all others.
 - ``share_statements``: an engine compiles each SQL statement once; what one of SQLite compiled serves all others.
+- ``share_keys``: a private key takes 27 ms to import; its file is read, and its mode looked at, by each server anew.
 - ``QUICK``: argon2id that takes no time. What a stored hash costs stands in the hash, so that people who were given
   their password by ``QUICK`` sign in quickly; what the product stores is asserted in ``tests/login/test_password.py``.
 
@@ -26,10 +27,13 @@ from jinja2 import BytecodeCache
 from sqlalchemy import create_engine
 from werkzeug.routing import Rule
 
+from authz.keyring import signing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from jinja2.bccache import Bucket
+    from joserfc.jwk import RSAKey
     from sqlalchemy import Dialect, Engine
 
 STATEMENTS: MutableMapping[Any, Any] = {}
@@ -66,6 +70,19 @@ def share_compiled_code() -> None:
     """Let every app of this process use what another one compiled."""
     Flask.url_rule_class = CompiledRule
     Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": CompiledPages()}
+
+
+def share_keys() -> None:
+    """Let every keyring of this process have the key that another one imported from the same bytes."""
+    known: dict[tuple[bytes, str], RSAKey] = {}
+    really = signing.imported
+
+    def imported(pem: bytes, kid: str, name: str) -> RSAKey:
+        if (pem, kid) not in known:
+            known[pem, kid] = really(pem, kid, name)
+        return known[pem, kid]
+
+    signing.imported = imported
 
 
 def share_statements(engine: Engine) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flask import Flask
-    from joserfc.jwk import RSAKey
 
     from authz.outbound import Outbound
     from authz.services import Services
@@ -159,17 +158,9 @@ def actors(transport: Transport) -> dict[str, Ehr | FhirServer | SmartApp]:
     }
 
 
-@dataclass(frozen=True)
-class Template:
-    """A populated installation on disk, and its signing key as a process has it once it has signed."""
-
-    folder: Path
-    private: dict[str, RSAKey]
-
-
 @cache
-def template() -> Template:
-    """Made once for each process: a world on SQLite begins as a copy of it, with the key imported already."""
+def template() -> Path:
+    """A populated installation on disk, made once for each process: a world on SQLite begins as a copy of it."""
     installation = folder("world")
     settings = settings_in(installation)
     clock = Clock()  # to the second, as a world's: nothing in the copy may be later than the world begins
@@ -177,12 +168,9 @@ def template() -> Template:
     app = create_app(settings, now=clock)
     populate(app)
     made: Services = app.extensions["authz"]
-    with app.app_context():
-        made.keyring.check()
-        made.db.engine.dispose()
     made.backend.close()
     settings.short_lived_path.unlink(missing_ok=True)
-    return Template(installation, made.keyring.private)
+    return installation
 
 
 def install(settings: Settings, now: datetime) -> bool:
@@ -193,7 +181,7 @@ def install(settings: Settings, now: datetime) -> bool:
     own = settings.keys_dir.parent
     is_copy = settings.database_url == f"sqlite:///{own / 'authz.sqlite3'}"
     if is_copy:
-        shutil.copytree(template().folder, own, dirs_exist_ok=True)
+        shutil.copytree(template(), own, dirs_exist_ok=True)
     else:
         rotate_file(settings.keys_dir / "secrets.json", now)
     return is_copy
@@ -209,7 +197,6 @@ def build(settings: Settings, outbound: Outbound | None = None) -> World:
         share_statements(made.db.engine)
     if is_populated:
         made.passwords.hasher = QUICK
-        made.keyring.private |= template().private
     else:
         populate(app)
     transport = InProcess(app, settings.issuer)
