@@ -203,6 +203,8 @@ def start_background(app: Flask) -> threading.Event:
         "approvals": own.registration.automatic.run,
         "registration notices": own.registration.webhook.run,
     }
+    if own.exporter is not None:
+        jobs["audit export"] = own.exporter.run
     for name, job in jobs.items():
         threading.Thread(target=run, args=(job,), name=name, daemon=True).start()
     return stop

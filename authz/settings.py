@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,6 +146,15 @@ class Settings:
     audit_retention_days: int = 2192
     """How long records of the audit trail are kept before `authz audit purge` removes them (six years)."""
 
+    audit_export: str = ""
+    """A second system that is told of every record: a file, ``-`` for standard output, or an https address."""
+
+    audit_export_format: str = "jsonl"
+    """``jsonl`` (a record a line) or ``fhir`` (R4 AuditEvent: a line each; at an address a Bundle, IHE ITI-20)."""
+
+    audit_export_token: str = field(default="", repr=False)
+    """Bearer token that the address of ``audit_export`` asks for."""
+
     user_rights: str = ""
     """``package.module:callable`` that makes the site's own ``UserRights``; empty = the FHIR server record's rules."""
 
@@ -273,12 +282,24 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         problems.append("refresh_grace_seconds: 0 to 10")
     if settings.registration_webhook and not is_safe(settings.registration_webhook):
         problems.append("registration_webhook: must be an https URL; http on loopback only")
+    problems += export_problems(settings)
     if settings.log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         problems.append("log_level: DEBUG, INFO, WARNING or ERROR")
     if settings.redis_url and settings.redis_url.partition("://")[0] not in REDIS_SCHEMES:
         problems.append("redis_url: must start with redis://, rediss://, unix:// or redis+sentinel://")
     if urlsplit(settings.database_url).scheme.split("+")[0] not in {"sqlite", "postgresql"}:
         problems.append("database_url: must start with sqlite:// or postgresql://")
+    return problems
+
+
+def export_problems(settings: Settings) -> list[str]:
+    where, problems = settings.audit_export, []
+    if "://" in where and not is_safe(where):
+        problems.append("audit_export: must be an https URL; http on loopback only")
+    if "://" not in where and where not in {"", "-"} and not Path(where).is_absolute():
+        problems.append("audit_export: must be an absolute path, - or an https URL")
+    if settings.audit_export_format not in {"jsonl", "fhir"}:
+        problems.append("audit_export_format: jsonl or fhir")
     return problems
 
 

@@ -125,3 +125,4 @@ class AuditExportRow(Base):
     seq: Mapped[int] = mapped_column(Number)  # of the last record it has
     told_at: Mapped[datetime] = mapped_column(UtcDateTime)
     claimed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # by the process that is telling it
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -60,6 +60,7 @@ class Retention:
         while True:
             with self.trail.db.write() as session:
                 alone(session)
+                check_may_delete(session)
                 rows = self.oldest(session, last)
                 old = [row for row in rows if row.at < before]
                 holds = active_holds(session)
@@ -127,6 +128,14 @@ def runs(links: Iterator[tuple[int, str]]) -> Iterator[Cut]:
     for _, stretch in groupby(enumerate(links), lambda found: found[1][0] - found[0]):
         numbers = [link for _, link in stretch]
         yield Cut(numbers[0][0], *numbers[-1])
+
+
+def check_may_delete(session: Session) -> None:
+    """Raises InvalidValue for the role of PostgreSQL that only serves."""
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    if not session.scalar(text("SELECT has_table_privilege('audit_event', 'DELETE')")):
+        raise InvalidValue("this role of the database may not delete records; run it as the owner of the tables")
 
 
 def alone(session: Session) -> None:

@@ -99,6 +99,12 @@ def page(query: Query, position: Position | None) -> Select[Any]:
     return statement.order_by(*(column.desc() for column in ORDER) if query.is_newest_first else ORDER)
 
 
+def by_number(session: Session, after: int, limit: int) -> list[dict[str, Any]]:
+    """Sealed records in the order of the chain, which never changes."""
+    ordered = page(Query(), None).where(AuditSealRow.seq > after).order_by(None).order_by(AuditSealRow.seq)
+    return [members(dict(row)) for row in session.execute(ordered.limit(limit)).mappings()]
+
+
 def position_of(session: Session, record_id: str) -> Position:
     row = session.get(AuditEventRow, record_id)
     if row is None:

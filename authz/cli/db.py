@@ -8,7 +8,7 @@ from flask import Flask
 
 from authz.cli.output import json_option, show
 from authz.settings import Settings
-from authz.storage import migrations
+from authz.storage import migrations, service_role
 from authz.storage.database import Database
 
 if TYPE_CHECKING:
@@ -61,3 +61,16 @@ def check(ctx: click.Context) -> None:
         problem = migrations.problem(found)
     show({"ok": problem is None, "problem": problem})
     ctx.exit(0 if problem is None else 1)
+
+
+@db.command("grant-service")
+@click.argument("role")
+@json_option
+def grant_service(role: str) -> None:
+    """Give a PostgreSQL role what a server needs to serve: all but changing the audit trail and the schema.
+
+    Run it as the owner of the tables, once; tables of later versions are covered.
+    """
+    with engine() as found:
+        service_role.grant(found, role)
+    show({"role": role, "append_only": list(service_role.APPEND_ONLY), "read_only": list(service_role.READ_ONLY)})

@@ -8,7 +8,9 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from authz.audit.exporter import Exporter
 from authz.audit.sealer import Sealer
+from authz.audit.targets import target
 from authz.audit.trail import Trail
 from authz.brands.registry import Brands
 from authz.clients.logo import ClientLogos
@@ -79,6 +81,12 @@ class Foundation:
     @cached_property
     def sealer(self) -> Sealer:
         return Sealer(self.db, self.keyring, self.now)
+
+    @cached_property
+    def exporter(self) -> Exporter | None:
+        """None where no second system is told."""
+        found = target(self.settings, self.outbound)
+        return Exporter(self.trail, found) if found else None
 
     @cached_property
     def fhir_servers(self) -> FhirServers:

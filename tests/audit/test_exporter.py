@@ -1,0 +1,269 @@
+"""A second system hears of every sealed record, in order, from where it stopped (security.md 4.1; ASVS 16.4)."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import stat
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from authz.audit import exporter as module
+from authz.audit.event import Event, EventName
+from authz.audit.exporter import Exporter
+from authz.audit.targets import NotTold, ToAddress, ToFile, ToStdout, fhir, fhir_batch, jsonl, target
+from authz.errors import Unavailable
+from authz.outbound import Answer
+from authz.settings import ConfigurationError
+from tests.outside import FakeOutbound, Outside
+from tests.world import settings_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from tests.audit.conftest import Archive
+
+ADDRESS = "https://siem.example/collect/key-in-the-path"
+
+
+@dataclass
+class SecondSystem:
+    """Takes what it is sent, or does not."""
+
+    name: str = "second"
+    is_away: bool = False
+    taken: list[int] = field(default_factory=list)
+
+    def send(self, records: Sequence[dict[str, Any]]) -> None:
+        if self.is_away:
+            raise NotTold("away")
+        self.taken += [record["seq"] for record in records]
+
+
+@pytest.fixture
+def second() -> SecondSystem:
+    return SecondSystem()
+
+
+@pytest.fixture
+def exporter(archive: Archive, second: SecondSystem) -> Exporter:
+    archive.happen(3)
+    archive.sealer.seal_once()
+    return Exporter(archive.own.trail, second)
+
+
+def said(archive: Archive) -> list[tuple[str, str | None]]:
+    found = archive.records(event=EventName.AUDIT_EXPORTED.value)
+    return sorted((record["outcome"], record["reason"]) for record in found)
+
+
+def test_it_is_told_in_the_order_of_the_chain_and_once(
+    archive: Archive, exporter: Exporter, second: SecondSystem
+) -> None:
+    assert [exporter.tell(), exporter.tell()] == [3, 0]
+    archive.happen(2)
+    archive.sealer.seal_once()
+    exporter.tell()
+    assert second.taken == [1, 2, 3, 4, 5, 6]  # what it was begun with is a record too
+    assert said(archive) == [("success", "started")]
+
+
+def test_it_goes_on_where_it_stopped(archive: Archive, exporter: Exporter, second: SecondSystem) -> None:
+    """Another process, after a restart."""
+    exporter.tell()
+    archive.happen(1)
+    archive.sealer.seal_once()
+    Exporter(archive.own.trail, second).tell()
+    assert second.taken == [1, 2, 3, 4, 5]
+
+
+def test_what_is_not_sealed_is_not_told_yet(archive: Archive, exporter: Exporter, second: SecondSystem) -> None:
+    exporter.tell()
+    archive.happen(1)
+    assert exporter.tell() == 0
+    assert second.taken == [1, 2, 3]
+
+
+def test_it_goes_in_batches(exporter: Exporter, second: SecondSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BATCH", 2)
+    assert [exporter.tell(), exporter.tell()] == [2, 1]
+    assert second.taken == [1, 2, 3]
+
+
+class TestOneThatIsAway:
+    def test_nothing_is_lost_and_it_is_tried_again(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem
+    ) -> None:
+        second.is_away = True
+        assert [exporter.tell(), exporter.tell()] == [0, 0]
+        second.is_away = False
+        assert exporter.tell() == 0  # ten seconds are not over
+        archive.own.clock.move(seconds=10)
+        assert exporter.tell() == 3
+        assert second.taken == [1, 2, 3]
+        assert said(archive) == [("refused", "failed"), ("success", "resumed"), ("success", "started")]
+
+    def test_the_log_says_so_from_five_minutes_on_every_minute(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        second.is_away = True
+        for _ in range(60 * 7 // 10 + 1):  # seven minutes
+            exporter.tell()
+            archive.own.clock.move(seconds=10)
+        alarms = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert alarms == [
+            f"the second system has not taken the audit trail for {seconds} seconds" for seconds in (300, 360, 420)
+        ]
+        assert said(archive) == [("refused", "failed"), ("success", "started")]
+
+
+class TestSeveralProcesses:
+    def test_while_one_sends_the_others_do_not(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem
+    ) -> None:
+        assert exporter.claim() is not None
+        assert Exporter(archive.own.trail, second).tell() == 0
+
+    def test_one_that_died_is_replaced(self, archive: Archive, exporter: Exporter, second: SecondSystem) -> None:
+        exporter.claim()
+        archive.own.clock.move(minutes=1)
+        assert Exporter(archive.own.trail, second).tell() == 3
+
+    def test_each_second_system_has_its_own_place(self, archive: Archive, exporter: Exporter) -> None:
+        exporter.tell()
+        other = SecondSystem("other")
+        Exporter(archive.own.trail, other).tell()
+        assert other.taken == [1, 2, 3]
+
+
+def test_a_database_that_is_away_is_tried_again(
+    exporter: Exporter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    passes = iter([False, True])
+    monkeypatch.setattr(exporter, "tell", lambda: (_ for _ in ()).throw(Unavailable("away")))
+
+    class Stop:
+        def wait(self, seconds: float) -> bool:
+            assert seconds == module.PAUSE_SECONDS
+            return next(passes)
+
+    exporter.run(Stop())  # type: ignore[arg-type]  # as much of an event as it needs
+    assert caplog.messages == ["the audit trail could not be read for its export; trying again"]
+
+
+def records(archive: Archive) -> list[dict[str, Any]]:
+    archive.own.trail.refused(Event(EventName.LOGIN_FAILED, "refused", "a\r\n\u2028b", client_id="app"))
+    return archive.records()
+
+
+class TestFile:
+    def test_each_record_is_a_line_of_a_file_of_its_owner_alone(self, archive: Archive, tmp_path: Path) -> None:
+        """AU-7, and security.md 4.2: only the audit store may hold patient ids."""
+        file = tmp_path / "audit.jsonl"
+        found = records(archive)
+        for _ in range(2):
+            ToFile(file, jsonl()).send(found)
+        lines = file.read_text().splitlines()
+        assert [json.loads(line) for line in lines] == [*found, *found]
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+    def test_one_that_can_not_be_written_is_told_nothing(self, archive: Archive, tmp_path: Path) -> None:
+        with pytest.raises(NotTold):
+            ToFile(tmp_path / "nowhere" / "audit.jsonl", jsonl()).send(records(archive))
+
+
+def test_standard_output_gets_a_line_for_each(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr("sys.stdout", out)
+    ToStdout(fhir("https://auth.example")).send(records(archive))
+    (line,) = out.buffer.getvalue().splitlines()
+    assert json.loads(line)["resourceType"] == "AuditEvent"
+
+
+class TestAddress:
+    def test_it_gets_the_lines_with_its_token(self, archive: Archive) -> None:
+        outside = Outside({ADDRESS: Answer(204, {}, b"")})
+        found = records(archive)
+        ToAddress(ADDRESS, jsonl(), FakeOutbound(outside), "the-token").send(found)
+        (asked,) = outside.asked
+        assert (asked.method, asked.url, asked.trusted) == ("POST", ADDRESS, True)
+        assert asked.headers == {"Content-Type": "application/x-ndjson", "Authorization": "Bearer the-token"}
+        assert [json.loads(line) for line in (asked.body or b"").splitlines()] == found
+
+    def test_a_fhir_server_gets_a_batch_of_audit_events(self, archive: Archive) -> None:
+        """IHE ITI-20: FHIR Feed."""
+        outside = Outside({ADDRESS: Answer(200, {}, b"")})
+        ToAddress(ADDRESS, fhir_batch("https://auth.example"), FakeOutbound(outside)).send(records(archive))
+        (asked,) = outside.asked
+        assert asked.headers == {"Content-Type": "application/fhir+json"}
+        bundle = json.loads(asked.body or b"")
+        assert (bundle["resourceType"], bundle["type"]) == ("Bundle", "batch")
+        (entry,) = bundle["entry"]
+        assert entry["request"] == {"method": "POST", "url": "AuditEvent"}
+        assert entry["resource"]["resourceType"] == "AuditEvent"
+
+    @pytest.mark.parametrize("status", [199, 301, 400, 401, 500])
+    def test_any_other_answer_is_a_no(self, archive: Archive, status: int) -> None:
+        outside = Outside({ADDRESS: Answer(status, {}, b"")})
+        with pytest.raises(NotTold, match=str(status)):
+            ToAddress(ADDRESS, jsonl(), FakeOutbound(outside)).send(records(archive))
+
+    def test_one_that_does_not_answer_is_told_nothing(self, archive: Archive) -> None:
+        with pytest.raises(NotTold):
+            ToAddress(ADDRESS, jsonl(), FakeOutbound(Outside())).send(records(archive))
+
+    def test_the_trail_names_it_without_what_may_be_a_key(self) -> None:
+        named = [ToAddress(url, jsonl(), FakeOutbound(Outside())).name for url in (ADDRESS, "https://s.example:8443/x")]
+        assert named == ["https://siem.example", "https://s.example:8443"]
+        assert "the-token" not in repr(ToAddress(ADDRESS, jsonl(), FakeOutbound(Outside()), "the-token"))
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("where", "form", "kind", "content_type"),
+        [
+            ("-", "jsonl", ToStdout, "application/x-ndjson"),
+            ("/var/log/audit.jsonl", "fhir", ToFile, "application/fhir+ndjson"),
+            (ADDRESS, "jsonl", ToAddress, "application/x-ndjson"),
+            (ADDRESS, "fhir", ToAddress, "application/fhir+json"),
+        ],
+    )
+    def test_they_name_the_second_system(
+        self, tmp_path: Path, where: str, form: str, kind: type, content_type: str
+    ) -> None:
+        settings = settings_in(tmp_path, audit_export=where, audit_export_format=form)
+        found = target(settings, FakeOutbound(Outside()))
+        assert isinstance(found, kind)
+        assert isinstance(found, ToAddress | ToFile | ToStdout)
+        assert found.form.content_type == content_type
+
+    def test_none_is_the_default(self, tmp_path: Path) -> None:
+        assert target(settings_in(tmp_path), FakeOutbound(Outside())) is None
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"audit_export": "http://siem.example/"},
+            {"audit_export": "ftp://siem.example/"},
+            {"audit_export": "audit.jsonl"},
+            {"audit_export_format": "cef"},
+        ],
+    )
+    def test_what_makes_no_sense_is_refused(self, tmp_path: Path, changes: dict[str, str]) -> None:
+        with pytest.raises(ConfigurationError, match="audit_export"):
+            settings_in(tmp_path, **changes)
+
+    def test_the_token_is_not_shown(self, tmp_path: Path) -> None:
+        settings = settings_in(tmp_path, audit_export_token="the-token")
+        assert "the-token" not in repr(replace(settings, audit_export="-"))
+
+
+def test_records_that_were_removed_are_passed_over(archive: Archive, exporter: Exporter, second: SecondSystem) -> None:
+    archive.tamper(text("DELETE FROM audit_seal WHERE seq = 2"))
+    exporter.tell()
+    assert second.taken == [1, 3]
