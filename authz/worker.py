@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
+
+from authz.incoming import Come, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,15 +58,68 @@ class Deadlines:
 
 
 class DeadlineWorker(ThreadWorker):
-    """Each exchange on a connection has ``exchange_seconds``, from its first byte to the last one of its answer."""
+    """A request takes up a thread when all of it is there; what is slow to come waits beside them, and not for long.
+
+    From its first byte a request has ``exchange_seconds`` to come in, and then as long to be answered and the answer
+    to be taken. What is too large to wait for, or comes only when it is asked for, may take up half of the threads.
+    """
 
     exchange_seconds = EXCHANGE_SECONDS
 
     def init_process(self) -> None:
         self.deadlines = Deadlines(self.exchange_seconds)
+        self.unfinished: set[Any] = set()
+        self.most_unfinished = max(1, self.cfg.threads // 2)
         threading.Thread(target=self.deadlines.run, name="deadlines", daemon=True).start()
         super().init_process()
+
+    def enqueue_req(self, conn: Any) -> None:
+        """Read what is there without waiting; a thread's turn comes when it is all."""
+        conn.incoming = Incoming(conn.parser.unreader.take_buffered() if conn.parser else b"")
+        conn.sock.setblocking(False)
+        come = conn.incoming.take(conn.sock)
+        if come is not Come.PART:
+            self.go_on(conn, come)
+            return
+        conn.timeout = time.monotonic() + self.exchange_seconds
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        come = conn.incoming.take(client)
+        if come is not Come.PART:
+            self.poller.unregister(client)
+            self.pending_conns.remove(conn)
+            self.go_on(conn, come)
+
+    def go_on(self, conn: Any, come: Come) -> None:
+        if come is Come.NOTHING or (come is Come.TOO_MUCH and len(self.unfinished) >= self.most_unfinished):
+            self.nr_conns -= 1
+            conn.close()
+            return
+        if come is Come.TOO_MUCH:
+            self.unfinished.add(conn)
+        conn.parser = conn.parser or get_parser(conn.cfg, conn.sock, conn.client)
+        conn.parser.unreader.unread(bytes(conn.incoming.data))
+        conn.data_ready = True
+        super().enqueue_req(conn)
+
+    def finish_request(self, conn: Any, fs: Any) -> None:
+        self.unfinished.discard(conn)
+        super().finish_request(conn, fs)
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """A worker that stops does not wait longer for half a request than for a whole one."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     def handle(self, conn: Any) -> Any:
         with self.deadlines.watch(conn.sock):
             return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """What follows a message whose end two servers see in different places is not read (RFC 9112 §6.1, HP-03)."""
+        if any(name == "TRANSFER-ENCODING" and value.strip().lower() != "chunked" for name, value in req.headers):
+            req.force_close()
+        return super().handle_request(req, conn)

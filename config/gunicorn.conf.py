@@ -25,7 +25,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 
 limit_request_line = 8190  # the scopes of a SMART app are long
 limit_request_fields = 100
-limit_request_field_size = 8190
+limit_request_field_size = 8192  # 8190 and the end of the line
 forwarded_allow_ips = ""  # nobody's X-Forwarded-Proto changes a URL; the client's address: AUTHZ_TRUSTED_PROXIES
 forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}

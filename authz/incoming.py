@@ -1,0 +1,99 @@
+"""What has come of a request: whether it is all there, told without reading more of it than its length."""
+
+from __future__ import annotations
+
+import re
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import socket
+
+MOST = 128 * 1024  # bytes of a request that are waited for; the few larger ones come in while a thread reads them
+AT_ONCE = 64 * 1024
+LONGEST_LINE = 8_190
+END_OF_HEAD = re.compile(rb"\n\r?\n")
+LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r?(?=\n)")
+CODING = b"\ntransfer-encoding"
+EXPECTATION = b"\nexpect:"
+SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
+
+
+class Come(Enum):
+    """``ALL`` is also what can't become a request any more: a thread refuses it at once."""
+
+    PART = auto()
+    ALL = auto()
+    TOO_MUCH = auto()  # to wait for
+    NOTHING = auto()  # and nothing will
+
+
+class Incoming:
+    """The bytes of one request, or of several in one packet; ``begun`` came with the one before."""
+
+    def __init__(self, begun: bytes = b"") -> None:
+        self.data = bytearray(begun)
+        self.looked = 0  # so far for the end of the head
+        self.head_end = 0
+        self.chunk = 0  # where the last one begins
+        self.wanted: int | None = None  # bytes in all; None: chunks tell
+        self.waits = False  # the client sends its body only when it is asked to (RFC 9110 §10.1.1)
+
+    def take(self, connection: socket.socket) -> Come:
+        """Add what has come on a connection that does not block."""
+        is_over = False
+        try:
+            part = connection.recv(AT_ONCE)
+            is_over = not part
+            self.data += part
+        except BlockingIOError:
+            pass
+        except OSError:  # reset
+            return Come.NOTHING
+        if self.is_all():
+            return Come.ALL
+        if is_over:
+            return Come.ALL if self.data else Come.NOTHING  # it breaks off here, as the thread will see
+        if max(len(self.data), self.wanted or 0) > MOST or self.waits:
+            return Come.TOO_MUCH
+        return Come.PART
+
+    def is_all(self) -> bool:
+        if not self.head_end:
+            self.find_head()
+        if not self.head_end:
+            return False
+        if self.wanted is not None:
+            return len(self.data) >= self.wanted
+        return self.has_last_chunk()
+
+    def find_head(self) -> None:
+        begin = len(self.data) - len(self.data.lstrip(b"\r\n"))
+        found = END_OF_HEAD.search(self.data, max(begin, self.looked - 2))
+        self.looked = len(self.data)
+        if found is None:
+            return
+        self.head_end = self.chunk = found.end()
+        head = bytes(self.data[: self.head_end]).lower()
+        self.waits = EXPECTATION in head
+        if CODING in head:
+            return
+        lengths = LENGTH.findall(head)
+        self.wanted = self.head_end + (int(lengths[0]) if len(lengths) == 1 else 0)
+
+    def has_last_chunk(self) -> bool:
+        """RFC 9112 §7.1; true also for what is no chunk."""
+        while (end := self.data.find(b"\n", self.chunk)) >= 0:
+            line = bytes(self.data[self.chunk : end])
+            size = SIZE.fullmatch(line.removesuffix(b"\r"))
+            if size is None or not line.endswith(b"\r"):
+                return True
+            if not int(size[1], 16):
+                return END_OF_HEAD.search(self.data, end) is not None
+            after = end + 1 + int(size[1], 16) + 2
+            if len(self.data) < after:
+                return False
+            if self.data[after - 2 : after] != b"\r\n":
+                return True
+            self.chunk = after
+        return len(self.data) - self.chunk > LONGEST_LINE
