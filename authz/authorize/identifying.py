@@ -80,7 +80,7 @@ class Identifying:
 
     def claims(self, provider: Provider, server: FhirServer) -> tuple[str, ...]:
         """What has to be known of people who sign in there, to be found."""
-        return tuple(sorted({*provider.own_claims, *self.federation.rulebook.of(server.name).claims}))
+        return tuple(sorted({*provider.own_claims, *self.federation.rulebook.of(server.name).claims(provider.name)}))
 
     def person(self, came: Came) -> str | tuple[Candidate, ...]:
         """Their ``sub``; or the resources they have to choose from. Raises UpstreamFailed if they may not enter."""

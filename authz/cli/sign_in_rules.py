@@ -11,8 +11,10 @@ from authz.cli.context import record, replaced, services, the_fhir_server
 from authz.cli.output import json_option, show, show_list
 from authz.cli.people import fhir_server_option, reference_at
 from authz.errors import InvalidValue, NotFound
+from authz.users.search_template import SearchTemplate
 
 if TYPE_CHECKING:
+    from authz.fhir_servers.registry import FhirServer
     from authz.services import Services
 
 COLUMNS = ("provider", "value", "reference")
@@ -28,18 +30,19 @@ COLUMNS = ("provider", "value", "reference")
     "--search",
     "searches",
     multiple=True,
-    help="A search that finds them: Practitioner?identifier=http://staff.example|{employee_number}; repeatable.",
+    help="A search that finds the people of a provider: hospital:Practitioner?identifier=http://staff.example|{number};"
+    " repeatable. Of the only provider the name may be left out.",
 )
 @click.option("--person-links/--no-person-links", default=None, help="A Person stands for the resources it links.")
 @json_option
 def rules(fhir_server: str | None, searches: tuple[str, ...], **given: Any) -> None:
     """Change how people of a FHIR server sign in and are found, or only show it."""
     changes = {name: value for name, value in given.items() if value is not None}
-    if searches:
-        changes["searches"] = list(replaced(searches))
     with services() as made:
         server = the_fhir_server(made, fhir_server)
         federation = made.at_provider.federation
+        if searches:
+            changes["searches"] = [for_provider(made, server, text) for text in replaced(searches)]
         if changes.get("local_accounts") is False and not federation.providers.serving(server.name):
             raise InvalidValue(f"nobody could sign in at {server.name}: add a provider first")
         found = federation.rulebook.of(server.name)
@@ -101,6 +104,15 @@ def mapped(fhir_server: str | None) -> None:
     with services() as made:
         server = the_fhir_server(made, fhir_server)
         show_list(made.at_provider.federation.rulebook.list(server.name), COLUMNS)
+
+
+def for_provider(made: Services, server: FhirServer, text: str) -> str:
+    """The search with the name of its provider. Raises InvalidValue, NotFound."""
+    serving = made.at_provider.federation.providers.serving(server.name)
+    if len(serving) == 1 and "A" <= text[:1] <= "Z":  # a resource type: no provider is named
+        return f"{serving[0].name}:{text}"
+    check_provider(made, SearchTemplate.parse(text).provider)
+    return text
 
 
 def check_provider(made: Services, name: str) -> None:

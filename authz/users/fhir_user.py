@@ -89,7 +89,7 @@ class Resolver:
         if known.fhir_user_claim:
             yield self.claimed(known)
         yield self.on_the_list(known)
-        for template in self.rules.templates:
+        for template in self.rules.templates(known.provider):
             asked = template.filled(known.claims)
             if asked is None:
                 yield Finding(Step.SEARCH, template.text, remark="the provider does not tell all of these claims")

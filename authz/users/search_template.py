@@ -1,4 +1,7 @@
-"""A search that finds a signed-in person: ``Practitioner?identifier=http://hospital.example/staff|{employee_number}``."""
+"""A search that finds who signed in at a provider: ``hospital:Practitioner?identifier=http://staff.example|{number}``.
+
+It names the provider, as a claim is the word of one: what another says under the same name, somebody else may choose.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from authz.fhir_servers.url import FHIR_USER_TYPES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PROVIDER = re.compile(r"(?:(?P<provider>[a-z0-9][a-z0-9-]{0,62}):)?(?P<search>.*)")
 CLAIM = re.compile(r"\{([^{}\s]{1,255})\}")
 MAX_LENGTH = 1_000
 E_MAIL = frozenset({"email", "email_verified"})  # somebody else may have had the address, or will
@@ -21,6 +25,7 @@ E_MAIL = frozenset({"email", "email_verified"})  # somebody else may have had th
 
 @dataclass(frozen=True, slots=True)
 class SearchTemplate:
+    provider: str  # name
     resource_type: str
     parameters: tuple[tuple[str, str], ...]
     text: str
@@ -28,22 +33,27 @@ class SearchTemplate:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises InvalidValue."""
-        resource_type, mark, query = text.partition("?")
+        found = PROVIDER.fullmatch(text)
+        if found is None or len(text) > MAX_LENGTH or not text.isprintable():
+            raise InvalidValue(f"a search is at most {MAX_LENGTH} printable characters")
+        if found["provider"] is None:
+            raise InvalidValue(f"{text}: say for the people of which provider it is: hospital:{text}")
+        resource_type, mark, query = found["search"].partition("?")
         pairs = [part.partition("=") for part in query.split("&")]
         parameters = tuple((name, value) for name, _, value in pairs)
-        if len(text) > MAX_LENGTH or not text.isprintable():
-            raise InvalidValue(f"a search is at most {MAX_LENGTH} printable characters")
         if not mark or resource_type not in FHIR_USER_TYPES:
-            raise InvalidValue(f"{text}: a search looks like Practitioner?identifier=http://staff.example|{{claim}}")
+            raise InvalidValue(
+                f"{text}: a search looks like hospital:Practitioner?identifier=http://staff.example|{{claim}}"
+            )
         for name, value in parameters:
             if not PARAMETER.fullmatch(name) or not value:
                 raise InvalidValue(f"{text}: {name or 'a parameter'} must be a search parameter with a value")
             if "{" in CLAIM.sub("", value) or "}" in CLAIM.sub("", value):
                 raise InvalidValue(f"{text}: the name of a claim stands between braces")
-        found = cls(resource_type, parameters, text)
-        if not found.claims - E_MAIL:
+        template = cls(found["provider"], resource_type, parameters, text)
+        if not template.claims - E_MAIL:
             raise InvalidValue(f"{text}: it must name a claim in braces, and not the e-mail address alone")
-        return found
+        return template
 
     @property
     def claims(self) -> frozenset[str]:

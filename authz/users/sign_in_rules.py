@@ -25,17 +25,17 @@ class SignInRules:
 
     local_accounts: bool = True  # name and password of this server's own
     map_claim: str = SUBJECT  # by whose value somebody stands on the hospital's list
-    searches: tuple[str, ...] = ()  # templates, tried in this order
+    searches: tuple[str, ...] = ()  # templates, tried in this order; each for the people of one provider
     person_links: bool = False  # a Person stands for the resources it links
 
-    @property
-    def templates(self) -> tuple[SearchTemplate, ...]:
-        return tuple(map(SearchTemplate.parse, self.searches))
+    def templates(self, provider: str) -> tuple[SearchTemplate, ...]:
+        """Those for the people of this provider."""
+        every = map(SearchTemplate.parse, self.searches)
+        return tuple(template for template in every if template.provider == provider)
 
-    @property
-    def claims(self) -> frozenset[str]:
-        """What must be known of somebody to look for them."""
-        named = frozenset(name for template in self.templates for name in template.claims)
+    def claims(self, provider: str) -> frozenset[str]:
+        """What must be known of somebody who comes from there, to look for them."""
+        named = frozenset(name for template in self.templates(provider) for name in template.claims)
         return named | ({self.map_claim} - {SUBJECT})
 
     def as_dict(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class SignInRulebook:
         row = session.get(SignInRuleRow, fhir_server, with_for_update=True)
         values = (SignInRules() if row is None else from_row(row)).as_dict() | changes
         values["searches"] = list(values["searches"])
-        if len(values["searches"]) > MAX_SEARCHES:
+        if "searches" in changes and len(values["searches"]) > MAX_SEARCHES:
             raise InvalidValue(f"at most {MAX_SEARCHES} searches")
         for text in values["searches"]:
             SearchTemplate.parse(text)
@@ -105,8 +105,10 @@ class SignInRulebook:
             return [{"provider": row.provider, "value": row.value, "reference": row.reference} for row in rows]
 
     def forget_provider(self, session: Session, provider: str) -> None:
-        """A list is about the people of one provider: another one of that name knows others."""
+        """A list or a search is about the people of one provider: another one of that name knows others."""
         session.execute(delete(FhirUserMapRow).where(FhirUserMapRow.provider == provider))
+        for row in session.scalars(select(SignInRuleRow)):
+            row.searches = [text for text in row.searches if SearchTemplate.parse(text).provider != provider]
 
 
 def from_row(row: SignInRuleRow) -> SignInRules:

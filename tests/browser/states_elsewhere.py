@@ -23,7 +23,8 @@ def elsewhere(visit: Visit) -> Iterator[tuple[str, Frame]]:
 
     def known(session: Any) -> None:
         federation.providers.add(session, new, SECRET)
-        rules = {"local_accounts": True, "searches": ["Practitioner?identifier=http://staff.example|{employee_number}"]}
+        search = "hospital:Practitioner?identifier=http://staff.example|{employee_number}"
+        rules = {"local_accounts": True, "searches": [search]}
         federation.rulebook.update(session, "other", rules)
         world.services.fhir_servers.update(session, "other", {"ehr_origins": [visit.ehr], "reauthenticate": True})
         world.services.clients.update(session, "public", {"scope": EVERYTHING}, {})

@@ -106,12 +106,29 @@ def test_the_rules_of_a_fhir_server_are_shown_and_changed(hospital: Cli) -> None
         "fhir_server": "main",
         "local_accounts": False,
         "map_claim": "upn",
-        "searches": [search],
+        "searches": [f"hospital:{search}"],
         "person_links": True,
     }
     for wrong in ("Practitioner?email={email}", "Observation?x={y}", "Practitioner", "Practitioner?a={b c}"):
         assert hospital.refused(*rules, "--search", wrong)["error"] == "invalid_value", wrong
     assert hospital.refused(*rules, "--map-claim", "email")["error"] == "invalid_value"
+
+
+def test_of_several_providers_a_search_says_whose_people_it_finds(hospital: Cli) -> None:
+    """Decision 19: of one there is nothing to ask; another one that comes later does not get its searches."""
+    rules = ("sign-in-provider", "rules", "--fhir-server", "main")
+    search = "Practitioner?identifier=http://staff.example|{employee_number}"
+    hospital(*ADD, "--secret-stdin", stdin=f"{SECRET}\n")
+    hospital(*rules, "--search", search)
+    hospital(*ADD[:2], "portal", *ADD[3:], "--secret-stdin", stdin=f"{SECRET}\n")
+    assert hospital(*rules)["searches"] == [f"hospital:{search}"]
+    unsaid = hospital.refused(*rules, "--search", search)
+    assert unsaid["error_description"] == f"{search}: say for the people of which provider it is: hospital:{search}"
+    assert hospital.refused(*rules, "--search", f"nobody:{search}")["error"] == "not_found"
+    both = [f"portal:{search}", f"hospital:{search}"]
+    assert hospital(*rules, "--search", both[0], "--search", both[1])["searches"] == both
+    hospital("sign-in-provider", "remove", "portal")
+    assert hospital(*rules)["searches"] == [both[1]]
 
 
 def test_the_list_says_who_is_which_resource(hospital: Cli) -> None:
@@ -156,7 +173,7 @@ def test_who_a_person_is_is_explained_step_by_step(hospital: Cli) -> None:
         [
             ("claim", "fhirUser", [], untold),
             ("map", "sub", [], "not on the list"),
-            ("search", search, [], "the provider does not tell all of these claims"),
+            ("search", f"hospital:{search}", [], "the provider does not tell all of these claims"),
             ("answer", "", [], ""),
         ],
     )

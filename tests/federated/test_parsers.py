@@ -112,7 +112,7 @@ def test_a_template_of_any_text_is_refused_or_names_a_claim(text: str) -> None:
 @given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=40))
 def test_a_value_never_reaches_beyond_itself(value: str) -> None:
     """FHIR search §escaping: no comma, bar or dollar of a claim is left with a meaning."""
-    template = SearchTemplate.parse("Practitioner?identifier=http://staff.example|{number}")
+    template = SearchTemplate.parse("a:Practitioner?identifier=http://staff.example|{number}")
     filled = template.filled({"number": value})
     if not value.strip():
         assert filled is None
@@ -129,18 +129,20 @@ def test_a_value_never_reaches_beyond_itself(value: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Practitioner",
-        "Practitioner?",
-        "Practitioner?identifier",
-        "Practitioner?identifier=",
-        "Practitioner?identifier=17",
-        "Practitioner?email={email}",
-        "Practitioner?identifier={a b}",
-        "Practitioner?identifier={a}}",
-        "Observation?subject={sub}",
-        "Practitioner?_id={x}&",
-        "Practitioner?a b={x}",
-        f"Practitioner?identifier={'x' * 1_000}{{a}}",
+        "Practitioner?identifier={x}",
+        "A:Practitioner?identifier={x}",
+        "a:Practitioner",
+        "a:Practitioner?",
+        "a:Practitioner?identifier",
+        "a:Practitioner?identifier=",
+        "a:Practitioner?identifier=17",
+        "a:Practitioner?email={email}",
+        "a:Practitioner?identifier={a b}",
+        "a:Practitioner?identifier={a}}",
+        "a:Observation?subject={sub}",
+        "a:Practitioner?_id={x}&",
+        "a:Practitioner?a b={x}",
+        f"a:Practitioner?identifier={'x' * 1_000}{{a}}",
     ],
 )
 def test_a_template_that_can_not_be_is_refused(text: str) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.federated.conftest import ALONE
-from tests.upstream import IDP, practitioner
+from tests.upstream import IDP, FakeProvider, practitioner
+from tests.world import ISSUER
 
 if TYPE_CHECKING:
     from tests.actors import Browser
     from tests.federated.conftest import Hospital
     from tests.transport import Reply
 
-SEARCH = "Practitioner?identifier=http://staff.example|{employee_number}&active=true"
+SEARCH = "hospital:Practitioner?identifier=http://staff.example|{employee_number}&active=true"
+PORTAL = "https://portal.example/oidc"
 DANA = {"sub": "idp-dana", "name": "Dana Who", "employee_number": "17"}
 USER = "openid fhirUser user/Observation.rs"
 
@@ -58,6 +61,32 @@ def test_a_search_finds_who_nobody_knew_and_creates_the_person(hospital: Hospita
     user = hospital.world.services.users.by_sub(claims["sub"])
     assert user is not None
     assert (user.name, user.display_name) == (None, "Dana Who")
+
+
+def test_another_provider_can_not_say_who_somebody_is_by_the_same_claim(hospital: Hospital) -> None:
+    """Decision 19, OpenID Connect Core §5.7: a search is for the people of one provider.
+
+    Dana is known by the hospital's word; at the portal's provider anybody may write any number into their profile.
+    """
+    hospital.provider.person, hospital.network.people = dict(DANA), [practitioner("p-17", "17")]
+    hospital.rules(searches=[SEARCH])
+    arrive(hospital)
+    hospital.add_provider("portal", issuer=PORTAL, label="Portal", fhir_user_claim="")
+    portal = FakeProvider(hospital.provider.clock, PORTAL, {"sub": "idp-mallory", "employee_number": "17"})
+    hospital.network.provider = portal
+    browser = hospital.world.browser()
+    page = hospital.away(browser, USER)
+    (door,) = re.findall(r"/sign-in/portal\?door=[A-Za-z0-9_-]+", page.text)
+    there = browser.open(f"{ISSUER}{door}")
+    page = browser.open(portal.visited(there.location))
+    assert "We do not find you in these records" in page.text
+    assert len(hospital.network.searches) == 1
+    mallory = hospital.federation.identities.find(PORTAL, "idp-mallory")
+    assert mallory is not None
+    assert mallory.sub != sub_of(hospital, "idp-dana")
+    assert hospital.world.services.users.fhir_users(mallory.sub) == {}
+    known = hospital.federation.identities.of(mallory.sub)[0]
+    assert known.claims == {}
 
 
 def test_what_was_found_is_remembered(hospital: Hospital) -> None:
@@ -291,7 +320,7 @@ def test_a_search_that_the_fhir_server_does_not_know_finds_nobody(hospital: Hosp
     """House, law 2: many servers ignore such a parameter, and people could choose whom they like to be."""
     hospital.provider.person = dict(DANA)
     hospital.network.people = [practitioner("p-1", "1"), practitioner("p-2", "2")]
-    hospital.rules(searches=["Practitioner?employee={employee_number}"])
+    hospital.rules(searches=["hospital:Practitioner?employee={employee_number}"])
     _, page = arrive(hospital)
     assert (page.status, "The health record system does not answer" in page.text) == (503, True)
     assert hospital.federation.identities.find(IDP, "idp-dana") is None
@@ -301,6 +330,7 @@ def test_who_is_known_works_while_the_fhir_server_is_away(hospital: Hospital) ->
     """An app that needs no record does not wait for one."""
     hospital.provider.person = dict(DANA)
     arrive(hospital, "openid")
+    hospital.world.clock.forward(seconds=1)
     hospital.rules(searches=[SEARCH])
     hospital.network.fhir_is_down = True
     browser, page = arrive(hospital, "openid")
