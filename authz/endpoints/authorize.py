@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from authz.audit.event import EventName
-from authz.endpoints.browser import browser, show
+from authz.endpoints.browser import browser, check_is_get, show
 from authz.endpoints.current import http_request, services
 from authz.endpoints.gate import form_pairs, pairs
 from authz.endpoints.unreadable import readable
@@ -21,6 +21,7 @@ bp = Blueprint("authorize", __name__)
 @bp.get("/authorize")
 def begin() -> ResponseReturnValue:
     """A new request, or back from a form with ``interaction``."""
+    check_is_get()
     sent = readable(http_request(), lambda request: pairs(request.query), EventName.AUTHORIZE_REFUSED)
     names = [name for name, _ in sent]
     if names == ["interaction"]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask import request
+
 from authz.authorize.outcome import (
     BrowserFacts,
     Continue,
@@ -26,6 +28,7 @@ from authz.authorize.ways_in import Place
 from authz.endpoints.cookies import BINDING, DEVICE, SESSION, cookie, cookie_name
 from authz.endpoints.current import http_request, services
 from authz.endpoints.pages import page, see_other
+from authz.errors import MethodNotAllowed
 
 if TYPE_CHECKING:
     from flask import Response
@@ -50,12 +53,21 @@ DEVICE_SECONDS = 90 * 86400
 FORBIDDEN = 403
 
 
+def check_is_get() -> None:
+    """Flask answers HEAD like GET; but what looks at a link must not use up what is behind it (RFC 9110 §9.2.1).
+
+    Raises MethodNotAllowed.
+    """
+    if request.method == "HEAD":
+        raise MethodNotAllowed("this method is not allowed here", "GET, POST")
+
+
 def browser() -> BrowserFacts:
     """What the browser says of itself."""
-    request = http_request()
-    is_top_level = request.headers.get("sec-fetch-dest") == "document"
+    sent = http_request()
+    is_top_level = sent.headers.get("sec-fetch-dest") == "document"
     binding, session, device = map(cookie, (BINDING, SESSION, DEVICE))
-    return BrowserFacts(request.peer, binding, session, device, is_top_level)
+    return BrowserFacts(sent.peer, binding, session, device, is_top_level)
 
 
 def show(outcome: Outcome) -> Response:

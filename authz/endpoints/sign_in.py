@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint
 
-from authz.endpoints.browser import browser, show
+from authz.endpoints.browser import browser, check_is_get, show
 from authz.endpoints.current import http_request, services
 from authz.endpoints.gate import form, query
 
@@ -19,6 +19,7 @@ bp = Blueprint("sign_in", __name__)
 @bp.get("/sign-in/<name>")
 def leave(name: str) -> ResponseReturnValue:
     """A link and not a form: where a provider sends people on to is no business of our ``form-action``."""
+    check_is_get()
     door = query(http_request()).get("door", "")
     return show(services().at_provider.leaving.leave(name, door, browser()))
 
@@ -26,6 +27,7 @@ def leave(name: str) -> ResponseReturnValue:
 @bp.get("/sign-in/<name>/callback")
 def come_back(name: str) -> ResponseReturnValue:
     """The provider's answer, by way of the browser."""
+    check_is_get()
     return show(services().at_provider.coming_back.come_back(name, query(http_request()), browser()))
 
 

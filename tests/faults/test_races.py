@@ -73,7 +73,7 @@ def is_active(live: Live, token: str) -> bool:
 def test_of_twelve_redemptions_of_a_code_one_pays_and_the_replays_take_it_back(
     live: Live, pool: ThreadPoolExecutor, number: int
 ) -> None:
-    """RFC 6749 §4.1.2, decision 8: one 200, and afterwards its tokens are dead; AUTHZ-22, REQ-97."""
+    """TK-11, RFC 6749 §4.1.2, decision 8: one 200, and afterwards its tokens are dead; AUTHZ-22, REQ-97."""
     code = live.public.code(launch(live), SCOPE)
     replies = at_once([partial(live.public.redeem, code)] * RACERS, pool)
     assert refusals(replies) == {(400, "invalid_grant"): RACERS - 1}
@@ -87,7 +87,7 @@ def test_of_twelve_redemptions_of_a_code_one_pays_and_the_replays_take_it_back(
 def test_of_twelve_refreshes_with_one_token_one_live_pair_remains(
     live: Live, pool: ThreadPoolExecutor, number: int
 ) -> None:
-    """SMART REF-08, decision 9: one success and at most one for a lost answer; the others revoke nothing."""
+    """TK-25, SMART REF-08, decision 9: one success and at most one for a lost answer; the others revoke nothing."""
     first = live.public.tokens(launch(live), SCOPE)
     replies = at_once([partial(live.public.refresh, first["refresh_token"])] * RACERS, pool)
     pairs = successes(replies)

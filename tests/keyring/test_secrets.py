@@ -130,7 +130,7 @@ def test_only_the_same_text_matches(one: str, other: str) -> None:
 
 
 def test_macs_are_compared_in_constant_time_with_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Decision 30: the mechanism is asserted, not the time."""
+    """CA-09, decision 30: the mechanism is asserted, not the time."""
     compared: list[bool] = []
 
     def recorded(one: bytes, other: bytes) -> bool:

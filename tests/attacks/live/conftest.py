@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from tests.attacks.live.cast import register_all
 from tests.attacks.live.clock import SharedClock
 from tests.attacks.live.jose import Keys
 from tests.attacks.live.publisher import HOST, publisher
-from tests.attacks.live.target import Target
+from tests.attacks.live.target import Store, Target
 from tests.attacks.live.wire import Wire, children
 from tests.canary import canary
 from tests.live import ROOT, START_SECONDS, environment, is_ready
@@ -25,10 +26,11 @@ from tests.servers import free_port, postgres_server, redis_server, wait_until
 from tests.world import settings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 COMMAND = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "tests.attacks.live.served:app"]
 WORKERS = 2
+FORGET_TRIES = "for _, key in ipairs(redis.call('keys', '*throttle:*')) do redis.call('del', key) end"
 MOST_GROWTH = 200 * 1024  # kB that the workers may take more, after hundreds of cases
 
 
@@ -50,12 +52,13 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("attacks")
     with ExitStack() as stack:
         urls = {}
-        empty: Callable[[], None] = partial(remove_store, folder)
+        store = Store(partial(remove_store, folder), partial(forget_tries, folder))
         if request.param == "postgres":
             urls["database_url"] = stack.enter_context(postgres_server()).new_database()
-            store = stack.enter_context(redis_server())
-            urls["redis_url"], empty = store.url, store.restart
-        yield stack.enter_context(serving(folder, urls, empty))
+            redis = stack.enter_context(redis_server())
+            urls["redis_url"] = redis.url
+            store = Store(redis.restart, partial(redis.command, "EVAL", FORGET_TRIES, 0))
+        yield stack.enter_context(serving(folder, urls, store))
 
 
 @pytest.fixture
@@ -72,8 +75,13 @@ def remove_store(folder: Path) -> None:
         file.unlink()
 
 
+def forget_tries(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "short-lived.sqlite3", timeout=10)) as connection, connection:
+        connection.execute("DELETE FROM entries WHERE key LIKE '%throttle:%'")
+
+
 @contextmanager
-def serving(folder: Path, urls: dict[str, str], empty: Callable[[], None]) -> Iterator[Target]:
+def serving(folder: Path, urls: dict[str, str], store: Store) -> Iterator[Target]:
     port = free_port()
     with publisher() as published, canary() as listening:
         networks = {"trusted_proxies": "127.0.0.1", "outbound_networks": f"{HOST}/128", "log_level": "DEBUG"}
@@ -81,6 +89,7 @@ def serving(folder: Path, urls: dict[str, str], empty: Callable[[], None]) -> It
         clock = SharedClock(folder / "clock")
         rotate_file(settings.keys_dir / "secrets.json", clock())
         app = create_app(settings, now=clock)
+        app.extensions["authz"].keyring.monotonic = clock.monotonic
         bulk_keys = Keys()
         register_all(app, published.url, bulk_keys)
         log, engine = folder / "gunicorn.log", create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
@@ -96,7 +105,7 @@ def serving(folder: Path, urls: dict[str, str], empty: Callable[[], None]) -> It
                 wire, strange = Wire(port, workers), Wire(port, workers, "127.0.0.9")
                 memory = sum(map(resident, workers))
                 made = Target(
-                    app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys, empty
+                    app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys, store
                 )
                 yield made
                 wire.close()

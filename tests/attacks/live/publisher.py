@@ -23,6 +23,7 @@ class Publisher:
     port: int
     keys: dict[str, Keys] = field(default_factory=lambda: {"key": Keys(), "key2": Keys()})
     visits: list[str] = field(default_factory=list)
+    posted: list[tuple[str, bytes]] = field(default_factory=list)  # logout tokens
     answers: dict[str, bytes] = field(default_factory=dict)  # instead of the keys, by path
 
     @property
@@ -48,6 +49,12 @@ def publisher() -> Iterator[Publisher]:
             self.send_header("Cache-Control", "max-age=600")
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            made.posted.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             """Nobody reads it."""

@@ -102,6 +102,14 @@ ON_THE_TRAIL = ("/token", "/authorize", "/introspect", "/revoke", "/launch", "/r
 WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 
 
+@dataclass(frozen=True)
+class Store:
+    """What a case may do to the short-lived store: empty it, or have nobody's tries counted yet."""
+
+    empty: Callable[[], object]
+    forget_tries: Callable[[], object]
+
+
 @dataclass
 class Target:
     """The running server, everybody who is registered there, and the eyes that watch it."""
@@ -117,7 +125,7 @@ class Target:
     publisher: Publisher
     canary: Canary
     bulk_keys: Keys
-    empty_store: Callable[[], None]
+    store: Store
     address: str = "10.0.0.7"
     secrets: set[str] = field(default_factory=set)
     log_read: int = 0
@@ -274,7 +282,7 @@ class Target:
         assert DESCRIPTION.fullmatch(description)
         code = SUPPORT_CODE.search(description.rpartition("(support code ")[2])
         assert code is not None
-        assert self.events_of(code[0]) == ["authorize.refused"]
+        assert self.events_of(code[0]) in (["authorize.refused"], ["consent.denied"])
         assert error_uri == f"{self.issuer}/support/{code[0]}"
         assert (reply.header("cache-control"), reply.header("referrer-policy")) == ("no-store", "no-referrer")
 
@@ -298,7 +306,7 @@ class Target:
         for pid in before:
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: self.has_other_workers(before), "new workers", 60)
-        self.empty_store()
+        self.store.empty()
         now = children(self.process.pid)
         self.wire.begin_with(now)
         self.strange_wire.begin_with(now)
@@ -315,6 +323,7 @@ class Target:
         self.cases += 1
         self.address = f"10.{self.cases >> 8}.{self.cases & 255}.7"
         self.log_read = self.log.stat().st_size
+        self.store.forget_tries()
 
     def end(self) -> None:
         """G-6, SSRF, G-12."""
@@ -344,6 +353,8 @@ class Target:
 def must_be_on_trail(asked: rules.Asked, reply: Reply) -> bool:
     """G-11: whoever is refused for who they are, and every refused request for a code or token."""
     path = asked.path.replace("/fhir-servers/main", "")
+    if reply.header("x-request-id") is None:  # gunicorn could not read the message
+        return False
     if not path.startswith(ON_THE_TRAIL) or reply.status in {404, 405, 413, 414, 429, 431}:
         return False
     return reply.status in {401, 403, 303} or path in {"/token", "/authorize"}
@@ -399,7 +410,8 @@ class Watched:
     def send(self, method: str, url: str, headers: Sent = None, body: bytes = b"") -> Reply:
         asked = self.target.asked(method, url, headers, body)
         reply = self.http.send(method, url, dict(asked.headers), body)
-        self.target.watch(asked, reply)
+        with self.target.app.app_context():
+            self.target.watch(asked, reply)
         return reply
 
 
