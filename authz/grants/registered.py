@@ -49,7 +49,7 @@ class EhrCredentials:
         for client_id, secret in request.basic:
             ehr = self.ehrs.authenticate(client_id, secret)
             if ehr is not None:
-                return Caller(client_id, ehr.fhir_servers)
+                return Caller(client_id, ehr.fhir_servers, ehr=client_id)
         if "client_assertion" in request.form:
             return self.by_assertion(request)
         return None
@@ -65,7 +65,7 @@ class EhrCredentials:
         except assertion.BadAssertion as error:
             log.info("assertion of an EHR refused: %s", error)
             raise InvalidClient from error
-        return Caller(ehr.client_id, ehr.fhir_servers)
+        return Caller(ehr.client_id, ehr.fhir_servers, ehr=ehr.client_id)
 
     def prove(self, request: BackChannelRequest, read: assertion.Assertion, ehr: Ehr) -> None:
         """Raises BadAssertion."""

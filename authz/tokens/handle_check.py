@@ -56,6 +56,12 @@ class Known:
     fhir_server: str  # name
     expires_at: datetime
     window: str | None  # digest
+    ehr: str | None  # credential that made the launch; None: an operator, or written straight into Redis
+
+    def is_of(self, caller: Caller) -> bool:
+        """Of several EHRs at one FHIR server each has the handles of its own launches."""
+        is_theirs = caller.ehr is None or self.ehr is None or caller.ehr == self.ehr
+        return is_theirs and caller.may_see(self.fhir_server)
 
     def fits(self, asked: HandleQuestion) -> bool:
         """Whether it may come from there, to there."""
@@ -67,7 +73,7 @@ class Known:
         )
 
     def copy(self, key: str, until: datetime) -> HotCopy:
-        content = json.dumps({"window": self.window, "answer": self.answer}, separators=(",", ":"))
+        content = json.dumps({"window": self.window, "ehr": self.ehr, "answer": self.answer}, separators=(",", ":"))
         return HotCopy(hot_key(key), content.encode(), self.fhir_server, min(self.expires_at, until))
 
 
@@ -88,7 +94,7 @@ class HandleCheck:
         epoch = self.hot.current_epoch()  # before the row is read: a revocation in between leaves the copy stale
         key = digest(asked.handle)
         known = self.find(key, epoch)
-        if known is None or not caller.may_see(known.fhir_server):
+        if known is None or not known.is_of(caller):
             self.alarm.missed(caller.name)
             return INACTIVE
         if not known.fits(asked) or not self.is_bound(key, asked.window, known, epoch):
@@ -106,14 +112,17 @@ class HandleCheck:
             return self.from_sql(key, epoch)
         content = json.loads(found[1])
         answer = content["answer"]
-        return Known(answer, found[0], datetime.fromtimestamp(answer["exp"], UTC), content["window"])
+        until = datetime.fromtimestamp(answer["exp"], UTC)
+        return Known(answer, found[0], until, content["window"], content["ehr"])
 
     def from_sql(self, key: str, epoch: int) -> Known | None:
         with self.db.read() as session:
             row = session.execute(live_handles(self.now()).where(MessagingHandleRow.digest == key)).one_or_none()
         if row is None or (answer := described(row, self.issuer, self.box, self.now())) is None:
             return None
-        known = Known(answer, row.GrantRow.fhir_server, row.MessagingHandleRow.expires_at, row[0].window_digest)
+        handle = row.MessagingHandleRow
+        ehr = row.SpentLaunchRow.ehr
+        known = Known(answer, row.GrantRow.fhir_server, handle.expires_at, handle.window_digest, ehr)
         self.keep(known, key, epoch)
         return known
 

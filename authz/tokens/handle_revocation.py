@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from authz.audit.event import EventName
+from authz.launch.model import SpentLaunchRow
 from authz.tokens.handles import end_in, event
 from authz.tokens.model import GrantRow, MessagingHandleRow
 
@@ -32,9 +33,15 @@ class HandleRevocation:
     trail: Trail
 
     def revoke(self, caller: Caller, where: ColumnElement[bool], peer: Peer) -> None:
-        """End the handles of the matching grants at the caller's FHIR servers; what is over already stays so."""
+        """End the handles of the matching grants at the caller's FHIR servers, of an EHR those of its own launches.
+
+        What is over already stays so.
+        """
         if caller.fhir_servers is not None:
             where &= GrantRow.fhir_server.in_(caller.fhir_servers)
+        if caller.ehr is not None:
+            own = or_(SpentLaunchRow.ehr.is_(None), SpentLaunchRow.ehr == caller.ehr)
+            where &= GrantRow.launch_id.in_(select(SpentLaunchRow.launch_id).where(own))
         live = select(GrantRow).join(MessagingHandleRow, MessagingHandleRow.grant_id == GrantRow.id)
         live = live.where(where, MessagingHandleRow.revoked_at.is_(None)).order_by(GrantRow.id)
         with self.db.write() as session:

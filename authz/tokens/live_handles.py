@@ -11,7 +11,7 @@ from authz.clients.model import ClientRow
 from authz.errors import InvalidScope
 from authz.fhir_servers.model import FhirServerRow
 from authz.fhir_servers.server import from_row as server_of
-from authz.launch.model import EhrSessionRow
+from authz.launch.model import EhrSessionRow, SpentLaunchRow
 from authz.scopes import ScopeSet
 from authz.tokens.model import GrantRow, MessagingHandleRow
 from authz.users.model import UserRow
@@ -23,21 +23,25 @@ if TYPE_CHECKING:
 
     from authz.keyring.box import Box
 
-    LiveHandle = Row[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow]
+    LiveHandle = Row[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow, SpentLaunchRow]
 
 TOKEN_TYPE = "smart_web_messaging_handle"  # noqa: S105  a name
 
 
-def live_handles(now: datetime) -> Select[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow]:
-    """In time, told, not revoked, its EHR session not ended, and nobody it depends on switched off or signed out."""
+def live_handles(now: datetime) -> Select[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow, SpentLaunchRow]:
+    """In time, told, not revoked, its EHR session not ended, and nobody it depends on switched off or signed out.
+
+    Beside it the launch that it came from, which says whose it is.
+    """
     ended = and_(
         EhrSessionRow.fhir_server == GrantRow.fhir_server,
         EhrSessionRow.session_digest == GrantRow.session_digest,
         EhrSessionRow.ended_at.is_not(None),
     )
     return (
-        select(MessagingHandleRow, GrantRow, ClientRow, FhirServerRow)
+        select(MessagingHandleRow, GrantRow, ClientRow, FhirServerRow, SpentLaunchRow)
         .join(GrantRow, GrantRow.id == MessagingHandleRow.grant_id)
+        .join(SpentLaunchRow, SpentLaunchRow.launch_id == GrantRow.launch_id)
         .join(ClientRow, ClientRow.client_id == GrantRow.client_id)
         .join(FhirServerRow, FhirServerRow.name == GrantRow.fhir_server)
         .join(UserRow, UserRow.sub == GrantRow.sub)
@@ -62,7 +66,7 @@ def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[s
     ``scope`` has only messaging scopes: nobody must take it for access to records. ``fhir_scope`` bounds what the EHR
     does for the app by ``fhir.http``.
     """
-    handle, grant, client_row, server_row = found
+    handle, grant, client_row, server_row, _ = found
     client, server = client_of(client_row, now), server_of(server_row)
     has_window = server.has_web_messaging and handle.origin in server.ehr_origins
     if not has_window or not client.is_approved or client.application_type != "web":

@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from authz.tokens import scan_alarm
-from tests.actors import SmartApp, basic
+from tests.actors import Ehr, SmartApp, basic
 from tests.backend import KEYS, Backend, key_set, register
 from tests.flows.test_introspection_callers import events
 from tests.messaging import Window, messaging_world
@@ -119,6 +119,25 @@ def test_only_the_fhir_servers_of_the_launch_hear_of_it(world: World, window: Wi
     assert (window.is_active(mine), other.is_active(theirs)) == (True, True)
     assert (window.check(theirs, origin=APP), other.check(mine, origin=APP)) == (INACTIVE, INACTIVE)
     assert (window.check(mine)["aud"], other.check(theirs)["aud"]) == (FHIR, OTHER_FHIR)
+
+
+def test_of_two_ehrs_at_one_fhir_server_each_has_its_own_handles(world: World, window: Window) -> None:
+    """WM-05, web-messaging 10.1: from SQL and the hot copy, whatever it is asked with; it can't end it either."""
+    with world.services.db.write() as session:
+        world.services.ehrs.add(session, ["main"], "ehr-second", "ehr-second-secret")
+    second = Window(Ehr(world.transport, "ehr-second", "ehr-second-secret", FHIR), world.public)
+    handle, theirs = window.handle(session="s-1"), second.handle()
+    launch_id = window.check(handle)["launch_id"]
+    assert second.is_active(theirs)
+    for asked in ({}, {"origin": APP}, {"ehr_session": "s-1"}, {"window": "w-1"}):
+        assert second.check(handle, **asked) == INACTIVE
+        assert window.check(theirs, **asked) == INACTIVE
+    for which in ({"handle": handle}, {"launch_id": launch_id}, {"ehr_session": "s-1"}):
+        assert second.revoke(**which).status == 200
+        assert window.is_active(handle, window="w-2")
+    world.clock.forward(seconds=61)  # the hot copy is over
+    assert second.check(handle) == INACTIVE
+    assert window.is_active(handle)
 
 
 def test_whoever_is_no_ehr_is_refused(world: World, window: Window) -> None:
