@@ -24,7 +24,7 @@ MAX_BYTES = 16 * 1024
 MAX_JTI = 255
 MAX_AHEAD = 300  # seconds from now to exp (ASY-09)
 LEEWAY = 60  # seconds that two clocks may differ
-REFUSED_HEADERS = frozenset({"crit", "b64", "zip"})
+REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "jwk", "x5u"})
 
 
 class BadAssertion(ValueError):

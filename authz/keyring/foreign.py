@@ -17,7 +17,7 @@ KINDS = {  # algorithm -> type of its key, and its curve; whoever may verify wit
     "ES384": ("EC", "P-384"),
     "ES512": ("EC", "P-521"),
 }
-REFUSED_HEADERS = frozenset({"crit", "b64", "zip"})
+REFUSED_HEADERS = frozenset({"crit", "b64", "zip", "jku", "jwk", "x5u"})  # OpenID Connect Core §2
 
 
 class Unproved(ValueError):
@@ -36,7 +36,8 @@ def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         header, claims = read_jws(token)
     except NotCompact as error:
         raise Unproved(str(error)) from error
-    if header.get("alg") not in KINDS:
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in KINDS:
         raise Unproved(f"alg must be one of {', '.join(KINDS)}")
     if refused := sorted(REFUSED_HEADERS & header.keys()):
         raise Unproved(f"the header has {', '.join(refused)}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -64,6 +66,15 @@ def test_a_session_that_ends_there_ends_here(hospital: Hospital) -> None:
     refreshed = hospital.world.public.refresh(tokens["refresh_token"])
     assert (refreshed.status, refreshed.json()["error"]) == (400, "invalid_grant")
     assert [(outcome, reason) for outcome, reason, _ in hospital.trail("logout")] == [("success", "provider")]
+
+
+@pytest.mark.parametrize("alg", [["RS256"], {"RS256": 1}, None, 1])
+def test_an_algorithm_that_is_no_name_is_refused(hospital: Hospital, alg: Any) -> None:
+    """Back-Channel Logout §2.6, G-1: anybody may send one; it is refused as any other, not a failure of ours."""
+    _, body, signature = hospital.provider.logout_token().split(".")
+    header = urlsafe_b64encode(json.dumps({"alg": alg, "kid": "key-1"}).encode()).rstrip(b"=").decode()
+    reply = told(hospital, f"{header}.{body}.{signature}")
+    assert (reply.status, reply.json()["error"]) == (400, "invalid_request")
 
 
 def test_by_subject_all_sessions_of_the_person_end(hospital: Hospital) -> None:
