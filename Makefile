@@ -26,6 +26,9 @@ sbom: $(VENV)/campaigns.done  ## what a release is made of, as CycloneDX: build/
 attacks: $(VENV)/dev.done node  ## try every case of the catalogue of attacks, on each store, and show the table of what held
 	$(BIN)/python -m tests.run --attacks
 
+attacks-timing: $(VENV)/dev.done  ## how long the server takes to say no, for what must not be told apart
+	$(BIN)/python -m tests.attacks.timing
+
 machine: $(VENV)/dev.done  ## 200 long lives of a server held against a model of what may be alive
 	MACHINE_EXAMPLES=200 MACHINE_STEPS=40 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/faults/test_machine.py
 
