@@ -255,6 +255,10 @@ class Target:
         assert answers[0] == {"active": False} or answers[0]["active"] is True
         return bool(answers[0]["active"])
 
+    def is_somewhere_active(self, token: str) -> bool:
+        """For what every process hears of within a second (IN-09)."""
+        return any(self.ask_about(token, worker)["active"] for worker in self.wire.workers)
+
     def ask_about(self, token: str, worker: int) -> dict[str, Any]:
         once = OneWorker(self, worker)
         answer: dict[str, Any] = FhirServer(once, self.rs.client_id, self.rs.secret).introspect(token)

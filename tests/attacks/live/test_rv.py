@@ -119,7 +119,7 @@ def test_a_persons_page_revokes_with_its_own_form_and_only_what_is_theirs(target
     tokens = target.pub.redeem(for_bob(target, ALONE)[1]).json()
     target.tokens_for_alice(ALONE)
     bob, alice = my_apps(target, "bob"), my_apps(target, "alice")
-    (link,) = LINK.findall(bob.request("GET", f"{target.issuer}/my-apps").text)
+    link = LINK.findall(bob.request("GET", f"{target.issuer}/my-apps").text)[0]
     url = f"{target.issuer}{link}/stop"
     mine = FORM_TOKEN.findall(bob.request("GET", url).text)[0]
     hers_link = LINK.findall(alice.request("GET", f"{target.issuer}/my-apps").text)[0]
