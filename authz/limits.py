@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from authz.audit.event import Event, EventName
 from authz.errors import InvalidClient, TooManyRequests
 from authz.storage.limiter import Limit, network
+from authz.wording import mark
 
 if TYPE_CHECKING:
     from authz.audit.event import Peer
@@ -70,7 +71,7 @@ class Limits:
 
     def authorizing(self, peer: Peer) -> None:
         """Count a new request at the authorization endpoint."""
-        words = "too many apps are opened from this address at this moment"
+        words = mark("too many apps are opened from this address at this moment")
         self.check(AUTHORIZATION_REQUESTS.times(self.people), network(peer.address), words, peer)
 
     def refused(self, error: OAuthError, peer: Peer, claimed: str | None = None) -> None:
@@ -78,7 +79,7 @@ class Limits:
         if claimed is not None and isinstance(error, InvalidClient):
             words = "too many failed authentications of this client; see to its credential and wait a minute"
             self.check(FAILED_AUTHENTICATION, claimed, words, peer, client_id=claimed)
-        words = "too many requests from this address had to be refused; wait a minute"
+        words = mark("too many requests from this address had to be refused; wait a minute")
         self.check(REFUSALS.times(self.people), network(peer.address), words, peer)
 
     def launching(self, ehr: str, peer: Peer) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from contextvars import ContextVar
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,7 @@ def translated_plural(one: str, many: str, num: int) -> str:
 
 def isolated(text: str) -> str:
     """From right to left, what is filled in keeps a direction of its own and turns nothing around it (UAX 9 §2.3)."""
-    return PLACE.sub(FIRST_STRONG_ISOLATE, text) if direction() == "rtl" else text
+    return PLACE.sub(FIRST_STRONG_ISOLATE, text) if "%(" in text and direction() == "rtl" else text
 
 
 def said(text: str) -> str:
@@ -166,6 +167,7 @@ def alphabetical(text: str) -> str:
     return plain
 
 
+@lru_cache(maxsize=1000)  # the same titles, at every page
 def bare(text: str) -> str:
     """Without accents and capitals."""
     return "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))

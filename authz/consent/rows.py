@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.consent import words
 from authz.consent.catalogue import Kind
-from authz.wording import all_of, alphabetical, any_of, capital, gettext
+from authz.wording import all_of, alphabetical, any_of, capital, gettext, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -77,9 +77,9 @@ def choice(question: Question) -> Choice | None:
 
 def finer(part: Part, *, is_long: bool = False) -> Choice:
     """What is about all kinds is sorted as this language sorts them; finer kinds are in the order of the table."""
-    title = part.kind.in_words().title
+    title = said(part.kind.title)
     if part.data.type == "*":
-        parts = sorted(part.parts, key=lambda one: alphabetical(one.kind.in_words().title))
+        parts = sorted(part.parts, key=lambda one: alphabetical(said(one.kind.title)))
         which, rest = gettext(words.WHICH_OF_ALL), gettext(words.REST_OF_ALL)
     else:
         parts = list(part.parts)
