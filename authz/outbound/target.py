@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Address = IPv4Address | IPv6Address
 MAX_URL = 2048
 MAX_ADDRESSES = 8
-LOOKUPS_AT_ONCE = 8  # a name server that hangs may hold no more threads
+LOOKUPS_AT_ONCE = 8  # a name server that hangs may hold no more threads; those of strangers' names have their own
 LOWEST_OPEN_PORT = 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")
@@ -83,7 +83,7 @@ class Guard:
     def __init__(self, networks: tuple[Network, ...], resolver: Callable[[str], list[str]] = resolve) -> None:
         self.networks = networks
         self.resolver = resolver
-        self.lookups = threading.BoundedSemaphore(LOOKUPS_AT_ONCE)
+        self.lookups = {trusted: threading.BoundedSemaphore(LOOKUPS_AT_ONCE) for trusted in (True, False)}
 
     def addresses(self, target: Target, *, trusted: bool, seconds: float) -> list[str]:
         """The checked addresses, to connect to as they stand: the name is never looked up again.
@@ -91,7 +91,8 @@ class Guard:
         Raises FetchFailed if one of them may not be called; one bad address spoils the name.
         """
         try:
-            found = [ip_address(text.partition("%")[0]) for text in self.look_up(target.host, seconds)]
+            texts = self.look_up(target.host, seconds, self.lookups[trusted])
+            found = [ip_address(text.partition("%")[0]) for text in texts]
         except (OSError, ValueError) as error:
             raise FetchFailed(f"the name can't be resolved: {error}") from error
         if not found:
@@ -111,7 +112,7 @@ class Guard:
         seen_as = effective(address)
         return any(seen_as in network or address in network for network in self.networks)
 
-    def look_up(self, host: str, seconds: float) -> list[str]:
+    def look_up(self, host: str, seconds: float, places: threading.BoundedSemaphore) -> list[str]:
         """Resolve in a thread of its own, as the resolver has no time limit. Raises FetchFailed, OSError."""
         answer: list[str] = []
         problem: list[OSError | UnicodeError] = []
@@ -122,9 +123,9 @@ class Guard:
             except (OSError, UnicodeError) as error:
                 problem.append(error)
             finally:
-                self.lookups.release()
+                places.release()
 
-        if not self.lookups.acquire(timeout=seconds):
+        if not places.acquire(timeout=seconds):
             raise FetchFailed("the name server does not answer")
         thread = threading.Thread(target=ask, name="resolver", daemon=True)
         thread.start()

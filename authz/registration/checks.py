@@ -7,16 +7,18 @@ approved by time that was not checked as it is, and none in which there is an er
 from __future__ import annotations
 
 import logging
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
-from authz.clients.client import from_row, members
 from authz.clients.model import ClientRow
 from authz.errors import NotFound, TooManyRequests, Unavailable
 from authz.registration import findings
+from authz.registration.case import asked_for
 from authz.registration.history import SERVER
 from authz.registration.model import RegistrationRow, ReportRow, State
 from authz.registration.report import Report, findings_from
@@ -24,13 +26,13 @@ from authz.storage.database import changed, insert_once
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from sqlalchemy.orm import Session
 
-    from authz.brands.registry import Brands
     from authz.fhir_servers.registry import FhirServers
+    from authz.registration.case import Case, Cases
     from authz.registration.history import History
     from authz.registration.published import Published
     from authz.registration.report import Finding
@@ -45,21 +47,11 @@ PAUSE_BETWEEN = timedelta(minutes=1)  # on demand
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """All that is known here of an app to be checked; nothing else is read while others are asked."""
-
-    said: dict[str, Any]
-    mine: findings.Named
-    others: tuple[findings.Named, ...]
-    fhir_servers: tuple[str, ...]  # names; empty: all
-
-
-@dataclass(frozen=True, slots=True)
 class Checks:
     db: Database
     now: Callable[[], datetime]
     fhir_servers: FhirServers
-    brands: Brands
+    cases: Cases
     published: Published
     words: ScopeWords
     history: History
@@ -92,17 +84,20 @@ class Checks:
                 log.warning("registrations could not be checked; trying again")
 
     def check_due(self) -> int:
-        """Check what is due, at most ten; returns how many."""
+        """Check what is due, at most ten, side by side: of a slow address only its own app waits. Returns how many."""
         claimed = self.claim()
-        for client_id in claimed:
-            try:
-                self.check(client_id)
-            except NotFound:
-                log.info("%s went away while it was checked", client_id)
-            except Unavailable:
-                raise
-            except Exception:  # what one stranger wrote must not end the checks of all the others
-                log.exception("%s could not be checked; it is tried again when the lease is over", client_id)
+        if not claimed:
+            return 0
+        asking: dict[Future[list[Finding]], tuple[str, Case]] = {}
+        with ThreadPoolExecutor(BATCH) as pool:  # its threads ask others, and have no database
+            for client_id in claimed:
+                with alone(client_id):
+                    case = self.read(client_id)
+                    asking[pool.submit(self.published.findings, case.said)] = client_id, case
+            for one in as_completed(asking):
+                client_id, case = asking[one]
+                with alone(client_id):
+                    self.conclude(client_id, case, one.result())
         return len(claimed)
 
     def claim(self) -> list[str]:
@@ -120,47 +115,26 @@ class Checks:
 
     def check(self, client_id: str) -> Report:
         """Check one app now; asks others, so not within a request. Raises NotFound."""
+        case = self.read(client_id)
+        return self.conclude(client_id, case, self.published.findings(case.said))
+
+    def read(self, client_id: str) -> Case:
         with self.db.read() as session:
-            case = self.case(session, client_id)
-            asked = asked_for(session, client_id)
-            organizations = self.organizations(session)
-        report = Report.of(self.now(), self.found(case, organizations))
+            return self.cases.read(session, client_id)
+
+    def conclude(self, client_id: str, case: Case, published: list[Finding]) -> Report:
+        report = Report.of(self.now(), self.found(case, published))
         with self.db.write() as session:
-            self.keep(session, client_id, report, asked)
+            self.keep(session, client_id, report, case.asked)
         return report
 
-    def found(self, case: Case, organizations: Iterable[str]) -> Iterable[Finding]:
+    def found(self, case: Case, published: list[Finding]) -> Iterable[Finding]:
         servers = [one for one in self.fhir_servers.all() if one.enabled]
         here = [one for one in servers if not case.fhir_servers or one.name in case.fhir_servers]
         yield from findings.addresses(case.said)
-        yield from self.published.keys(case.said)
-        yield from self.published.pages(case.said)
+        yield from published
         yield from findings.scopes(case.said, here, self.words)
-        yield from findings.names(case.mine, case.others, organizations)
-
-    def case(self, session: Session, client_id: str) -> Case:
-        """As it is, or as its vendor proposes that it becomes."""
-        row, registration = session.get(ClientRow, client_id), session.get(RegistrationRow, client_id)
-        if row is None:
-            raise NotFound(f"{client_id}: there is no client of this id")
-        said = (registration.proposed if registration else None) or members(row)
-        others = session.scalars(select(ClientRow).where(ClientRow.client_id != client_id, ClientRow.enabled)).all()
-        now = self.now()
-        known = (from_row(one, now) for one in others)
-        return Case(
-            said=said,
-            mine=findings.named(client_id, said, is_approved=row.approved),
-            others=tuple(
-                findings.named(one.client_id, members(one), is_approved=client.is_approved)
-                for one, client in zip(others, known, strict=True)
-            ),
-            fhir_servers=tuple(row.fhir_servers),
-        )
-
-    def organizations(self, session: Session) -> set[str]:
-        """Whose names an app may not take: who runs this server, its FHIR servers, and the published brands."""
-        shown = {one.branding.organization for one in self.fhir_servers.all()}
-        return ({self.words.describer.holder} | shown | {brand.name for brand in self.brands.all(session)}) - {""}
+        yield from findings.names(case.mine, case.others, case.organizations)
 
     def keep(self, session: Session, client_id: str, report: Report, asked: datetime | None) -> None:
         """``asked``: what was due when the app was read; if it is another now, the app was changed meanwhile, and what
@@ -189,5 +163,14 @@ class Checks:
         self.history.note(session, client_id, SERVER, "held", f"The automatic checks found: {words}")
 
 
-def asked_for(session: Session, client_id: str) -> datetime | None:
-    return session.scalar(select(ReportRow.due_at).where(ReportRow.client_id == client_id))
+@contextmanager
+def alone(client_id: str) -> Iterator[None]:
+    """What one stranger wrote must not end the checks of all the others."""
+    try:
+        yield
+    except NotFound:
+        log.info("%s went away while it was checked", client_id)
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("%s could not be checked; it is tried again when the lease is over", client_id)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from authz.clients.key_sets import KeySets
 from authz.registration.admission import Admission
 from authz.registration.automatic import Automatic
+from authz.registration.case import Cases
 from authz.registration.checks import Checks
 from authz.registration.doors import Doors
 from authz.registration.earlier import Earlier
@@ -81,13 +82,14 @@ def build(
     webhook = Webhook(around.courier, settings.registration_webhook, settings.issuer, around.keyring)
     history = History(now, webhook)
     limits = Limits(limiter, settings.registrations_per_hour, settings.unapproved_apps)
+    words = ScopeWords(around.describer)
     checks = Checks(
         db=around.db,
         now=now,
         fhir_servers=around.fhir_servers,
-        brands=around.brands,
+        cases=Cases(now, around.fhir_servers, around.brands, words),
         published=Published(around.outbound),
-        words=ScopeWords(around.describer),
+        words=words,
         history=history,
     )
     review = Review(around.db, around.clients, around.revocation, history, checks, earlier, trail)

@@ -18,7 +18,7 @@ from authz.audit.model import AuditEventRow
 from authz.developers.kinds import KINDS
 from authz.developers.words import CAPABILITIES, capability
 from authz.discovery.offer import CAPABILITIES as OFFERED
-from authz.registration.checks import asked_for
+from authz.registration.case import asked_for
 from authz.registration.decision import Reviewer
 from authz.registration.initial_tokens import NewInitialToken
 from authz.registration.report import Report

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from authz.audit.search import Query, search
 from authz.clients.model import ClientRow
 from authz.registration import holder
-from authz.registration.checks import asked_for
+from authz.registration.case import asked_for
 from authz.registration.model import RegistrationEventRow, RegistrationRow
 from authz.registration.report import Report
 from authz.storage.records import digest

@@ -224,7 +224,7 @@ def test_no_stranger_leads_into_the_house(call: Callable[[Outbound, str], object
 )
 @pytest.mark.parametrize("call", OF_CLIENTS.values(), ids=OF_CLIENTS.keys())
 def test_no_stranger_leads_to_another_protocol(call: Callable[[Outbound, str], object], url: str) -> None:
-    """CA-40."""
+    """CA-39, ASY-24."""
     assert led(call, ["93.184.216.34"], url) == []
 
 

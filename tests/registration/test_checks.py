@@ -14,7 +14,8 @@ from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
 from authz.errors import NotFound, TooManyRequests
 from authz.outbound import Answer, FetchFailed
-from authz.registration.checks import LEASE, PAUSE_BETWEEN, asked_for
+from authz.registration.case import asked_for
+from authz.registration.checks import LEASE, PAUSE_BETWEEN
 from authz.registration.model import RegistrationRow
 from authz.registration.published import LIMITS
 from authz.registration.report import Report
@@ -328,6 +329,33 @@ def test_an_app_that_goes_away_meanwhile_is_no_trouble(world: World) -> None:
         checks.check("growth")
     with world.services.db.read() as session:
         assert checks.latest(session, "growth") is None
+
+
+def test_of_a_slow_address_only_its_own_app_waits(
+    world: World, outside: Outside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RG-19: the slow one was there first, and answers only when the other one is through."""
+    register(world, "slow", client_name="Slow", client_uri="https://slow.example")
+    world.clock.forward(seconds=1)
+    register(world, "good", client_name="Good")
+    checks, through, seen = world.services.registration.checks, threading.Event(), list[bool]()
+    exchange, conclude = FakeOutbound.exchange, type(checks).conclude
+
+    def slowly(own: FakeOutbound, url: str, *more: Any, **named: Any) -> Answer:
+        if url == "https://slow.example":
+            seen.append(through.wait(10))
+        return exchange(own, url, *more, **named)
+
+    def concluded(own: Any, client_id: str, *more: Any) -> Report:
+        made = conclude(own, client_id, *more)
+        if client_id == "good":
+            through.set()
+        return made
+
+    monkeypatch.setattr(FakeOutbound, "exchange", slowly)
+    monkeypatch.setattr(type(checks), "conclude", concluded)
+    assert checks.check_due() == 2
+    assert seen == [True]
 
 
 def test_an_app_that_breaks_a_check_does_not_stop_those_of_the_others(

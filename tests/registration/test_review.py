@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
 from authz.errors import InvalidValue, NotFound, OAuthError
-from authz.registration.checks import asked_for
+from authz.registration.case import asked_for
 from authz.registration.decision import AlreadyDecided, Reviewer, Terms
 from authz.registration.model import State
 from authz.registration.report import Finding, Level, Report

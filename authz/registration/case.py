@@ -1,0 +1,75 @@
+"""An app as it is checked: what it says, and everything here that it is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from authz.clients.client import from_row, members
+from authz.clients.model import ClientRow
+from authz.errors import NotFound
+from authz.registration import findings
+from authz.registration.model import RegistrationRow, ReportRow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+    from authz.brands.registry import Brands
+    from authz.fhir_servers.registry import FhirServers
+    from authz.registration.scope_words import ScopeWords
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that is known here of an app to be checked; nothing else is read while others are asked."""
+
+    said: dict[str, Any]
+    mine: findings.Named
+    others: tuple[findings.Named, ...]
+    fhir_servers: tuple[str, ...]  # names; empty: all
+    organizations: frozenset[str]  # whose names it may not take
+    asked: datetime | None  # what was due when it was read
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    now: Callable[[], datetime]
+    fhir_servers: FhirServers
+    brands: Brands
+    words: ScopeWords
+
+    def read(self, session: Session, client_id: str) -> Case:
+        """As it is, or as its vendor proposes that it becomes."""
+        row, registration = session.get(ClientRow, client_id), session.get(RegistrationRow, client_id)
+        if row is None:
+            raise NotFound(f"{client_id}: there is no client of this id")
+        said = (registration.proposed if registration else None) or members(row)
+        others = session.scalars(select(ClientRow).where(ClientRow.client_id != client_id, ClientRow.enabled)).all()
+        now = self.now()
+        known = (from_row(one, now) for one in others)
+        return Case(
+            said=said,
+            mine=findings.named(client_id, said, is_approved=row.approved),
+            others=tuple(
+                findings.named(one.client_id, members(one), is_approved=client.is_approved)
+                for one, client in zip(others, known, strict=True)
+            ),
+            fhir_servers=tuple(row.fhir_servers),
+            organizations=self.organizations(session),
+            asked=asked_for(session, client_id),
+        )
+
+    def organizations(self, session: Session) -> frozenset[str]:
+        """Who runs this server, its FHIR servers, and the published brands."""
+        shown = {one.branding.organization for one in self.fhir_servers.all()}
+        brands = {brand.name for brand in self.brands.all(session)}
+        return frozenset({self.words.describer.holder} | shown | brands) - {""}
+
+
+def asked_for(session: Session, client_id: str) -> datetime | None:
+    return session.scalar(select(ReportRow.due_at).where(ReportRow.client_id == client_id))
