@@ -50,7 +50,7 @@ class NextPage:
         if step is Step.SELECT_PATIENT:
             patients, picking = self.picker.patients(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
-            return ShowPatients(handle, shown, app_name, patients, reminder=self.reminder(pending))
+            return ShowPatients(handle, shown, app_name, patients, reminder=self.reminder(pending, situation))
         if step is Step.SELECT_ENCOUNTER:
             encounters, picking = self.picker.encounters(request, pending, situation, browser.peer)
             handle = self.interactions.show(pending, replace(kept, picking=picking), handle)
@@ -63,10 +63,13 @@ class NextPage:
             pending, replace(kept, asked=asked.fingerprint(situation.context.patient)), handle
         )
         page = self.consenting.page(request, pending, situation, asked, browser.peer)
-        return ShowConsent(handle, shown, page, reminder=self.reminder(pending))
+        return ShowConsent(handle, shown, page, reminder=self.reminder(pending, situation))
 
-    def reminder(self, pending: Pending) -> tuple[str, ...]:
-        """After a sign-in here, now and then, the apps that go on while the person is away (SMART BP-01)."""
-        if pending.launch is not None or pending.sign_in is None:
+    def reminder(self, pending: Pending, situation: Situation) -> tuple[str, ...]:
+        """After a sign-in here, now and then, the apps that go on while the person is away (SMART BP-01).
+
+        Of what many people did with a test account, nobody is reminded.
+        """
+        if pending.launch is not None or pending.sign_in is None or situation.user is None or situation.user.is_sandbox:
             return ()
         return self.reminders.due(pending.sign_in.sub)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.actors import FORM
 from tests.attacks.test_unapproved_app import ALONE, Trial, refused, told
 from tests.attacks.test_unapproved_app import trial as trial  # noqa: PLC0414  the fixture
 from tests.pickers.test_staff_picker import offered, search
@@ -60,3 +63,43 @@ def test_an_account_that_becomes_a_test_account_loses_what_it_had(trial: Trial) 
         users.set_sandbox(session, alice.sub, is_sandbox=True)
     answer = refused(trial.app.refresh(tokens["refresh_token"]))
     assert answer == (400, {"error": "invalid_grant", "error_description": OF_TEST_ACCOUNT})
+
+
+def test_nobody_sees_or_ends_what_others_did_with_it(trial: Trial) -> None:
+    """Issue 7 (H5): one vendor tries an app; another one with the same password sees neither app nor browser."""
+    trial.decide(approved=True)
+    browser, page = trial.sign_in("test-patient", f"{ALONE} offline_access")
+    tokens = trial.tokens(browser, page)
+    other = trial.world.browser()
+    page = other.open(f"{ISSUER}/my-apps?fhir_server=main")
+    pages = [other.sign_in(page, "test-patient", "test-patient-password")]
+    mine = trial.world.services.my_apps.all(user_of(trial, "test-patient"))
+    paths = ["", "/sessions", *(f"/{one.id}{end}" for one in mine for end in ("", "/stop"))]
+    pages += [other.open(f"{ISSUER}/my-apps{path}") for path in paths]
+    assert len(pages) == 5
+    for page in pages:
+        assert (page.status, "many people share" in page.text, "Trial" in page.text) == (403, True, False)
+    ended = other.request("POST", f"{ISSUER}/my-apps/sessions", b"end=all", {"Content-Type": FORM})
+    assert (ended.status, "many people share" in ended.text) == (403, True)
+    assert trial.app.refresh(tokens["refresh_token"]).status == 200
+
+
+@pytest.mark.parametrize(("name", "reminded"), [("test-patient", False), ("alice", True)])
+def test_nobody_is_reminded_of_what_others_allowed_with_it(trial: Trial, name: str, *, reminded: bool) -> None:
+    """SMART BP-01: of one's own apps, and of no others."""
+    trial.decide(approved=True)
+    scope = f"{ALONE} offline_access"
+    browser, page = trial.sign_in(name, scope)
+    tokens = trial.tokens(browser, page)
+    trial.sign_in(name, f"{scope} patient/Condition.rs")
+    for days in (50, 41):
+        trial.world.clock.forward(days=days)
+        tokens = trial.app.refresh(tokens["refresh_token"]).json()
+    _, page = trial.sign_in(name, f"{scope} patient/Condition.rs")
+    assert ("while you are away, because you allowed it" in page.text) is reminded
+
+
+def user_of(trial: Trial, name: str) -> str:
+    user = trial.world.services.users.by_name(name)
+    assert user is not None
+    return user.sub

@@ -29,6 +29,12 @@ class NotFromThisPage(InvalidRequest):
     status = 403
 
 
+class SharedAccount(InvalidRequest):
+    """A test account: its password may be published, so what is behind it belongs to many makers of apps."""
+
+    status = 403
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     user: User
@@ -57,10 +63,15 @@ class Person:
 
 
 def person() -> Person | None:
+    """Whoever is signed in. Raises SharedAccount."""
     handle = cookie(SESSION)
     session = services().sign_out.sessions.current(handle)
     user = services().users.by_sub(session.sign_in.sub) if session is not None else None
-    return None if handle is None or session is None or user is None else Person(user, session, handle)
+    if handle is None or session is None or user is None:
+        return None
+    if user.is_sandbox:
+        raise SharedAccount(mark("this is a test account, which many people share: it has no page of its own"))
+    return Person(user, session, handle)
 
 
 def sign_in(asked: dict[str, str]) -> Response:
