@@ -78,7 +78,7 @@ def test_an_app_is_opened_from_the_ehr(world: World) -> None:
     made = world.ehr.launch("public", "doctor", patient="B")["launch"]
     page = browser.open(world.public.authorize_url(launch=made, scope="launch patient/*.cruds user/Immunization.rs"))
     told = says(page)
-    assert f"Dossier appartenant à Bo Berg naissance{NBSP}: 5 mars 2019 · homme · No de dossier MRN-B" in told
+    assert f"Dossier appartenant à Bo Berg naissance{NBSP}: 5 mars 2019 · sexe masculin · No de dossier MRN-B" in told
     for line in (
         "Savoir quel dossier vous avez ouvert",
         "Voir toutes les sortes de données de santé, y compris celles qui seront ajoutées plus tard",
@@ -100,7 +100,7 @@ def test_a_parent_chooses_and_a_clinician_searches(world: World) -> None:
         browser.open(world.public.authorize_url(scope="launch/patient patient/*.rs")), "parent", "parent-password"
     )
     assert says(page).startswith("Quel dossier Public App doit-elle ouvrir?")
-    assert f"Ella Brandt naissance{NBSP}: 2 janv. 2024 · femme" in says(page)
+    assert f"Ella Brandt naissance{NBSP}: 2 janv. 2024 · sexe féminin" in says(page)
     assert f"Votre lien{NBSP}: parent" in says(page)
     with world.services.db.write() as session:
         world.services.fhir_servers.update(session, "main", {"staff_picker": True})
