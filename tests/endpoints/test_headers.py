@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
 
@@ -57,6 +58,31 @@ def test_hsts_is_sent_where_the_issuer_is_https(shared: World) -> None:
     answer = https.test_client().get("/healthz")
     assert answer.headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains"
     https.extensions["authz"].backend.close()
+
+
+def test_over_https_every_answer_says_so_and_every_cookie_is_of_this_host(shared: World) -> None:
+    """HC-01, HC-02: HSTS everywhere; `__Host-`, Secure, HttpOnly, for the whole host and nobody else."""
+    https = create_app(replace(shared.services.settings, issuer="https://authz.example"))
+    client, cookies = https.test_client(), []
+    for method, path in [
+        *addresses(https),
+        ("GET", "/nothing"),
+        ("GET", f"/authorize?{authorization_request(shared)}"),
+    ]:
+        answer = client.open(path, method=method, base_url="https://authz.example", buffered=True)
+        assert answer.headers["Strict-Transport-Security"] == "max-age=63072000; includeSubDomains", (method, path)
+        cookies += answer.headers.getlist("Set-Cookie")
+    assert {line.partition("=")[0] for line in cookies} >= {"__Host-authz_browser", "__Host-authz_admin"}
+    for line in cookies:
+        assert re.fullmatch(
+            r"__Host-authz_\w+=[\w.-]*; (Expires=[^;]+; )?Max-Age=\d+; Secure; HttpOnly; Path=/; SameSite=(Lax|Strict)",
+            line,
+        ), line
+    https.extensions["authz"].backend.close()
+
+
+def authorization_request(shared: World) -> str:
+    return urlencode(shared.public.authorization_request(scope="openid launch/patient"))
 
 
 def test_no_cookie_is_set_by_what_programs_call(shared: World) -> None:
