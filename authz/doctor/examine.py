@@ -17,6 +17,7 @@ from authz.doctor.keys import keys
 from authz.doctor.outside import Outside
 from authz.doctor.proxy import ProxyCheck
 from authz.doctor.registration import registration
+from authz.doctor.sign_in import accounts, provider
 from authz.doctor.store import store
 from authz.doctor.tls import TlsCheck
 from authz.settings import ConfigurationError
@@ -39,7 +40,7 @@ def examine(made: Services) -> list[Finding]:
     found = list(schema(made))
     if found:
         return found
-    for part in (database, store, keys, switches, registration):
+    for part in (database, store, keys, switches, registration, accounts):
         found += part(made)
     servers = [server for server in made.fhir_servers.all() if server.enabled]
     if not servers:
@@ -82,6 +83,9 @@ def outside_looks(made: Services, servers: list[FhirServer]) -> dict[str, Look]:
         smart, security = made.discovery.smart_configuration(server), made.discovery.oauth_uris(server)
         check = FhirCheck(outside, server, smart, security, made.now)
         looks[f"FHIR server {server.name}"] = partial(unless_tls, TlsCheck(server.base_url, made.now), [check])
+    for one in made.federation.providers.all():
+        if one.enabled:
+            looks[f"sign-in provider {one.name}"] = partial(provider, one, made.federation.relying_party)
     for client_id, jwks_uri in apps.key_sets:
         looks[f"client {client_id}"] = partial(published_keys, made.outbound, client_id, jwks_uri)
     return looks

@@ -136,6 +136,15 @@ KINDS: dict[str, Kind] = {
     "tls.old": warning("Switch TLS 1.0 and 1.1 off."),
     "client.jwks_uri": warning("Tell the app's makers: their key set can't be fetched, so the app can't sign in."),
     "client.legacy": warning("Ask the app's makers for a version that needs no switch, or say anew why it stays."),
+    "sign_in.administrator": warning(
+        "Have them set up an authenticator app (`authz user totp`), or take the role away: they can't work like this."
+    ),
+    "sign_in.local_accounts": warning(
+        "Have them sign in at the hospital's provider (`authz sign-in-provider`), or give them an authenticator app."
+    ),
+    "sign_in.provider": error(
+        "See `authz sign-in-provider check`, and ask who runs the provider: nobody can sign in there."
+    ),
     "registration.no_tests": note(
         "Add them (authz user add --sandbox, authz fhir-server update --sandbox-patient), or nobody can try an app."
     ),

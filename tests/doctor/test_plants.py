@@ -16,6 +16,7 @@ from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
 from authz.doctor.finding import KINDS
 from authz.keyring.model import SigningKeyRow
+from authz.login.federated.registry import NewProvider
 from authz.registration.model import RegistrationRow
 from tests.cli.conftest import Cli
 from tests.servers import free_port, redis_server
@@ -358,6 +359,22 @@ def request_that_nobody_decides_about(installation: Installation) -> None:
     sql(installation, update(ClientRow).where(ClientRow.client_id == "referral").values(approved=False))
 
 
+@plants("sign_in.administrator")
+def administrator_without_an_authenticator(installation: Installation) -> None:
+    users = installation.services.users
+    with installation.app.app_context(), installation.services.db.write() as session:
+        ada = users.add(session, "ada", "Ada")
+        users.set_role(session, ada.sub, "administrator")
+        installation.services.passwords.set_password(session, ada.sub, "ada-password")
+
+
+@plants("sign_in.provider")
+def provider_that_does_not_answer(installation: Installation) -> None:
+    new = NewProvider("hospital", f"http://127.0.0.1:{free_port()}", "authz", "Hospital ID")
+    with installation.app.app_context(), installation.services.db.write() as session:
+        installation.services.federation.providers.add(session, new, "a secret of the provider's")
+
+
 def key_file(installation: Installation, state: str) -> Any:
     with installation.app.app_context(), installation.services.db.read() as session:
         kid = session.execute(text("SELECT kid FROM signing_key WHERE state = :state"), {"state": state}).scalar_one()
@@ -374,6 +391,7 @@ ELSEWHERE = {
     "store.full": "below",
     "store.persistence": "below",
     "store.version": "test_addresses.py",
+    "sign_in.local_accounts": "test_sign_in.py",
     "tls.certificate": "test_tls.py",
     "tls.expires": "test_tls.py",
     "tls.old": "test_tls.py",
