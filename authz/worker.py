@@ -74,7 +74,13 @@ class DeadlineWorker(ThreadWorker):
         super().init_process()
 
     def enqueue_req(self, conn: Any) -> None:
-        """Read what is there without waiting; a thread's turn comes when it is all."""
+        """Read what is there without waiting; a thread's turn comes when it is all.
+
+        Where gunicorn itself speaks TLS a thread does that, and the reading.
+        """
+        if self.cfg.is_ssl:
+            super().enqueue_req(conn)
+            return
         conn.incoming = Incoming(conn.parser.unreader.take_buffered() if conn.parser else b"")
         conn.sock.setblocking(False)
         come = conn.incoming.take(conn.sock)
@@ -86,6 +92,9 @@ class DeadlineWorker(ThreadWorker):
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def on_pending_socket_readable(self, conn: Any, client: Any) -> None:
+        if self.cfg.is_ssl:
+            super().on_pending_socket_readable(conn, client)
+            return
         come = conn.incoming.take(client)
         if come is not Come.PART:
             self.poller.unregister(client)

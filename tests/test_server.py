@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.doctor.test_tls import certificate
 from tests.servers import free_port, wait_until
 from tests.world import build, settings_in
 
@@ -262,6 +264,26 @@ def test_a_stopped_server_ends_well(tmp_path: Path) -> None:
         assert statuses(server.send(b"GET /readyz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")) == [b"200"]
     assert server.process.returncode == 0
     assert all(line["level"] in {"INFO", "WARNING"} for line in server.lines())
+
+
+def test_gunicorn_may_speak_tls_itself(tmp_path: Path) -> None:
+    """The bytes of a handshake are no request: a thread reads them, as gunicorn has it."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    file = certificate(tmp_path, days=1)
+    context = ssl.create_default_context(cafile=file)
+    with serving(tmp_path, GUNICORN_CMD_ARGS=f"--certfile {file} --keyfile {file}") as server:
+        for _ in range(2):
+            with (
+                socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain,
+                context.wrap_socket(plain, server_hostname="127.0.0.1") as secure,
+            ):
+                for more in (b"", b"Connection: close\r\n"):
+                    secure.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + more + b"\r\n")
+                    answer = b""
+                    while not answer.endswith(b'{"status":"ok"}'):
+                        answer += secure.recv(65536)
+                    assert answer.startswith(b"HTTP/1.1 200 OK")
 
 
 def start_that_fails(folder: Path, **more: str) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 SERVER_SECONDS = 1.0  # a FHIR server that is switched off is off after this
 AUDIT_SECONDS = 60.0  # the same refusal of the same token is one line in the trail for so long
+MOST_LINES = 30  # of one token in that time, by one process; what is asked is in the line, and can be made up
 
 
 class Refused(BearerError):
@@ -57,6 +58,7 @@ class Gateway:
     trail: Trail
     servers: Recent[FhirServer | None] = field(default_factory=lambda: Recent(SERVER_SECONDS))
     audited: Recent[bool] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
+    lines: Recent[list[str]] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
 
     def fhir_server(self, name: str) -> FhirServer | None:
         """The enabled FHIR server of this name."""
@@ -102,7 +104,12 @@ class Gateway:
         return replace(carried, user_reach=self.user_reach.of(members, fhir_user, server, found))
 
     def audit(self, members: dict[str, Any], server: FhirServer, why: str, peer: Peer) -> None:
+        said = self.lines.get(members.get("jti"), list)
+
         def write() -> bool:
+            if len(said) >= MOST_LINES:
+                return False
+            said.append(why)
             event = Event(
                 EventName.FHIR_REFUSED,
                 outcome="refused",
@@ -115,6 +122,8 @@ class Gateway:
                 peer=peer,
                 detail={"problem": printable(why)},
             )
+            if len(said) == MOST_LINES:
+                event = replace(event, event=EventName.RATE_LIMITED, reason="refusals_of_a_token")
             self.trail.refused(event)
             return True
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authz.audit.search import Query, search
+from authz.enforcement.gateway import MOST_LINES
 from authz.outbound import Answer
 from authz.policy.rights import HookedRights, StatedRights
 from tests.flows.test_counts import counted
@@ -146,6 +147,17 @@ def test_what_the_token_does_not_give_is_403_with_the_scope_that_would(world: Wo
     undecided = ask(world, "GET", "/r4/Patient/A/../B", token)
     assert undecided.status == 403
     assert "scope=" not in (undecided.header("www-authenticate") or "")
+
+
+def test_one_token_does_not_fill_the_trail(world: World) -> None:
+    """security.md 4.1: what is asked stands in the line, and an app can make up as much of it as it likes."""
+    token = launched(world)
+    for number in range(MOST_LINES + 20):
+        assert ask(world, "GET", f"/r4/Observation?patient=A&made-up-{number}=x", token).status == 403
+    with world.services.db.read() as session:
+        assert len(list(search(session, Query(event="fhir.refused")))) == MOST_LINES - 1
+        (last,) = search(session, Query(event="rate_limited"))
+    assert (last["reason"], last["client_id"], last["patient"]) == ("refusals_of_a_token", "public", "A")
 
 
 def test_whose_a_resource_is_is_asked_of_the_fhir_server(world: World, outside: Outside) -> None:
