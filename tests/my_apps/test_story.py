@@ -95,7 +95,7 @@ def test_who_is_not_signed_in_says_where_and_signs_in_first(world: World) -> Non
     """MGT-02: by the pages of the authorization endpoint; no code and no grant come of it."""
     browser = world.browser()
     page = browser.open(MINE)
-    assert (title(page), "main · https://fhir.example/r4" in page.text) == ("Your apps", True)
+    assert (title(page), "main · https://fhir.example/r4" in says(page)) == ("Your apps", True)
     page = browser.open(f"{MINE}?fhir_server=main")
     assert "to see which apps may use your records at Test Hospital" in says(page)
     page = browser.sign_in(page, "alice", "wrong")
