@@ -6,16 +6,14 @@ Pure: reads and checks one JWT against the issuer's keys and a time. Whose state
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
 
 from authz.keyring.compact import NotCompact, read_jws
 from authz.keyring.public_keys import find_key
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 ALGORITHMS = ("RS256", "RS384", "ES256", "ES384", "PS256", "PS384")  # RFC 7591 recommends the first
 MAX_BYTES = 16 * 1024
@@ -61,19 +59,33 @@ def read(token: str) -> Statement:
     return Statement(token, header, claims)
 
 
-def check(statement: Statement, issuer: str, now: datetime) -> None:
-    """Whether it is for us and for now; ``issuer`` is ours. Raises BadStatement."""
+def check(statement: Statement, issuer: str, now: datetime, *, is_kept: bool = False) -> None:
+    """Whether it is for us and for now; ``issuer`` is ours. Raises BadStatement.
+
+    ``is_kept``: it was taken when it was good, so its time may be over.
+    """
     claims, current = statement.claims, now.timestamp()
     audience = claims.get("aud", issuer)
     if issuer not in (audience if isinstance(audience, list) else [audience]):
         raise BadStatement("its aud is another server than this")
-    if type(claims.get("exp")) is not int or claims["exp"] <= current - LEEWAY:
+    if type(claims.get("exp")) is not int or claims["exp"] <= 0:
         raise BadStatement("its exp must be an integer, in the future")
+    if is_over(statement, now) and not is_kept:
+        raise BadStatement(f"it was good until {until(statement)}: get a new one from {claims['iss']}")
     if type(claims.get("iat")) is not int or claims["iat"] > current + LEEWAY:
         raise BadStatement("its iat must be an integer, not in the future")
     since = claims.get("nbf", 0)
     if type(since) is not int or since > current + LEEWAY:
         raise BadStatement("its nbf lies ahead")
+
+
+def is_over(statement: Statement, now: datetime) -> bool:
+    """Whether its time has passed; it was checked."""
+    return bool(statement.claims["exp"] <= now.timestamp() - LEEWAY)
+
+
+def until(statement: Statement) -> str:
+    return datetime.fromtimestamp(statement.claims["exp"], UTC).isoformat()
 
 
 def is_signed_by(statement: Statement, jwks: dict[str, Any]) -> bool:

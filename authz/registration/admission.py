@@ -31,6 +31,7 @@ class Presented:
 
     initial_access_token: str | None = None
     software_statement: str | None = None
+    kept_statement: str | None = None  # that the app came with before
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Introduced:
     software_statement: str | None = None  # verified, and as it came
     members: dict[str, Any] = field(default_factory=dict)  # what the statement says: they go over the body's
     issuer: str = ""  # of the statement
+    over_since: str = ""  # of a statement that was kept: its time; empty: it is good now
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +93,9 @@ class Admission:
         """
         if presented.software_statement is None:
             return Introduced(presented.initial_access_token)
-        proved = self.statements.prove(presented.software_statement)
-        return Introduced(presented.initial_access_token, proved.token, proved.members, proved.iss)
+        proved = self.statements.prove(presented.software_statement, presented.kept_statement)
+        who = (presented.initial_access_token, proved.token, proved.members, proved.iss)
+        return Introduced(*who, over_since=proved.over_since)
 
     def place(
         self,
@@ -120,7 +123,8 @@ class Admission:
         self.statements.check_software_id(session, software_id, issuer or None)
         if introduced.software_statement is not None:
             source, source_id = Source.SOFTWARE_STATEMENT, issuer
-            approves |= self.statements.approves(session, issuer, introduced.members, lane, metadata)
+            stated = self.statements.approves(session, issuer, introduced.members, lane, metadata)
+            approves |= stated and not introduced.over_since
         seen_before = bool(self.earlier.like(session, snapshot(metadata), client_id))
         approves = approves and not seen_before
         state, approves_at = (State.HELD, None) if seen_before else self.start(lane, approves=approves)

@@ -51,10 +51,15 @@ def differences(before: Members, after: Members) -> dict[str, tuple[Any, Any]]:
 
 
 def needs_review(before: Members, after: Members) -> bool:
-    """Whether this is another app than the one that was looked at. A name in another language is a name as well."""
+    """Whether this is another app than the one that was looked at."""
+    return bool(reviewed(before, after))
+
+
+def reviewed(before: Members, after: Members) -> list[str]:
+    """What changes of that which was looked at. A name in another language is a name as well."""
     changed = differences(before, after)
-    renamed = any(name.startswith("client_name#") for name in changed)
-    return renamed or any(name in changed for name in REVIEWED) or is_wider(before, after)
+    found = [name for name in changed if name in REVIEWED or name.startswith("client_name#")]
+    return [*found, "scope"] if is_wider(before, after) else found
 
 
 def is_wider(before: Members, after: Members) -> bool:

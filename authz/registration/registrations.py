@@ -99,7 +99,7 @@ class Registrations:
             client = there(session.get(ClientRow, holder.client_id))
         check_unchangeable(body, holder.client_id)
         statement = statement_of(body) or row.software_statement  # whoever came with one can't put it down
-        introduced = self.admission.introduce(Presented(None, statement))
+        introduced = self.admission.introduce(Presented(None, statement, row.software_statement))
         metadata = self.checked(body, introduced, peer)
         change = Replacement(self.clients, self.admission, self.history, snapshot(client), metadata, introduced)
         change.check_secret(client, body)

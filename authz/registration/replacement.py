@@ -11,14 +11,17 @@ from authz.clients.registry import HospitalDecisions
 from authz.consent.withdraw import withdraw_all
 from authz.errors import InvalidRequest, InvalidValue
 from authz.keyring.secrets import new_secret
-from authz.registration.changes import Members, differences, needs_review, next_state, revokes, snapshot
+from authz.registration.changes import Members, differences, needs_review, next_state, reviewed, revokes, snapshot
 from authz.registration.history import VENDOR
 from authz.registration.lanes import in_lane, lane_of
 from authz.registration.model import State
 from authz.registration.registered import OURS
+from authz.registration.statements import InvalidSoftwareStatement
 from authz.scopes import ScopeSet
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy.orm import Session
 
     from authz.clients.metadata import ClientMetadata
@@ -88,6 +91,8 @@ class Replacement:
         is_approved = from_row(client, self.clients.now()).is_approved
         changes_lane = placement.lane != registration.lane and not is_approved  # an approved one asks for less
         is_another = changes_lane or needs_review(self.before, after)
+        if is_another and self.introduced.over_since:
+            raise outdated(self.introduced, reviewed(self.before, after) or ["scope"])  # less of it: another lane
         decisions, stood = kept(client, placement.metadata), registration.state
         if is_another:
             decisions |= self.approval(session, client, registration, placement)
@@ -138,6 +143,14 @@ class Replacement:
         secret = new_secret()
         client.secrets = [self.clients.stored.keep(secret, self.clients.now())]
         return secret
+
+
+def outdated(introduced: Introduced, changes: Iterable[str]) -> InvalidSoftwareStatement:
+    """Its issuer said what the app was, and does not say so of what it becomes."""
+    return InvalidSoftwareStatement(
+        f"software_statement: it was good until {introduced.over_since}: "
+        f"send a new one by {introduced.issuer} to change {', '.join(changes)}"
+    )
 
 
 def kept(client: ClientRow, metadata: ClientMetadata) -> dict[str, Any]:

@@ -67,6 +67,7 @@ class Proved:
     token: str
     iss: str
     members: dict[str, Any]
+    over_since: str = ""  # its time; empty: it is good now
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +77,18 @@ class Statements:
     issuer: str
     now: Callable[[], datetime]
 
-    def prove(self, token: str) -> Proved:
-        """Who signed it, for us and for now; may ask for keys. Raises what is wrong with it, and Unavailable."""
+    def prove(self, token: str, kept: str | None = None) -> Proved:
+        """Who signed it, for us and for now; may ask for keys. Raises what is wrong with it, and Unavailable.
+
+        The one that is ``kept`` with the app was proved when it came; when its time is over it still says what it says,
+        and approves nothing.
+        """
         try:
             read = statements.read(token)
             trusted = self.trusted(read.claims["iss"])
-            statements.check(read, self.issuer, self.now())
+            statements.check(read, self.issuer, self.now(), is_kept=token == kept)
+            if statements.is_over(read, self.now()):
+                return Proved(token, trusted.iss, read.members, statements.until(read))
             sets = self.key_sets.held(trusted.iss, trusted.jwks, trusted.jwks_uri)
             is_signed = any(statements.is_signed_by(read, jwks) for jwks in sets)
         except BadStatement as error:

@@ -7,6 +7,7 @@ import string
 from base64 import urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -164,7 +165,8 @@ def test_one_statement_is_for_every_instance_of_the_app(alliance: Alliance) -> N
         ({"header": {"typ": "logout+jwt"}}, "its header must have kid, and typ JWT if any"),
         ({"header": {"kid": None}}, "its header must have kid, and typ JWT if any"),
         ({"header": {"kid": "p256"}}, "its signature is not by a key of its issuer"),
-        ({"exp": 1}, "its exp must be an integer, in the future"),
+        ({"exp": 1}, f"it was good until 1970-01-01T00:00:01+00:00: get a new one from {ALLIANCE}"),
+        ({"exp": -(2**52)}, "its exp must be an integer, in the future"),
         ({"exp": None}, "its exp must be an integer, in the future"),
         ({"exp": True}, "its exp must be an integer, in the future"),
         ({"iat": None}, "its iat must be an integer, not in the future"),
@@ -283,6 +285,35 @@ def test_the_software_id_of_a_statement_that_comes_later_is_its_issuers(alliance
     stated = vendor.replace(vendor.register(), software_statement=alliance.statement()).json()
     assert vendor.replace(stated, contacts=["a@vendor.example"]).status == 200
     assert alliance.register(alliance.statement())["software_id"] == "growth"
+
+
+def test_an_app_whose_statement_is_over_is_looked_after_all_the_same(alliance: Alliance) -> None:
+    """RFC 7592 §2.2, RFC 7591 §2.3: what nobody reviews may change; what it stated stays, also if it is left out."""
+    alliance.trust(approves=True)
+    vendor, answer = alliance.vendor(), alliance.register(alliance.statement(), contacts=["a@vendor.example"])
+    alliance.world.clock.forward(days=400)
+    alliance.outside.answers.clear()  # the issuer may have other keys by now, or none
+    changed = vendor.replace(answer, contacts=["b@vendor.example"], client_name="Evil").json()
+    assert (changed["contacts"], changed["client_name"]) == (["b@vendor.example"], answer["client_name"])
+    again = vendor.replace(changed, software_statement=None, tos_uri="https://vendor.example/tos").json()
+    assert again["software_statement"] == answer["software_statement"]
+    assert (again["tos_uri"], again["registration_state"]) == ("https://vendor.example/tos", "approved")
+
+
+def test_a_statement_that_is_over_says_nothing_of_another_app(alliance: Alliance) -> None:
+    """RG-18, RG-23: what a reviewer would look at needs a new one, and the vendor is told which; nothing is changed."""
+    alliance.trust(approves=True)
+    vendor, answer = alliance.vendor(), alliance.register(alliance.statement())
+    until = datetime.fromtimestamp(int(alliance.world.clock().timestamp()) + 3600, UTC).isoformat()
+    alliance.world.clock.forward(days=400)
+    refused = told(vendor.replace(answer, **{"client_name#fr": "Autre", "allowed_origins": ["https://evil.example"]}))
+    why = f"it was good until {until}: send a new one by {ALLIANCE} to change allowed_origins, client_name#fr"
+    assert refused == invalid(why)
+    assert vendor.read(answer).json() == answer
+    renewed = {"software_statement": alliance.statement(**{"client_name#fr": "Autre"})}  # type: ignore[arg-type]  # no parameter of statement
+    assert vendor.replace(answer, **renewed).json()["client_name#fr"] == "Autre"
+    elsewhere = alliance.refused(str(answer["software_statement"]))
+    assert elsewhere == invalid(f"it was good until {until}: get a new one from {ALLIANCE}")
 
 
 def test_nobody_takes_the_software_id_of_another_issuers_app(alliance: Alliance) -> None:
