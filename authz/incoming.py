@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import socket
 
-MOST = 128 * 1024  # bytes of a request that are waited for; the few larger ones come in while a thread reads them
+MOST = 288 * 1024  # bytes of a request that are waited for: its body, and a head; no endpoint takes more
 AT_ONCE = 64 * 1024
 LONGEST_LINE = 8_190
 END_OF_HEAD = re.compile(rb"\n\r?\n")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EXCHANGE_SECONDS = 10.0  # to send a request and to take its answer; what this server does in between is far quicker
 LOOK_SECONDS = 1.0
+SMALL = 64 * 1024  # bytes of a request that there is always room for
+MOST_HELD = 64 * 1024 * 1024  # bytes of requests that are larger and not all there, of one worker
 
 
 class Deadlines:
@@ -83,7 +85,7 @@ class DeadlineWorker(ThreadWorker):
             return
         conn.incoming = Incoming(conn.parser.unreader.take_buffered() if conn.parser else b"")
         conn.sock.setblocking(False)
-        come = conn.incoming.take(conn.sock)
+        come = self.come(conn)
         if come is not Come.PART:
             self.go_on(conn, come)
             return
@@ -95,11 +97,18 @@ class DeadlineWorker(ThreadWorker):
         if self.cfg.is_ssl:
             super().on_pending_socket_readable(conn, client)
             return
-        come = conn.incoming.take(client)
+        come = self.come(conn)
         if come is not Come.PART:
             self.poller.unregister(client)
             self.pending_conns.remove(conn)
             self.go_on(conn, come)
+
+    def come(self, conn: Any) -> Come:
+        come = conn.incoming.take(conn.sock)
+        return Come.TOO_MUCH if come is Come.PART and len(conn.incoming.data) > SMALL and self.is_full() else come
+
+    def is_full(self) -> bool:
+        return sum(len(conn.incoming.data) for conn in self.pending_conns) > MOST_HELD
 
     def go_on(self, conn: Any, come: Come) -> None:
         if come is Come.NOTHING or (come is Come.TOO_MUCH and len(self.unfinished) >= self.most_unfinished):

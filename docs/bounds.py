@@ -17,6 +17,7 @@ from authz.login import password, throttle
 from authz.outbound import Limits
 from authz.registration import limits as registration
 from authz.settings import Settings
+from authz.worker import EXCHANGE_SECONDS
 
 if TYPE_CHECKING:
     from authz.storage.limiter import Limit
@@ -97,6 +98,7 @@ def limits_page() -> str:
         "## How large",
         "",
         "What is larger is refused as a whole; nothing is cut off. JSON has no member twice, no `NaN`, no `Infinity`.",
+        f"A request has {EXCHANGE_SECONDS:.0f} seconds to come in, and as long to be answered.",
         "",
         "| what | at most | above |",
         "|---|---|---|",

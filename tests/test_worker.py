@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import deque
 from contextlib import closing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
-from authz.worker import Deadlines, DeadlineWorker
+from authz.incoming import Come, Incoming
+from authz.worker import MOST_HELD, SMALL, Deadlines, DeadlineWorker
 from tests.servers import wait_until
 from tests.test_server import FORM, HOST, serving
 from tests.world import build, settings_in
@@ -48,6 +51,22 @@ def test_a_connection_within_its_time_is_left_alone() -> None:
         deadlines.enforce(time.monotonic() + 60)  # the exchange is over: the connection may be kept alive
         peer.sendall(b"b")
         assert ours.recv(1) == b"b"
+
+
+def test_what_a_worker_holds_of_requests_that_are_not_all_there_is_bounded() -> None:
+    """HP-14: a small one has room always; of large ones there is an end."""
+    worker = object.__new__(DeadlineWorker)
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    with closing(ours), closing(peer):
+        incoming = Incoming(b"POST / HTTP/1.1\r\nContent-Length: 250000\r\n\r\n" + b"a" * SMALL)
+        small = Incoming(b"POST / HTTP/1.1\r\nContent-Length: 250000\r\n\r\n")
+        held = SimpleNamespace(incoming=SimpleNamespace(data=bytes(MOST_HELD)))
+        worker.pending_conns = deque([held])
+        assert worker.come(SimpleNamespace(incoming=incoming, sock=ours)) is Come.PART
+        worker.pending_conns = deque([held, SimpleNamespace(incoming=incoming)])
+        assert worker.come(SimpleNamespace(incoming=incoming, sock=ours)) is Come.TOO_MUCH
+        assert worker.come(SimpleNamespace(incoming=small, sock=ours)) is Come.PART
 
 
 def test_a_peer_that_has_gone_already_is_no_trouble() -> None:
