@@ -58,16 +58,17 @@ class Address:
         self.places = threading.BoundedSemaphore(MAX_WAITING)
         self.lock = threading.Lock()
         self.held: Fetched | None = None
+        self.begun = self.held_from = 0  # how many fetches were begun; which of them brought what is held
         self.failed_at: datetime | None = None
         self.refetched_at: datetime | None = None
 
     def sets(self) -> Iterator[dict[str, Any]]:
         """The set that holds now; whoever asks on did not find the right key in it, and gets a newer one if any."""
-        held = self.held
+        begun, held = self.begun, self.held
         was_kept = held is not None and held.is_fresh(self.now())
         if held is None or not was_kept:
             with self.turn():
-                held = self.kept() or self.fetched()
+                held = self.kept() or self.begun_after(begun) or self.fetched()
         yield held.jwks
         if was_kept:
             with self.turn():
@@ -79,13 +80,22 @@ class Address:
     def kept(self) -> Fetched | None:
         return self.held if self.held is not None and self.held.is_fresh(self.now()) else None
 
+    def begun_after(self, begun: int) -> Fetched | None:
+        """What somebody else asked for while this one waited: as new as an answer of its own, however short its life.
+
+        So a flood of assertions that nobody signed costs one fetch at a time, and not one for each.
+        """
+        return self.held if self.held_from > begun else None
+
     def fetched(self) -> Fetched:
         """Raises BadAssertion; a set that is over its time is of no use then."""
         now = self.now()
         if self.failed_at is not None and now - self.failed_at < REST:
             raise BadAssertion("the client's keys could not be fetched a moment ago")
+        self.begun += 1
         try:
             self.held = self.fetch()
+            self.held_from = self.begun
         except BadAssertion:
             self.failed_at = now
             raise

@@ -303,6 +303,26 @@ def test_those_who_come_while_a_set_is_on_its_way_share_it(scene: Scene) -> None
     assert next(key_sets.of(client("other", jwks_uri=other))) == SECOND
 
 
+def test_those_who_wait_for_a_set_that_must_not_be_kept_share_the_next_one(scene: Scene) -> None:
+    """CA-42, RFC 9111 §5.2.2.5: what was asked for after they came is as new as their own; what was before is not."""
+    scene.publish(FIRST, cache="no-store")
+    slow = Slow(scene.outside)
+    key_sets = KeySets(slow, cast("Trail", scene.notes), lambda: scene.time)
+    bulk, found = client("bulk", jwks_uri=URL), list[dict[str, Any]]()
+    threads = [threading.Thread(target=lambda: found.append(next(key_sets.of(bulk)))) for _ in range(4)]
+    threads[0].start()
+    assert slow.asked.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while key_sets.address("bulk", URL).places._value:
+        assert all(thread.is_alive() for thread in threads)
+    slow.go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == [FIRST] * 4
+    assert scene.fetches == 2
+
+
 def test_the_addresses_that_are_remembered_are_bounded(scene: Scene) -> None:
     for number in range(1_001):
         scene.publish(FIRST, url=f"https://app.example/{number}")
