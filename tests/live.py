@@ -91,6 +91,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AUTHZ_KEYS_DIR": str(settings.keys_dir),
         "AUTHZ_TRUSTED_PROXIES": ",".join(map(str, settings.trusted_proxies)),
         "AUTHZ_OUTBOUND_NETWORKS": ",".join(map(str, settings.outbound_networks)),
+        "AUTHZ_PEOPLE_PER_ADDRESS": str(settings.people_per_address),
         "BIND": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "8",
