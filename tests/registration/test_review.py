@@ -93,7 +93,9 @@ def office(world: World) -> Office:
 def test_a_provider_app_is_asked_for_reviewed_and_approved(office: Office) -> None:
     """REQ-116, requirements.md D14: request, decision, production; both sides read the history."""
     assert (office.show().registration.lane, office.show().state) == ("provider", State.SANDBOX)
+    office.world.clock.forward(seconds=1)  # the trail's order is that of its times
     office.parts.review.request_production(office.client_id, "we are ready")
+    office.world.clock.forward(seconds=1)
     assert [one.client.client_id for one in office.parts.review.list(undecided=True)] == [office.client_id]
     office.parts.review.approve(office.client_id, ANN, note="welcome", seen=office.show().seen)
     assert office.show().state is State.APPROVED
