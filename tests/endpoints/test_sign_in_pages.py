@@ -156,10 +156,15 @@ def test_too_many_tries_are_told_with_the_time_to_wait(world: World) -> None:
     assert known.sign_in(again, "alice", "alice-password").status == 200
 
 
+def read(page: Reply) -> str:
+    """What a person reads; names are kept apart from the text around them, which nobody sees."""
+    return " ".join(re.sub(r"<[^>]+>", " ", re.sub(r"</?bdi>", "", page.text)).split())
+
+
 def test_the_consent_page_tells_everything(world: World) -> None:
     """LC-15, REQ-88, REQ-89: app, where the answer goes, patient, data server, each scope in words, how long."""
     page = consent_page(world, world.browser())
-    text = " ".join(re.sub(r"<[^>]+>", " ", page.text).split())
+    text = read(page)
     for told in (
         "Share health records with Public App?",
         "Records of Alice (you)",
@@ -272,7 +277,7 @@ def test_a_representative_chooses_one_of_their_own(world: World) -> None:
     assert choices == ["child-1", "child-2"]
     assert "You are their parent" in page.text
     consent = browser.submit(page, press="child-2")
-    assert "Jonas Brandt</strong><small>born 30 Jul 2019 · male · MRN MRN-child-2</small>" in consent.text
+    assert "Jonas Brandt born 30 Jul 2019 · male · MRN MRN-child-2" in read(consent)
     assert granted(world, browser.submit(consent, press="allow"))["patient"] == "child-2"
 
 
