@@ -55,6 +55,9 @@ imports: $(VENV)/dev.done
 bench-web-messaging: $(VENV)/dev.done  ## the check of a web messaging handle beside the introspection of a token
 	$(BIN)/python -m benchmarks.web_messaging
 
+bench-consent-page: $(VENV)/dev.done  ## what the consent page costs the server, beside a constant answer
+	$(BIN)/python -m benchmarks.consent_page
+
 docs: $(VENV)/dev.done  ## write the pages that are generated from the code and its tests
 	$(BIN)/python -m docs.generate
 
