@@ -58,6 +58,10 @@ bench-web-messaging: $(VENV)/dev.done  ## the check of a web messaging handle be
 bench-consent-page: $(VENV)/dev.done  ## what the consent page costs the server, beside a constant answer
 	$(BIN)/python -m benchmarks.consent_page
 
+pictures: $(VENV)/dev.done node  ## every page in every state, to be looked at (build/pictures), and the main ones for docs/images
+	$(BIN)/python -m pytest -q tests/browser/test_axe.py tests/browser/test_demo.py tests/browser/test_developers.py
+	$(BIN)/python -m docs.pictures
+
 docs: $(VENV)/dev.done  ## write the pages that are generated from the code and its tests
 	$(BIN)/python -m docs.generate
 

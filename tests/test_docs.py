@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,3 +105,12 @@ def test_an_id_counts_where_a_test_cites_it(tmp_path: Path) -> None:
     assert found.open == ["DISC-01"]
     assert found.unknown == ["AZ-02", "FIELD token.nothing"]
     assert found.excused == ["REQ-1"]
+
+
+def test_every_picture_is_small_and_stands_on_a_page() -> None:
+    """Issue 6: `docs/` shows the main pages; `make pictures` makes them anew."""
+    texts = [DOCS.parent / "README.md", *DOCS.rglob("*.md")]
+    shown = {name for page in texts for name in re.findall(r"images/([\w-]+\.png)\)", page.read_text())}
+    pictures = {file.name: file.stat().st_size for file in (DOCS / "images").iterdir()}
+    assert shown == set(pictures)
+    assert {name: size for name, size in pictures.items() if size > 60_000} == {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
+
+from tests.browser.pictures import picture
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, FrameLocator, Page, Request
@@ -16,12 +17,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 PATIENT, NAME = "child-1", "Brandt"
-
-
-def picture(page: Page, name: str) -> None:
-    """A screenshot for the README, where PICTURES says so."""
-    if os.environ.get("PICTURES"):
-        page.screenshot(path=f"docs/images/{name}.png")
 
 
 def chart(context: BrowserContext, hospital: Hospital, patient: str = PATIENT) -> Page:
@@ -69,7 +64,7 @@ def test_in_the_ehrs_frame_the_app_shows_the_patient_without_a_login_page(
     page = chart(strict_profile, hospital)
     frame = in_frame(page)
     expect(frame.locator("body")).to_contain_text(NAME)
-    picture(page, "ehr-launch")
+    picture(page.main_frame, "demo-ehr-launch")
     assert seen == [None]  # the control cookie, SameSite=None, did not arrive in the frame
 
 
@@ -90,12 +85,9 @@ def test_standing_alone_the_app_signs_in_by_password_and_asks_for_consent(
     page.goto(f"{hospital.config.app}/")
     page.get_by_role("button", name="Connect to Lakeside General").click()
     page.fill("input[name=username]", "patient")
-    picture(page, "sign-in")
     page.fill("input[name=password]", "patient")
     page.click("button[value=sign_in]")
     expect(page.locator("h1")).to_contain_text("Growth Chart")
-    picture(page, "consent")
     page.click("button[value=allow]")
     page.locator("svg.plot").wait_for()
     expect(page.locator("#patient")).to_contain_text("Okafor")
-    picture(page, "standalone")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.pictures import picture
 from tests.browser.small_app import SmallApp, running
-from tests.browser.test_demo import picture
 from tests.browser.test_pages import check_looks, new_context
 from tests.browser.test_pages import served as served  # noqa: PLC0414  the fixture
 from tests.developers.maker import open_registration
@@ -109,7 +109,7 @@ def test_an_app_goes_from_the_form_to_production(chromium: Browser, opened: Worl
     open_alone(real, app, "nurse")
     expect(real.locator("#told")).to_contain_text("access_denied: the app is not approved yet: only test accounts can")
     page.get_by_role("link", name="See what happened").click()
-    picture(page, "developers")
+    picture(page.main_frame, "makers-what-happened")
     refused = page.locator("li.bad").first
     expect(refused).to_contain_text("the request was refused access_denied the app is not approved yet")
     expect(page.locator("main")).not_to_contain_text("Nora")
