@@ -22,14 +22,15 @@ def elsewhere(visit: Visit) -> Iterator[tuple[str, Frame]]:
     new = NewProvider("hospital", IDP, CLIENT_ID, "Hospital ID", fhir_servers=("other",), fhir_user_claim="fhirUser")
 
     def known(session: Any) -> None:
-        federation.providers.add(session, new, SECRET)
+        if federation.providers.get(new.name) is None:  # else a walk in another language has been here
+            federation.providers.add(session, new, SECRET)
+            erin = world.services.users.add(session, "erin", "Erin")
+            world.services.users.link(session, erin.sub, "other", "Practitioner/erin")
         search = "hospital:Practitioner?identifier=http://staff.example|{employee_number}"
         rules = {"local_accounts": True, "searches": [search]}
         federation.rulebook.update(session, "other", rules)
         world.services.fhir_servers.update(session, "other", {"ehr_origins": [visit.ehr], "reauthenticate": True})
         world.services.clients.update(session, "public", {"scope": EVERYTHING}, {})
-        erin = world.services.users.add(session, "erin", "Erin")
-        world.services.users.link(session, erin.sub, "other", "Practitioner/erin")
 
     visit.set_up(known)
     yield "choice", visit.ask("openid", aud=OTHER_FHIR)
@@ -51,7 +52,7 @@ def elsewhere(visit: Visit) -> Iterator[tuple[str, Frame]]:
     url = world.public.authorize_url(launch=launch, scope="launch openid", aud=OTHER_FHIR)
     put = "url => document.body.append(Object.assign(document.createElement('iframe'), {src: url, height: 700}))"
     visit.page.evaluate(put, url)
-    visit.page.frame_locator("iframe").get_by_text("Sign in with Hospital ID").wait_for()
+    visit.page.frame_locator("iframe").locator("a[href*='/sign-in/hospital']").wait_for()
     frame = visit.page.frames[1]
     yield "in a frame", frame
     visit.page.goto(there(visit, frame))
@@ -60,7 +61,7 @@ def elsewhere(visit: Visit) -> Iterator[tuple[str, Frame]]:
 
 def there(visit: Visit, frame: Frame | None = None, **changes: str | None) -> str:
     """Signed in there, where the button leads; the address that the browser is sent back to."""
-    link = (frame or visit.page.main_frame).get_by_text("Sign in with Hospital ID").get_attribute("href")
+    link = (frame or visit.page.main_frame).locator("a[href*='/sign-in/hospital']").get_attribute("href")
     away = visit.page.context.request.get(f"{visit.issuer}{link}", max_redirects=0)
     return visit.provider.visited(away.headers["location"], **changes)
 

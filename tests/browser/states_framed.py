@@ -41,8 +41,9 @@ def signing_in(visit: Visit) -> Iterator[tuple[str, Frame]]:
     yield "sign-in", launched(visit, patient="A")
     visit.sign_in("doctor", "wrong")
     yield "sign-in, wrong", visit.says("The user name or the password is not right.")
-    add_administrator(visit.world, "dave", role=None)
-    visit.sign_in("dave")
+    dave = f"dave-{visit.words.tag}"  # one in each language
+    add_administrator(visit.world, dave, role=None)
+    visit.sign_in(dave)
     yield "code", visit.is_at("Enter a code")
     visit.press("Start again")
     visit.sign_in("alice")

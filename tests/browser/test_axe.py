@@ -130,7 +130,8 @@ def test_axe_finds_nothing_and_the_page_is_light_and_fits_on_a_phone(
     with rendered(served) as names:
         for state, frame in walk(Visit(served, *neighbours, context.new_page(), words)):
             met.add(names[-1])
-            assert frame.locator("html").get_attribute("lang") == words.tag, state
+            in_english = names[-1].startswith("support_")  # for the makers of apps
+            assert frame.locator("html").get_attribute("lang") == ("en" if in_english else words.tag), state
             name = f"{words.tag}-{walk.__name__}-{state}"
             found |= {f"{state}, {look}": wrong for look, wrong in looked_at(frame, name, looks) if wrong}
     context.close()

@@ -85,6 +85,16 @@ class Visit:
         expect(self.frame.locator("main")).to_contain_text(self.words(text))
         return self.frame
 
+    def shows(self, selector: str) -> Frame:
+        expect(self.frame.locator(selector).first).to_be_visible()
+        return self.frame
+
+    def follow(self, part: str, within: str = "main") -> Frame:
+        """A link, by a part of where it leads."""
+        self.frame.locator(f"{within} a[href*='{part}']").first.click()
+        self.frame.wait_for_load_state()
+        return self.frame
+
     def as_nobody(self) -> None:
         self.page.context.clear_cookies()
 
