@@ -61,6 +61,8 @@ bench-consent-page: $(VENV)/dev.done  ## what the consent page costs the server,
 pictures: $(VENV)/dev.done node  ## every page in every state, to be looked at (build/pictures), and the main ones for docs/images
 	$(BIN)/python -m pytest -q tests/browser/test_axe.py tests/browser/test_demo.py tests/browser/test_developers.py
 	$(BIN)/python -m docs.pictures
+bench-audit: $(VENV)/dev.done  ## search and verify an audit trail of a million records, on SQLite and PostgreSQL
+	nice $(BIN)/python -m benchmarks.audit
 
 docs: $(VENV)/dev.done  ## write the pages that are generated from the code and its tests
 	$(BIN)/python -m docs.generate
