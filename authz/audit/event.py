@@ -41,6 +41,7 @@ class EventName(StrEnum):
     FHIR_REFUSED = "fhir.refused"  # a request to a FHIR server, by the enforcement in front of it
     CALLER_REFUSED = "caller.refused"
     FETCH_REFUSED = "fetch.refused"
+    REQUEST_REFUSED = "request.refused"  # by a page or an endpoint that has no word of its own for it
     RATE_LIMITED = "rate_limited"
     LEGACY_USED = "legacy.used"  # an older app was forgiven something; which, is the reason
     REGISTRATION_REFUSED = "registration.refused"  # of an app that registers itself, or changes that
@@ -62,6 +63,13 @@ class EventName(StrEnum):
     AUDIT_HOLD = "audit.hold"  # a legal hold, placed or lifted
 
 
+def role_of(fhir_user: str | None, sub: str | None) -> str | None:
+    """The FHIR resource type of who acts, by reference or URL; a service that acts for itself is a client."""
+    if sub is None:
+        return "client"
+    return fhir_user.rsplit("/", 2)[-2] if fhir_user and "/" in fhir_user else None
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Who sent a request: the address as the trusted proxies tell it, the program, and the request's own id."""
@@ -79,7 +87,7 @@ class Event:
     outcome: str = "success"  # or "refused"
     reason: str | None = None  # a machine's word for why
     sub: str | None = None
-    role: str | None = None  # of who acts: a FHIR resource type, or a word of ``Role``
+    role: str | None = None  # of who acts: a FHIR resource type, or "operator" or "client"
     client_id: str | None = None
     fhir_server: str | None = None
     aud: str | None = None  # base URL of the FHIR server that a token is for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from authz.audit.model import AuditEventRow
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from authz.audit.event import Event
+    from authz.audit.event import Event, Peer
     from authz.storage.database import Database
 
 log = logging.getLogger(__name__)
 LONGEST = {"user_agent": 256, "peer": 64, "request_id": 64, "client_id": 64, "patient": 64, "reason": 64, "sub": 255}
+TOLD_OF: ContextVar[str] = ContextVar("told_of", default="")  # the id of the last request that was refused
 
 
 class Trail:
@@ -50,6 +52,8 @@ class Trail:
 
     def row(self, event: Event) -> AuditEventRow:
         peer = event.peer
+        if event.outcome == "refused" and peer is not None and peer.request_id is not None:
+            TOLD_OF.set(peer.request_id)
         return AuditEventRow(
             id=secrets.token_hex(16),
             at=self.now(),
@@ -75,6 +79,11 @@ class Trail:
             version=self.version,
             detail=event.detail,
         )
+
+
+def is_told(peer: Peer) -> bool:
+    """Whether the trail has just been told that this request was refused."""
+    return peer.request_id is not None and TOLD_OF.get() == peer.request_id
 
 
 def short(member: str, text: str | None) -> str | None:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.audit.event import Event, EventName
+from authz.audit.event import Event, EventName, role_of
 from authz.authorize.new_grant import new_grant, window_of
 from authz.authorize.refusal import with_parameters
 from authz.errors import AccessDenied, InvalidRequest
@@ -131,6 +131,7 @@ def event(name: EventName, grant: NewGrant, grant_id: str, opening: str, peer: P
     return Event(
         event=name,
         sub=grant.sub,
+        role=role_of(grant.fhir_user, grant.sub),
         client_id=grant.client_id,
         fhir_server=grant.fhir_server,
         patient=grant.context.get("patient"),

@@ -12,6 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed as WrongMethod
 from authz.endpoints.current import services
 from authz.endpoints.exchange import REQUEST_ID, json_answer, local_path, to_flask
 from authz.endpoints.pages import page
+from authz.endpoints.told import tell
 from authz.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -79,6 +80,7 @@ def init_app(app: Flask) -> None:
 
 
 def refused(error: OAuthError) -> Response:
+    tell(error)
     if is_for_programs():
         return to_flask(json_answer(error.body() | more(error), error.status, error.headers()))
     description = gettext(error.description) if error.description else ""  # the empty text heads a catalogue

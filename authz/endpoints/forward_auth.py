@@ -16,6 +16,7 @@ from flask import Blueprint
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import NO_STORE, PROXIED, HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import bearer_token
+from authz.endpoints.told import tell
 from authz.enforcement.fhir_request import FhirRequest
 from authz.errors import (
     AccessDenied,
@@ -66,6 +67,7 @@ def forward_auth(request: HttpRequest, name: str, *, from_address: bool) -> Http
         asked = original_request(request, f"{services().settings.public_path}{PROXIED}{name}" if from_address else "")
         members = services().gateway.rule(server, asked, token_of(request), request.peer)
     except OAuthError as error:
+        tell(error)
         return outcome(error)
     except Unavailable:
         return outcome(TemporarilyUnavailable("whether this is allowed can't be found out now, try again"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
+from authz.audit.event import Event, EventName
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import bearer_token
@@ -26,6 +27,7 @@ def userinfo(request: HttpRequest) -> HttpAnswer:
         return json_answer(claims_of(request))
     except OAuthError as error:
         services().limits.refused(error, request.peer)
+        services().trail.refused(Event(EventName.CALLER_REFUSED, "refused", error.code, peer=request.peer))
         raise
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from authz.audit.event import Event, Peer
+from authz.audit.event import Event, Peer, role_of
 from authz.errors import InvalidGrant
 from authz.fhir_servers.model import FhirServerRow
 from authz.storage.records import digest
@@ -68,7 +68,7 @@ class Issuer:
         id_token = None
         if "openid" in paid.scope and grant.sub is not None:
             id_token = self.id_tokens.issue(grant, paid.scope, access_token, paid.nonce, now)
-        self.trail.record(session, issued_event(paid, jti, peer))
+        self.trail.record(session, issued_event(session, paid, jti, peer))
         response = TokenResponse(
             access_token=access_token,
             expires_in=paid.access_token_seconds,
@@ -117,13 +117,16 @@ def without_messages(scope: ScopeSet) -> ScopeSet:
     return left
 
 
-def issued_event(paid: Authorization, jti: str, peer: Peer) -> Event:
+def issued_event(session: Session, paid: Authorization, jti: str, peer: Peer) -> Event:
     grant: GrantRow = paid.grant
+    server = session.get(FhirServerRow, grant.fhir_server)  # the session has it
     return Event(
         event=paid.event,
         sub=grant.sub,
+        role=role_of(grant.fhir_user, grant.sub),
         client_id=grant.client_id,
         fhir_server=grant.fhir_server,
+        aud=server.base_url if server else None,
         patient=grant.context.get("patient"),
         encounter=grant.context.get("encounter"),
         scope=str(paid.scope),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import false, select, update
 
-from authz.audit.event import Event, EventName, Peer
+from authz.audit.event import Event, EventName, Peer, role_of
 from authz.launch.model import SpentLaunchRow
 from authz.storage.records import digest
 from authz.tokens.handles import end_in as end_handles
@@ -185,6 +185,7 @@ def revoked_event(grant: GrantRow, reason: str, peer: Peer | None, token_id: str
         event=EventName.TOKEN_REVOKED if token_id else EventName.GRANT_REVOKED,
         reason=reason,
         sub=grant.sub,
+        role=role_of(grant.fhir_user, grant.sub),
         client_id=grant.client_id,
         fhir_server=grant.fhir_server,
         patient=grant.context.get("patient"),

@@ -69,6 +69,7 @@ def installation(server: PostgresServer, tmp_path_factory: pytest.TempPathFactor
         grant(db.engine, SERVICE)
     service = owner.replace("postgres@", "authz%20%22service%22@")
     clock = Clock()
+    clock.forward(seconds=1)  # nobody is newer than the clock, which counts whole seconds
     app = create_app(replace(settings, database_url=service), now=clock)
     transport = InProcess(app, ISSUER)
     with app.app_context():

@@ -52,7 +52,9 @@ def give(browser: Browser, page: Reply, typed: str) -> Reply:
 def trail(world: World) -> list[tuple[str, str | None, dict[str, object]]]:
     with world.services.db.read() as session:
         rows = session.scalars(
-            select(AuditEventRow).where(AuditEventRow.event.in_(["login", "login.failed", "rate_limited"]))
+            select(AuditEventRow)
+            .where(AuditEventRow.event.in_(["login", "login.failed", "rate_limited"]))
+            .order_by(text("rowid"))  # as they were written: the clock stands still
         )
         return [(row.event, row.reason, row.detail) for row in rows]
 
