@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from pyotp import TOTP
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from authz.audit.model import AuditEventRow
 from authz.fhir_servers.model import FhirServerRow
