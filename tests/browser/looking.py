@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 MOST_BYTES = 60_000  # of a page and all that it loads, not compressed (issue 6)
 WIDER_THAN_THE_SCREEN = "() => document.documentElement.scrollWidth > document.documentElement.clientWidth"
 UNFOLD = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
+UNSEEN_IN_FOCUS = """() => {
+  const there = (one) => one.checkVisibility() && !one.disabled && one.type !== "hidden" && one.tabIndex >= 0;
+  const all = [...document.querySelectorAll("a[href], button, input, select, summary")].filter(there);
+  const unseen = all.filter((one) => {
+    one.focus({ focusVisible: true });
+    const { outlineStyle, outlineWidth } = getComputedStyle(one), box = one.getBoundingClientRect();
+    const is_within = box.left >= 0 && box.right <= document.documentElement.clientWidth;
+    return document.activeElement !== one || outlineStyle === "none" || parseFloat(outlineWidth) < 2 || !is_within;
+  });
+  document.activeElement.blur();
+  return unseen.map((one) => `no visible focus: ${one.outerHTML.slice(0, 120)}`);
+}"""  # WCAG 2.4.7, 2.4.11
 LOADED = """() => {
   const all = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
   return {
@@ -57,6 +69,8 @@ def looked_at(frame: Frame, name: str, looks: tuple[Look, ...] = LOOKS) -> Itera
         wrong = violations(frame) if look.is_examined else []
         if frame.evaluate(WIDER_THAN_THE_SCREEN):
             wrong.append("wider than the screen")
+        if look.is_examined:
+            wrong += frame.evaluate(UNSEEN_IN_FOCUS)
         yield look.name, wrong
 
 

@@ -75,9 +75,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @contextmanager
-def serving(folder: Path, fhir: FakeFhir, outbound: Outbound) -> Iterator[World]:
+def serving(folder: Path, fhir: FakeFhir, outbound: Outbound, **settings: str) -> Iterator[World]:
     port = free_port()
-    world = build(settings_in(folder, issuer=f"http://127.0.0.1:{port}"), outbound=outbound)
+    world = build(settings_in(folder, issuer=f"http://127.0.0.1:{port}", **settings), outbound=outbound)
     fhir.introspect = world.fhir_server.introspect
     with world.app.app_context(), world.services.db.write() as session:
         world.services.fhir_servers.update(session, "main", {"staff_picker": True})

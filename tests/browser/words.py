@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from babel.messages.mofile import read_mo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PLACE = re.compile(r"%\((\w+)\)[sd]")
@@ -21,6 +22,7 @@ class Words:
 
     tag: str = "en"
     catalogue: Path | None = None
+    shown: Callable[[str], str] = str  # what becomes of a text on a page
 
     def __call__(self, text: str) -> str:
         """What a page says where it says this in English; what fills a place is translated likewise, or is a name."""
@@ -39,7 +41,7 @@ class Words:
     def texts(self) -> dict[str, str]:
         assert self.catalogue is not None
         with self.catalogue.open("rb") as stream:
-            return {m.id: str(m.string) for m in read_mo(stream) if isinstance(m.id, str) and m.id}
+            return {m.id: self.shown(str(m.string)) for m in read_mo(stream) if isinstance(m.id, str) and m.id}
 
     @cached_property
     def patterns(self) -> list[tuple[re.Pattern[str], str]]:
