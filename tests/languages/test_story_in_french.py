@@ -113,9 +113,8 @@ def test_a_parent_chooses_and_a_clinician_searches(world: World) -> None:
     assert "1 personne trouvée" in says(page)
     page = browser.submit(page, press="B")
     assert says(page).startswith("Quelle consultation Public App doit-elle ouvrir?")
-    assert f"3 janv. 2026, 09 h 00 Consultation externe{NBSP}: Well child check · Children's clinic · terminée" in says(
-        page
-    )
+    visit = f"Consultation externe{NBSP}: Well child check · Children's clinic · terminée"
+    assert f"3 janv. 2026, 09{NBSP}h{NBSP}00 {visit}" in says(page)
 
 
 def test_protected_records_are_opened_with_a_reason(world: World) -> None:
