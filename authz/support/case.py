@@ -28,7 +28,7 @@ PLACES = {
     EventName.LOGIN_FAILED.value: "sign-in",
     EventName.USER_UNIDENTIFIED.value: "sign-in",
     EventName.LAUNCH_REFUSED.value: "launch",
-    EventName.CALLER_REFUSED.value: "EHR session",
+    EventName.CALLER_REFUSED.value: "EHR session or revocation endpoint",
     EventName.TOKEN_REFUSED.value: "token endpoint",
     EventName.REGISTRATION_REFUSED.value: "registration",
 }

@@ -417,9 +417,9 @@ def test_characters_no_scope_has_are_not_granted(target: Target, character: str)
 
 def test_silence_is_for_what_was_agreed_to(target: Target) -> None:
     """AZ-59: nothing remembered; then more than is remembered."""
+    target.code_for_alice()
     never = target.alice.open(target.sec.authorize_url(scope=f"{ALONE} patient/Device.rs", prompt="none"))
     target.redirected(never, "consent_required", target.sec)
-    target.code_for_alice()
     wider = target.alice.open(target.pub.authorize_url(scope=f"{ALONE} patient/Condition.rs", prompt="none"))
     target.redirected(wider, "consent_required")
 

@@ -891,3 +891,17 @@ def test_once_revoked_by_any_way_it_is_dead_for_everybody(target: Target, way: s
             assert target.send("GET", "/userinfo", bearer, worker=worker).status == 401
         reply = target.pub.refresh(refresh)
         target.refused(reply, reply.status, "invalid_grant", "invalid_client")
+
+
+def test_a_new_consent_brings_nothing_back(target: Target) -> None:
+    """OWN-51: neither tokens nor a code that was not redeemed, for the same person, app and scope."""
+    scope = f"{ALONE} offline_access"
+    tokens = target.pub.redeem(for_bob(target, scope)[1]).json()
+    _browser, code = for_bob(target, scope)
+    take_everything_back(target, "bob")
+    after = target.pub.redeem(for_bob(target, scope)[1]).json()
+    assert target.is_active(after["access_token"])
+    assert not target.is_active(tokens["access_token"])
+    target.refused(target.pub.refresh(tokens["refresh_token"]), 400, "invalid_grant")
+    target.refused(target.pub.redeem(code), 400, "invalid_grant")
+    assert target.is_active(after["access_token"])

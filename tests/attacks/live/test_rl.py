@@ -71,14 +71,14 @@ def test_an_account_that_is_tried_by_others_is_open_to_its_own_browser(target: T
     """RL-06, LC-02: bob has signed in here before; a stranger who tries his name is stopped, and he is not."""
     own = target.browser()
     asked = target.pub.authorize_url(scope="openid launch/patient", prompt="login")
-    assert own.sign_in(own.open(asked), "bob", "bob-password").status == 200
+    assert own.sign_in(own.open(asked), "bob", "bob-password").status in {200, 303}  # he may have agreed before
     other = target.browser()
     page = other.open(asked)
     for _ in range(ACCOUNT.tries):
         page = other.sign_in(page, "bob", "ZZ9-wrong")
     assert page.status == 429
     check_told_to_wait(page)
-    assert own.sign_in(own.open(asked), "bob", "bob-password").status == 200
+    assert own.sign_in(own.open(asked), "bob", "bob-password").status in {200, 303}  # he may have agreed before
 
 
 def test_many_who_sign_in_at_once_leave_room_for_the_rest(target: Target) -> None:

@@ -41,6 +41,7 @@ def test_only_a_client_that_proves_itself_revokes(target: Target) -> None:
     ):
         reply = revoke(target, {**form, **more}, headers)
         target.refused(reply, reply.status, "invalid_client", "invalid_request")
+        assert "revocation endpoint" in target.send("GET", reply.json()["error_uri"]).text
     assert target.is_active(tokens["access_token"])
     assert target.sec.refresh(tokens["refresh_token"]).status == 200
 
