@@ -275,8 +275,10 @@ def lookalike_hears(context: BrowserContext, page: Page, handle: str | None = No
     with context.expect_page() as opened:
         page.locator(".stranger a").click()
     stranger = opened.value
+    field = stranger.get_by_label("A stolen handle, or a guessed one")
+    expect(field).not_to_have_value("")  # its script has begun: before, the button would only load the page again
     if handle:
-        stranger.get_by_label("A stolen handle, or a guessed one").fill(handle)
+        field.fill(handle)
     stranger.get_by_role("button", name="Pretend to be the app").click()
     expect(stranger.locator("#heard li")).to_have_count(3)
     heard = stranger.locator("#heard .badge").all_inner_texts()
