@@ -24,6 +24,7 @@ from docs.bounds import limits_page
 from docs.citations import RULES, Citations, Rules
 from docs.conformance import cases_page, conformance_page
 from docs.openapi import openapi_page
+from docs.standards import standards_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,6 +124,7 @@ def pages() -> dict[str, str]:
         "reference/reasons.md": reasons_page(),
         "reference/openapi.json": openapi_page(),
         "reference/tests.md": cases_page(citations),
+        "reference/standards.md": standards_page(citations),
     }
 
 

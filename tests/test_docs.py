@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from docs import standards
 from docs.citations import Citations, Rules
 from docs.generate import DOCS, cited, pages
 
@@ -19,6 +20,7 @@ PAGES = (
     "reference/limits.md",
     "reference/openapi.json",
     "reference/tests.md",
+    "reference/standards.md",
 )
 RULES = """
 [[section]]
@@ -69,6 +71,11 @@ def test_every_rule_has_a_test_that_cites_it_or_a_reason_why_not() -> None:
     """And no test cites what is no rule, or what could not be tested."""
     found = cited()
     assert (found.open, found.unknown, found.excused) == ([], [], [])
+
+
+def test_every_requirement_of_a_security_standard_is_held_or_excused() -> None:
+    """OWASP ASVS 5.0 chapter V10, RFC 9700: `docs/standards.toml` names only what tests cite, and tests that exist."""
+    assert list(standards.missing(cited())) == []
 
 
 def test_the_documentation_says_who_is_responsible_for_what() -> None:
