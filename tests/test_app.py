@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from authz import app as application
 from authz.app import check, create_app, start_background
 from authz.audit.model import AuditEventRow, AuditSealRow
+from authz.audit.order import ORDER
 from authz.errors import Unavailable
 from authz.settings import ConfigurationError
 from authz.storage import migrations
@@ -37,7 +38,7 @@ def below_a_path(tmp_path: Path) -> Iterator[World]:
 
 def events(services: Services) -> list[str]:
     with services.db.read() as session:
-        return list(session.scalars(select(AuditEventRow.event).order_by(AuditEventRow.at)))
+        return list(session.scalars(select(AuditEventRow.event).order_by(*ORDER)))
 
 
 def ended(stop: threading.Event) -> None:

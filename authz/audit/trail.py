@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 from contextvars import ContextVar
+from itertools import count
 from typing import TYPE_CHECKING
 
 from authz.audit.model import AuditEventRow
@@ -30,6 +31,7 @@ class Trail:
         self.now = now
         self.node = node
         self.version = version
+        self.turns = count()
 
     def record(self, session: Session, event: Event) -> None:
         """Write an event with what it reports: both are kept, or neither."""
@@ -55,7 +57,7 @@ class Trail:
         if event.outcome == "refused" and peer is not None and peer.request_id is not None:
             TOLD_OF.set(peer.request_id)
         return AuditEventRow(
-            id=secrets.token_hex(16),
+            id=f"{next(self.turns):012x}{secrets.token_hex(10)}",  # entries of one moment keep their order
             at=self.now(),
             event=event.event.value,
             outcome=event.outcome,

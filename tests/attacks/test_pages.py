@@ -17,6 +17,7 @@ import pytest
 from sqlalchemy import func, select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from authz.consent.model import ConsentRow
@@ -99,7 +100,7 @@ def nothing_issued(world: World) -> bool:
 
 def trail(world: World) -> list[tuple[str, str | None]]:
     with world.services.db.read() as session:
-        return [(row.event, row.reason) for row in session.scalars(select(AuditEventRow).order_by(AuditEventRow.at))]
+        return [(row.event, row.reason) for row in session.scalars(select(AuditEventRow).order_by(*ORDER))]
 
 
 def redeemed(world: World, reply: Reply, app: SmartApp | None = None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from sqlalchemy import select
 from authz import limits as module
 from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.errors import InvalidGrant
 from authz.limits import AUTHORIZATION_REQUESTS, FAILED_AUTHENTICATION, REFUSALS, SEARCHES
 from authz.settings import Settings
@@ -79,7 +80,7 @@ def post(world: World, path: str, form: dict[str, str], headers: dict[str, str] 
 
 def on_trail(world: World, *names: str) -> list[AuditEventRow]:
     with world.services.db.read() as session:
-        wanted = select(AuditEventRow).where(AuditEventRow.event.in_(names)).order_by(AuditEventRow.at)
+        wanted = select(AuditEventRow).where(AuditEventRow.event.in_(names)).order_by(*ORDER)
         return list(session.scalars(wanted))
 
 

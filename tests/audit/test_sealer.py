@@ -13,6 +13,7 @@ from authz.audit import sealer as module
 from authz.audit.chain import LATER
 from authz.audit.event import Event, EventName
 from authz.audit.model import AuditAnchorRow, AuditEventRow, AuditSealRow
+from authz.audit.order import ORDER
 from authz.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def test_a_link_is_the_hash_of_the_link_before_and_the_whole_record(archive: Arc
     archive.happen(2, sub="someone", detail={"ü": 1, "a": [True, None]})
     archive.sealer.seal_once()
     with archive.own.db.read() as session:
-        events = session.scalars(select(AuditEventRow).order_by(AuditEventRow.at)).all()
+        events = session.scalars(select(AuditEventRow).order_by(*ORDER)).all()
         hashes = list(session.scalars(select(AuditSealRow.hash).order_by(AuditSealRow.seq)))
     previous = "0" * 64
     for event, found in zip(events, hashes, strict=True):

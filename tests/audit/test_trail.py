@@ -82,6 +82,14 @@ def test_no_member_of_an_event_is_forgotten(archive: Archive) -> None:
     assert {name: getattr(row, name) for name in kept} == kept
 
 
+def test_entries_of_one_moment_keep_their_order(archive: Archive) -> None:
+    """A reader of the trail sees what was refused before what was done about it, however coarse the clock."""
+    with archive.own.db.write() as session:
+        for turn in range(20):
+            archive.own.trail.record(session, Event(EventName.LOGIN, reason=str(turn)))
+    assert [record["reason"] for record in archive.records()] == [str(turn) for turn in range(20)]
+
+
 def test_what_is_not_done_is_not_on_the_trail(archive: Archive) -> None:
     """Decision 5: an event is written in the transaction it reports."""
 

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.tokens.model import GrantRow
 from authz.tokens.store import OWN_CLIENT_ID
 from tests.actors import Browser, SmartApp, challenge, new_verifier
@@ -25,7 +26,7 @@ LAUNCH = "launch openid fhirUser patient/*.rs"
 
 def trail(world: World, *names: str) -> list[AuditEventRow]:
     with world.services.db.read() as session:
-        rows = session.scalars(select(AuditEventRow).order_by(AuditEventRow.at)).all()
+        rows = session.scalars(select(AuditEventRow).order_by(*ORDER)).all()
     return [row for row in rows if not names or row.event in names]
 
 

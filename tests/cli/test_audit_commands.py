@@ -12,6 +12,7 @@ from sqlalchemy import text
 from authz.app import create_app
 from authz.audit.event import Event, EventName, Peer
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.settings import Settings
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def test_a_changed_record_fails_and_is_named(authz: Cli) -> None:
     def change(made: Services) -> None:
         with made.db.write() as session:
             session.execute(text("DROP TRIGGER audit_event_unchanged"))
-            row = session.query(AuditEventRow).order_by(AuditEventRow.at).first()
+            row = session.query(AuditEventRow).order_by(*ORDER).first()
             assert row is not None
             row.reason = "else"
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.login.federated.registry import NewProvider
 from tests.upstream import CLIENT_ID, IDP, SECRET, FakeProvider, Network
 from tests.world import World, build, settings_in
@@ -55,7 +56,7 @@ class Hospital:
     def trail(self, event: str) -> list[tuple[str, str | None, dict[str, Any]]]:
         """Outcome, reason and detail of what is on the audit trail."""
         with self.world.services.db.read() as session:
-            rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event == event).order_by(AuditEventRow.at))
+            rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event == event).order_by(*ORDER))
             return [(row.outcome, row.reason, row.detail) for row in rows]
 
 

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.launch.launch import launch_id_of
 from tests.live import live_server
 from tests.servers import redis_server
@@ -61,7 +62,7 @@ class Hospital:
         made: Services = self.live.app.extensions["authz"]
         launch_id = launch_id_of(sha256(handle.encode()).hexdigest())
         with self.live.app.app_context(), made.db.read() as session:
-            its = select(AuditEventRow).where(AuditEventRow.launch_id == launch_id).order_by(AuditEventRow.at)
+            its = select(AuditEventRow).where(AuditEventRow.launch_id == launch_id).order_by(*ORDER)
             return [(row.event, row.outcome, row.reason) for row in session.scalars(its)]
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from authz import logs
 from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.clients.metadata import ClientMetadata, InvalidClientMetadata
 from authz.errors import InvalidValue
 from authz.tokens.model import GrantRow, MessagingHandleRow
@@ -244,7 +245,7 @@ def test_the_trail_tells_that_a_handle_was_made_and_ended(world: World, window: 
     made, tokens = window.opened()
     window.revoke(handle=tokens["smart_web_messaging_handle"])
     with world.services.db.read() as session:
-        asked = select(AuditEventRow).where(AuditEventRow.event.startswith("handle.")).order_by(AuditEventRow.at)
+        asked = select(AuditEventRow).where(AuditEventRow.event.startswith("handle.")).order_by(*ORDER)
         rows = session.scalars(asked.order_by(AuditEventRow.event)).all()
     told = [(row.event, row.reason, row.client_id, row.launch_id, row.patient) for row in rows]
     assert told == [

@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from authz.fhir_servers.registry import NewFhirServer
@@ -67,7 +68,7 @@ class World:
     def events(self, *members: str) -> list[tuple[Any, ...]]:
         """The audit trail, oldest first, as the members asked for."""
         with self.services.db.read() as session:
-            rows = session.scalars(select(AuditEventRow).order_by(AuditEventRow.at)).all()
+            rows = session.scalars(select(AuditEventRow).order_by(*ORDER)).all()
         return [tuple(getattr(row, member) for member in members) for row in rows]
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from tests.actors import basic
 from tests.world import APP, EHR_ORIGIN, FHIR, OTHER_FHIR, World, build, settings_in
 
@@ -70,7 +71,7 @@ def bearer(token: str) -> dict[str, str]:
 
 def trail(server: World, *members: str) -> list[tuple[Any, ...]]:
     with server.services.db.read() as session:
-        rows = session.scalars(select(AuditEventRow).order_by(AuditEventRow.at)).all()
+        rows = session.scalars(select(AuditEventRow).order_by(*ORDER)).all()
     return [tuple(getattr(row, member) for member in members) for row in rows]
 
 

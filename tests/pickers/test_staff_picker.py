@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.fhir_servers.model import FhirServerRow
 from authz.outbound import Answer
 from authz.policy.rights import HookedRights
@@ -67,7 +68,7 @@ def granted(world: World, browser: Browser, page: Reply) -> dict[str, Any]:
 
 def trail(world: World, *names: str) -> list[AuditEventRow]:
     with world.services.db.read() as session:
-        rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event.in_(names)).order_by(AuditEventRow.at))
+        rows = session.scalars(select(AuditEventRow).where(AuditEventRow.event.in_(names)).order_by(*ORDER))
         return list(rows)
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from authz.errors import InvalidValue, NotFound, OAuthError
 from authz.registration.case import asked_for
 from authz.registration.decision import AlreadyDecided, Reviewer, Terms
@@ -70,7 +71,7 @@ class Office:
 
     def trail(self) -> list[tuple[str | None, dict[str, Any]]]:
         with self.world.services.db.read() as session:
-            found = select(AuditEventRow).where(AuditEventRow.event == "client.changed").order_by(AuditEventRow.at)
+            found = select(AuditEventRow).where(AuditEventRow.event == "client.changed").order_by(*ORDER)
             return [(row.reason, row.detail) for row in session.scalars(found) if row.client_id == self.client_id]
 
     def granted(self, user: str, scope: str = SCOPE) -> dict[str, Any]:
