@@ -76,11 +76,11 @@ def test_of_eight_decisions_one_is_made_and_both_rows_agree(world: World) -> Non
     review, automatic = world.services.registration.review, world.services.registration.automatic
     for _ in range(ROUNDS):
         client_id = Vendor(world.transport).register()["client_id"]
-        seen = review.show(client_id).seen
+        before = review.show(client_id)  # after a refusal the next one is held as soon as it comes
         with world.services.db.write() as session:
             session.get_one(ClientRow, client_id).approves_at = world.clock()
 
-        def decide(number: int, client_id: str = client_id, seen: int = seen) -> str:
+        def decide(number: int, client_id: str = client_id, seen: int = before.seen) -> str:
             by = Reviewer(f"n{number}")
             try:
                 if number % 3 == 0:
@@ -95,7 +95,7 @@ def test_of_eight_decisions_one_is_made_and_both_rows_agree(world: World) -> Non
 
         answers = at_once(world, decide)
         shown = review.show(client_id)
-        assert answers["decided"] == len(shown.history) - 1 >= 1
+        assert answers["decided"] == len(shown.history) - len(before.history) >= 1
         with world.services.db.read() as session:
             client, registration = session.get_one(ClientRow, client_id), session.get_one(RegistrationRow, client_id)
             assert (client.approved, client.approves_at) == (registration.state == "approved", None)
