@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +33,7 @@ STATEMENT_TIMEOUT_MS = 2_000
 SWITCH_AGAIN_SECONDS = 0.01
 CONNECT_TIMEOUT_SECONDS = 2
 WRITE = "authz_write"
+READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, which psycopg counts among the internal errors
 
 
 class Base(DeclarativeBase):
@@ -119,12 +120,9 @@ class Database:
     @contextmanager
     def _session(self, options: dict[str, bool]) -> Iterator[Session]:
         session: Session = self.extension.session.session_factory(expire_on_commit=False)
-        try:
-            with unavailable_if_gone():
-                session.connection(execution_options=options)
-                yield session
-        finally:
-            session.close()
+        with unavailable_if_gone(), closing(session):  # closing rolls back: the database may be gone only then
+            session.connection(execution_options=options)
+            yield session
 
 
 @contextmanager
@@ -137,6 +135,8 @@ def unavailable_if_gone() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable("the database went away") from error
+        if getattr(error.orig, "sqlstate", None) == READ_ONLY:
+            raise Unavailable("the database is read-only") from error
         raise
 
 

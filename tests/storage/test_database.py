@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import current_app
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
 
 from authz.clients.model import SeenAssertionRow
+from authz.errors import Unavailable
 from authz.storage import database
 from authz.storage.database import changed, insert_once, switch_to_wal
 from tests.registries import Registries, made, postgres_url
@@ -102,3 +105,32 @@ def test_the_number_of_changed_rows_is_told(made: Registries) -> None:
         assert changed(session, update(SeenAssertionRow).where(known).values(expires_at=made.clock())) == 2
         assert changed(session, delete(SeenAssertionRow).where(known)) == 2
         assert changed(session, delete(SeenAssertionRow).where(known)) == 0
+
+
+@pytest.mark.postgres
+def test_a_read_only_database_is_an_outage(made: Registries) -> None:
+    """security.md R-11, I8: as after a fail-over to a replica; 503, and not a failure of ours."""
+    with pytest.raises(Unavailable):
+        delete_read_only(made)
+
+
+def delete_read_only(made: Registries) -> None:
+    with made.db.write() as session:
+        session.execute(text("SET TRANSACTION READ ONLY"))
+        changed(session, delete(SeenAssertionRow))
+
+
+def test_a_database_that_goes_away_before_the_roll_back_is_an_outage(
+    made: Registries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md R-08, I8: what was read is not answered, and nothing else than Unavailable is raised."""
+
+    close = Session.close
+
+    def lost(session: Session) -> None:
+        close(session)
+        raise OperationalError("ROLLBACK", {}, ConnectionError())
+
+    monkeypatch.setattr(Session, "close", lost)
+    with pytest.raises(Unavailable), made.db.read() as session:
+        session.execute(select(SeenAssertionRow))
