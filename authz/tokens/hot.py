@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from authz.errors import Unavailable
 from authz.storage.short_lived import StoreUnavailable
 from authz.tokens.model import HotEpochRow
 
@@ -151,8 +152,11 @@ class HotAnswers:
 
     def renew(self, incarnation: str, *, raising: bool) -> None:
         if raising:
-            with self.db.write() as session:
-                self.raise_epoch(session)
+            try:
+                with self.db.write() as session:
+                    self.raise_epoch(session)
+            except Unavailable:
+                return  # a database that can only be read still decides
         self.forget()
         marks = {MARKER: str(self.current_epoch()).encode()}
         if raising:  # else the store's own must stay: it may tell that the store was put back meanwhile

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from authz.tokens.model import HotEpochRow
 from tests.live import at_once, live_server
@@ -267,3 +267,23 @@ def test_a_revocation_that_was_rolled_back_is_no_loss_and_the_next_one_counts(wo
     hot.forget()
     assert world.fhir_server.introspect(tokens["access_token"]) == INACTIVE
     assert hot.current_epoch() == before
+
+
+def only_to_be_read(connection: sqlite3.Connection, *_more: object) -> None:
+    connection.execute("PRAGMA query_only = ON")
+
+
+def test_a_new_process_answers_also_while_the_database_can_only_be_read(world: World) -> None:
+    """security.md R-24, I8: it can't tell everybody not to believe the copies, so it does not believe them itself."""
+    tokens = world.public.tokens(
+        world.ehr.launch("public", "Practitioner/dr", patient="A", launch_url="https://app.example/launch")["launch"],
+        SCOPE,
+    )
+    active = world.fhir_server.introspect(tokens["access_token"])
+    assert active["active"] is True
+    hot = world.services.hot
+    before, hot.incarnation = hot.current_epoch(), ""
+    event.listen(world.services.db.engine, "checkout", only_to_be_read)
+    assert world.public.revoke(tokens["refresh_token"]).status == 503
+    assert world.fhir_server.introspect(tokens["access_token"]) == active
+    assert (hot.current_epoch(), hot.incarnation) == (before, "")
