@@ -32,6 +32,12 @@ attacks-timing: $(VENV)/dev.done  ## how long the server takes to say no, for wh
 machine: $(VENV)/dev.done  ## 200 long lives of a server held against a model of what may be alive
 	MACHINE_EXAMPLES=200 MACHINE_STEPS=40 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/faults/test_machine.py
 
+faults: $(VENV)/dev.done  ## take every dependency away from a running server, in every way, and show the table of what held (20 s each; FAULT_SECONDS)
+	$(BIN)/python -m tests.faults.run
+
+outages: $(VENV)/dev.done  ## write docs/reference/outages.md anew: what is answered while Redis or PostgreSQL is away
+	OUTAGES=write $(BIN)/python -m pytest -q -n 0 tests/faults/test_outages.py
+
 fuzz: $(VENV)/campaigns.done  ## coverage-guided fuzzing of what reads strangers' bytes, ten minutes each
 	$(BIN)/python -m tests.fuzz.run --seconds 600
 

@@ -1,0 +1,90 @@
+"""One campaign: load, a fault in the middle of it, then every token is looked at and the history is checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.faults.checker import violations
+from tests.faults.families import Families
+from tests.faults.ledger import History, Ledger, Outcome
+from tests.faults.load import OneByOne, Recorder, load
+from tests.world import actors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.site import Site
+
+SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
+QUIET_SECONDS = 2.0  # before the fault and after it
+RATE = 25.0
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """``fault`` is called over and over with the site until the time is over, and ends what it began itself."""
+
+    name: str
+    seed: int
+    may_cut: bool = False
+    rate: float = RATE
+
+    def run(self, site: Site, fault: Callable[[Site], None], seconds: float = SECONDS) -> History:
+        ledger, before = Ledger(), site.use()
+        with load(site.issuer, ledger, site.keys, self.seed, self.rate):
+            time.sleep(QUIET_SECONDS)
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                fault(site)
+            recovered = site.seconds_to_heal()
+            time.sleep(QUIET_SECONDS)
+        self.look_at_everything(site, ledger)
+        history = History(ledger, site.truth(), recovered, before, site.use(), self.may_cut)
+        self.check(site, history)
+        return history
+
+    def look_at_everything(self, site: Site, ledger: Ledger) -> None:
+        """Once the dust has settled, and a second later than the last revocation."""
+        time.sleep(1.2)
+        cast = actors(OneByOne(site.issuer))
+        fhir_server = cast["fhir_server"]
+        families, recorder = Families(ledger.operations), Recorder(ledger)
+        for token in families.access_tokens:
+            looked = recorder.do(
+                "introspect",
+                token,
+                families.issued[token].family,
+                lambda token=token: fhir_server.ask(token),  # type: ignore[misc,union-attr]  # actors are typed by their union
+            )
+            assert looked.outcome is Outcome.OK, f"the fault is over, and still: {looked}"
+
+    def check(self, site: Site, history: History) -> None:
+        """Raise AssertionError with the ledger if an invariant broke, or nothing was tried."""
+        found = violations(history)
+        counted = Counter(f"{each.op} {each.outcome}" for each in history.ledger.operations)
+        errors = site.errors()
+        self.tell(history, found)
+        assert not found, f"{self.name}: {json.dumps(found, indent=1)}\n{history.ledger}"
+        assert errors == [], f"{self.name}: {errors[:3]}"
+        assert counted["redeem ok"] >= 3, f"{self.name}: too little was tried: {counted}"
+
+    def tell(self, history: History, found: dict[str, list[str]]) -> None:
+        """One line for the table of ``make faults``."""
+        outcomes = Counter(each.outcome.value for each in history.ledger.operations)
+        line = {
+            "name": self.name,
+            "operations": len(history.ledger.operations),
+            **outcomes,
+            "recovered": round(history.recovered_seconds, 2),
+            "violations": {name: len(each) for name, each in found.items()},
+        }
+        table = os.environ.get("FAULT_TABLE")
+        if table:
+            with Path(table).open("a") as output:
+                output.write(json.dumps(line) + "\n")

@@ -1,0 +1,74 @@
+"""What gunicorn loads for the fault campaigns: ``wsgi.py``, and it dies where ``FAILPOINT`` says (R-13).
+
+``FAILPOINT=name:probability``: the worker ends as by SIGKILL there, in that share of the token requests. Nothing of it
+is in the product: the places are found by what SQLAlchemy reports.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Engine, event
+from sqlalchemy.orm import Session
+
+from authz.tokens.model import AccessTokenRow
+from wsgi import app
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+__all__ = ["app"]
+
+KILLED = 137
+ISSUED = "an access token is in this transaction"
+CLAIMS = ("UPDATE authorization_code SET used_at", "UPDATE refresh_token SET used_at")
+INSERT, RECORD = "INSERT INTO access_token", "INSERT INTO audit_event"
+
+
+@dataclass(frozen=True)
+class Failpoint:
+    name: str
+    probability: float
+
+    def die(self, where: str) -> None:
+        if where == self.name and random.SystemRandom().random() < self.probability:
+            os._exit(KILLED)
+
+    def after_statement(self, connection: Connection, _cursor: object, statement: str, *_more: object) -> None:
+        if statement.startswith(CLAIMS):
+            self.die("after-claim")
+        if statement.startswith(INSERT):
+            connection.info[ISSUED] = True
+            self.die("after-insert")
+        if statement.startswith(RECORD) and connection.info.get(ISSUED):
+            self.die("after-audit")
+
+    def before_commit(self, connection: Connection) -> None:
+        if connection.info.pop(ISSUED, False):
+            self.die("before-commit")
+
+    def forget(self, connection: Connection) -> None:
+        connection.info.pop(ISSUED, None)
+
+    def before_flush(self, session: Session, *_more: object) -> None:
+        if any(isinstance(each, AccessTokenRow) for each in session.new):
+            session.info[ISSUED] = True
+
+    def after_commit(self, session: Session) -> None:
+        if session.info.pop(ISSUED, False):
+            self.die("after-commit")
+
+    def install(self) -> None:
+        event.listen(Engine, "after_cursor_execute", self.after_statement)
+        event.listen(Engine, "commit", self.before_commit)
+        event.listen(Engine, "rollback", self.forget)
+        event.listen(Session, "before_flush", self.before_flush)
+        event.listen(Session, "after_commit", self.after_commit)
+
+
+if "FAILPOINT" in os.environ:
+    where, _, share = os.environ["FAILPOINT"].partition(":")
+    Failpoint(where, float(share)).install()
