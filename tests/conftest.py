@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.fhir import FakeFhir
+from tests.overheard import HEARD
 from tests.prepared import share_compiled_code, share_keys
 from tests.world import World, build, settings_in
 
@@ -21,6 +22,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 share_compiled_code()
 share_keys()
+HEARD.listen()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +44,13 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped: nothing may be left out silently"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """No secret that passed may be in what was logged, whatever else the test asks for."""
+    yield
+    HEARD.check()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import urllib3
 
 from authz.app import create_app
+from tests.overheard import HEARD
 from tests.servers import free_port, wait_until
 from tests.transport import OverHttp
 from tests.world import actors, install, populate, settings_in
@@ -75,6 +76,7 @@ def live_server(folder: Path, database_url: str = "", redis_url: str = "", **net
         finally:
             process.terminate()
             process.wait(START_SECONDS)
+            HEARD.check_file(log)
             app.extensions["authz"].backend.close()
             with app.app_context():
                 app.extensions["authz"].db.engine.dispose()
@@ -92,6 +94,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AUTHZ_TRUSTED_PROXIES": ",".join(map(str, settings.trusted_proxies)),
         "AUTHZ_OUTBOUND_NETWORKS": ",".join(map(str, settings.outbound_networks)),
         "AUTHZ_PEOPLE_PER_ADDRESS": str(settings.people_per_address),
+        "AUTHZ_LOG_LEVEL": "DEBUG",
         "BIND": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": "2",
         "WEB_THREADS": "8",

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 
+from tests.overheard import HEARD
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -82,7 +84,7 @@ class InProcess:
                 headers=dict(headers or {}),
                 data=body,
             )
-            return Reply(answer.status_code, grouped(answer.headers), answer.data)
+            return overheard(url, headers, body, Reply(answer.status_code, grouped(answer.headers), answer.data))
 
 
 class OverHttp:
@@ -94,7 +96,12 @@ class OverHttp:
 
     def send(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Reply:
         answer = self.pool.request(method, url, headers=dict(headers or {}), body=body, redirect=False)
-        return Reply(answer.status, grouped(answer.headers), answer.data)
+        return overheard(url, headers, body, Reply(answer.status, grouped(answer.headers), answer.data))
+
+
+def overheard(url: str, headers: Mapping[str, str] | None, body: bytes, reply: Reply) -> Reply:
+    HEARD.exchange(url, headers or {}, body, reply.headers, reply.body)
+    return reply
 
 
 def grouped(headers: Any) -> dict[str, list[str]]:
