@@ -33,6 +33,7 @@ MARKER = "hot-epoch"
 LAST_REVOCATION = "hot-last-revocation"
 MARKER_SECONDS = 10 * 365 * 86400
 TOMBSTONE = b"revoked"
+TOMBSTONE_SECONDS = 7200  # at least: twice the life of an access token, for the clock may be wrong by as much
 
 
 class HotAnswers:
@@ -90,10 +91,9 @@ class HotAnswers:
         """Leave a tombstone for each access token (digest -> expiry); False if the store did not take them."""
         if not tokens:
             return True
-        seconds = (max(tokens.values()) - self.now()).total_seconds()
+        seconds = max((max(tokens.values()) - self.now()).total_seconds(), TOMBSTONE_SECONDS)
         try:
-            if seconds > 0:
-                self.backend.put({f"dead:{digest}": TOMBSTONE for digest in tokens}, seconds)
+            self.backend.put({f"dead:{digest}": TOMBSTONE for digest in tokens}, seconds)
         except StoreUnavailable:
             return False
         return True

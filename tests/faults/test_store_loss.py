@@ -287,3 +287,14 @@ def test_a_new_process_answers_also_while_the_database_can_only_be_read(world: W
     assert world.public.revoke(tokens["refresh_token"]).status == 503
     assert world.fhir_server.introspect(tokens["access_token"]) == active
     assert (hot.current_epoch(), hot.incarnation) == (before, "")
+
+
+def test_what_is_revoked_while_the_clock_is_ahead_stays_dead_when_it_is_put_right(world: World) -> None:
+    """security.md R-15, I4: over by the wrong clock, the token needs its tombstone all the same."""
+    launch = world.ehr.launch("public", "Practitioner/dr", patient="A", launch_url="https://app.example/launch")
+    tokens = world.public.tokens(launch["launch"], SCOPE)
+    assert world.fhir_server.introspect(tokens["access_token"])["active"] is True
+    world.clock.forward(hours=2)
+    assert world.public.revoke(tokens["refresh_token"]).status == 200
+    world.clock.forward(hours=-2)
+    assert world.fhir_server.introspect(tokens["access_token"]) == INACTIVE
