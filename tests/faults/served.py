@@ -1,7 +1,8 @@
 """What gunicorn loads for the fault campaigns: ``wsgi.py``, and it dies where ``FAILPOINT`` says (R-13).
 
 ``FAILPOINT=name:probability``: the worker ends as by SIGKILL there, in that share of the token requests. Nothing of it
-is in the product: the places are found by what SQLAlchemy reports.
+is in the product: the places are found by what SQLAlchemy reports. ``FAULT_CLOCK`` names the file of a clock that the
+test moves (R-15, R-16).
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
+from authz.app import create_app
 from authz.tokens.model import AccessTokenRow
+from tests.attacks.live.clock import SharedClock
 from wsgi import app
 
 if TYPE_CHECKING:
+    from flask import Flask
     from sqlalchemy import Connection
 
 __all__ = ["app"]
@@ -69,6 +74,16 @@ class Failpoint:
         event.listen(Session, "after_commit", self.after_commit)
 
 
+def follow(clock: SharedClock) -> Flask:
+    """The app with a clock in the test's hands."""
+    made = create_app(app.extensions["authz"].settings, now=clock)
+    for keys in (made.extensions["authz"].keyring, made.extensions["authz"].launch_keys):
+        keys.monotonic = clock.monotonic  # they are read again once a minute
+    return made
+
+
+if "FAULT_CLOCK" in os.environ:
+    app = follow(SharedClock(Path(os.environ["FAULT_CLOCK"])))
 if "FAILPOINT" in os.environ:
     where, _, share = os.environ["FAILPOINT"].partition(":")
     Failpoint(where, float(share)).install()

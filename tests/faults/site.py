@@ -140,7 +140,11 @@ def through(url: str, proxy: Proxy) -> str:
 
 @contextmanager
 def site(
-    folder: Path, postgres: PostgresServer | None = None, redis: RedisServer | None = None, **variables: Any
+    folder: Path,
+    postgres: PostgresServer | None = None,
+    redis: RedisServer | None = None,
+    log: Path | None = None,
+    **variables: Any,
 ) -> Iterator[Site]:
     """Run the server, on SQLite where there is no server for it; ``variables`` go to its environment."""
     port = free_port()
@@ -158,7 +162,7 @@ def site(
     register_service(app, keys)
     engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     variables = environment(settings, port) | {name: str(value) for name, value in variables.items()}
-    log = folder / "gunicorn.log"
+    log = log or folder / "gunicorn.log"
     with proxies(postgres, redis, variables) as (database, store), log.open("wb") as output:
         process = subprocess.Popen(COMMAND, cwd=ROOT, env=variables, stdout=output, stderr=output)
         made = Site(settings, app, engine, log, keys, process, store, database)
