@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 from flask import Flask, Response, request
 
 from authz import logs
-from authz.audit.event import Event, EventName
 from authz.endpoints import (
     admin,
     admin_registrations,
@@ -169,7 +168,15 @@ def check(app: Flask) -> None:
         if problems:
             raise ConfigurationError(problems)
         with own.db.write() as session:
-            own.trail.record(session, Event(EventName.SERVER_STARTED))
+            own.lifecycle.started(session)
+        own.db.engine.dispose()
+
+
+def note_stop(app: Flask) -> None:
+    """Put the stop on the trail, in the process that stopped the others; a database that is away is not waited for."""
+    own = services_of(app)
+    with app.app_context():
+        own.lifecycle.stopped()
         own.db.engine.dispose()
 
 

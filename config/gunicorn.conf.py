@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from authz.app import start_background
+from authz.app import note_stop, start_background
 
 if TYPE_CHECKING:
     import threading
 
+    from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
 bind = os.environ.get("BIND", "127.0.0.1:9000")
@@ -50,6 +51,11 @@ background: dict[int, threading.Event] = {}
 
 def post_worker_init(worker: Worker) -> None:
     background[worker.pid] = start_background(worker.wsgi)
+
+
+def on_exit(server: Arbiter) -> None:
+    if server.app.callable is not None:  # else it never served
+        note_stop(server.app.callable)
 
 
 def worker_exit(_server: object, worker: Worker) -> None:

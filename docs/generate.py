@@ -23,6 +23,7 @@ from authz.support.explanations import REFUSALS, SCOPES
 from docs.bounds import limits_page
 from docs.citations import RULES, Citations, Rules
 from docs.conformance import cases_page, conformance_page
+from docs.events import events_page
 from docs.openapi import openapi_page
 from docs.standards import standards_page
 
@@ -122,6 +123,7 @@ def pages() -> dict[str, str]:
         "reference/doctor.md": doctor_page(),
         "reference/limits.md": limits_page(),
         "reference/reasons.md": reasons_page(),
+        "reference/events.md": events_page(),
         "reference/openapi.json": openapi_page(),
         "reference/tests.md": cases_page(citations),
         "reference/standards.md": standards_page(citations),

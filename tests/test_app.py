@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text
 
 from authz import app as application
-from authz.app import check, create_app, start_background
+from authz.app import check, create_app, note_stop, start_background
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.audit.order import ORDER
 from authz.errors import Unavailable
@@ -168,6 +168,14 @@ def test_a_start_is_on_the_trail_and_leaves_no_connection_open(world: World) -> 
     check(world.app)
     assert world.services.db.engine.pool.checkedin() == 0  # type: ignore[attr-defined]  # of the pool in use
     assert events(world.services) == [*before, "server.started"]
+
+
+def test_a_stop_in_good_order_is_on_the_trail(world: World) -> None:
+    """security.md 4.1: a start that no stop came before followed a crash."""
+    before = events(world.services)
+    note_stop(world.app)
+    assert world.services.db.engine.pool.checkedin() == 0  # type: ignore[attr-defined]  # of the pool in use
+    assert events(world.services) == [*before, "server.stopped"]
 
 
 def test_the_trail_is_sealed_in_the_background(world: World) -> None:

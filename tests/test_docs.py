@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from docs import standards
+from authz.audit.event import EventName
+from docs import events, standards
 from docs.citations import Citations, Rules
 from docs.generate import DOCS, cited, pages
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 PAGES = (
     "conformance.md",
     "reference/settings.md",
+    "reference/events.md",
     "reference/cli.md",
     "reference/launch-record.md",
     "reference/limits.md",
@@ -121,3 +123,10 @@ def test_every_picture_is_small_and_stands_on_a_page() -> None:
     pictures = {file.name: file.stat().st_size for file in (DOCS / "images").iterdir()}
     assert shown == set(pictures)
     assert {name: size for name, size in pictures.items() if size > 60_000} == {}
+
+
+@pytest.mark.parametrize("name", EventName)
+def test_an_event_that_is_told_of_is_written_somewhere(name: EventName) -> None:
+    """security.md 4.1: no record is only advertised, and each is explained."""
+    assert events.who_writes()[name] != []
+    assert events.meanings()[name].endswith(".")

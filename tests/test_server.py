@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
+from authz.audit.model import AuditEventRow
+from authz.audit.order import ORDER
 from tests.doctor.test_tls import certificate
 from tests.servers import free_port, wait_until
 from tests.world import build, settings_in
@@ -257,13 +260,19 @@ def test_the_log_has_no_query_no_referer_and_no_version(server: Server) -> None:
     assert "ZZ9SECRET" not in server.log.read_text()
 
 
-def test_a_stopped_server_ends_well(tmp_path: Path) -> None:
+def test_a_stopped_server_ends_well_and_its_life_is_on_the_trail(tmp_path: Path) -> None:
+    """security.md 4.1: one start and one stop, whatever the number of workers; of a kill only the start."""
     made = build(settings_in(tmp_path))
     made.services.backend.close()
     with serving(tmp_path) as server:
         assert statuses(server.send(b"GET /readyz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")) == [b"200"]
     assert server.process.returncode == 0
     assert all(line["level"] in {"INFO", "WARNING"} for line in server.lines())
+    with serving(tmp_path) as killed:
+        killed.process.kill()
+    with made.app.app_context(), made.services.db.read() as session:
+        lives = select(AuditEventRow.event).where(AuditEventRow.event.startswith("server.")).order_by(*ORDER)
+        assert list(session.scalars(lives)) == ["server.started", "server.stopped", "server.started"]
 
 
 def test_gunicorn_may_speak_tls_itself(tmp_path: Path) -> None:

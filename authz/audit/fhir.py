@@ -27,7 +27,7 @@ MACHINE_NAME, IP_ADDRESS = "1", "2"  # http://hl7.org/fhir/network-type
 AUTHENTICATION = ("110114", "User Authentication")
 SECURITY_ALERT = ("110113", "Security Alert")
 KINDS = {
-    EventName.SERVER_STARTED: ("110100", "Application Activity"),
+    **dict.fromkeys((EventName.SERVER_STARTED, EventName.SERVER_STOPPED), ("110100", "Application Activity")),
     EventName.RECORDS_SEARCHED: ("110112", "Query"),
     **dict.fromkeys(
         (EventName.AUDIT_READ, EventName.AUDIT_EXPORTED, EventName.AUDIT_PURGED, EventName.AUDIT_HOLD),
@@ -50,6 +50,8 @@ KINDS = {
     EventName.EHR_CHANGED: SECURITY_ALERT,
     EventName.SIGN_IN_PROVIDER_CHANGED: SECURITY_ALERT,
     EventName.KEY_CHANGED: SECURITY_ALERT,
+    EventName.CONFIGURATION_CHANGED: SECURITY_ALERT,
+    EventName.SCHEMA_MIGRATED: SECURITY_ALERT,
 }
 ISSUING = {EventName.TOKEN_ISSUED, EventName.TOKEN_REFRESHED}
 TOKEN_MEMBERS = ("scope", "patient", "encounter", "fhir_server", "grant_id", "launch_id", "request_id")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import secrets
+import socket
 from contextvars import ContextVar
+from importlib.metadata import version
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -81,6 +83,11 @@ class Trail:
             version=self.version,
             detail=event.detail,
         )
+
+
+def local_trail(db: Database, now: Callable[[], datetime]) -> Trail:
+    """The trail as this machine and this version of the program write it."""
+    return Trail(db, now, node=socket.gethostname(), version=version("authz"))
 
 
 def is_told(peer: Peer) -> bool:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 from flask import Flask
 
+from authz.audit.event import Event, EventName
+from authz.audit.trail import local_trail
+from authz.cli.context import operator
 from authz.cli.output import json_option, show
 from authz.settings import Settings
 from authz.storage import migrations, service_role
@@ -15,19 +19,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+
+@contextmanager
+def database() -> Iterator[Database]:
+    """The one of the settings; nothing else of the server needs to be there yet, such as keys or Redis."""
+    app = Flask("authz")
+    found = Database()
+    found.init_app(app, Settings.load().database_url)
+    with app.app_context():
+        try:
+            yield found
+        finally:
+            found.engine.dispose()
 
 
 @contextmanager
 def engine() -> Iterator[Engine]:
-    """The database of the settings; nothing else of the server needs to be there yet, such as keys or Redis."""
-    app = Flask("authz")
-    database = Database()
-    database.init_app(app, Settings.load().database_url)
-    with app.app_context():
-        try:
-            yield database.engine
-        finally:
-            database.engine.dispose()
+    with database() as found:
+        yield found.engine
 
 
 @click.group()
@@ -39,9 +50,15 @@ def db() -> None:
 @json_option
 def upgrade() -> None:
     """Bring the database to the revision this version needs; safe to run twice, or by two at once."""
-    with engine() as found:
-        before = migrations.current(found)
-        show({"revision": migrations.upgrade(found), "before": before})
+    with database() as found:
+        trail = local_trail(found, lambda: datetime.now(UTC))
+
+        def note(session: Session, before: str | None, after: str) -> None:
+            about = {"operator": operator(), "before": before, "after": after}
+            trail.record(session, Event(EventName.SCHEMA_MIGRATED, role="operator", detail=about))
+
+        before = migrations.current(found.engine)
+        show({"revision": migrations.upgrade(found.engine, note), "before": before})
 
 
 @db.command()

@@ -69,9 +69,13 @@ class Secrets:
         """HMAC-SHA-256 in hex, with the purpose's own key (HKDF-SHA-256)."""
         return mac(self.keys_for(purpose)[0], text)
 
+    def macs(self, purpose: str, text: str) -> list[str]:
+        """What each key of the file makes of it, the newest first."""
+        return [mac(key, text) for key in self.keys_for(purpose)]
+
     def matches(self, purpose: str, text: str, expected: str) -> bool:
         """Whether any key of the file makes this MAC; compared in constant time."""
-        found = [compare_digest(mac(key, text).encode(), expected.encode()) for key in self.keys_for(purpose)]
+        found = [compare_digest(made.encode(), expected.encode()) for made in self.macs(purpose, text)]
         return any(found)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import timedelta
 from functools import cached_property
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from authz.audit.exporter import Exporter
+from authz.audit.lifecycle import Lifecycle
 from authz.audit.sealer import Sealer
 from authz.audit.targets import target
-from authz.audit.trail import Trail
+from authz.audit.trail import Trail, local_trail
 from authz.brands.registry import Brands
 from authz.clients.logo import ClientLogos
 from authz.clients.registry import Clients
@@ -68,7 +67,11 @@ class Foundation:
 
     @cached_property
     def trail(self) -> Trail:
-        return Trail(self.db, self.now, node=socket.gethostname(), version=version("authz"))
+        return local_trail(self.db, self.now)
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        return Lifecycle(self.trail, self.settings, self.secrets)
 
     @cached_property
     def limiter(self) -> Limiter:

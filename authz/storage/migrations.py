@@ -14,14 +14,17 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from authz.errors import AuthzError
 from authz.storage.database import WRITE, unavailable_if_gone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
+
+    Note = Callable[[Session, str | None, str], None]
 
 PACKAGE = Path(__file__).resolve().parent.parent
 PLACES = (PACKAGE / "migrations", PACKAGE.parent / "migrations")  # in the wheel; in the source tree
@@ -52,14 +55,20 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(engine: Engine) -> str:
+def upgrade(engine: Engine, note: Note | None = None) -> str:
     """Bring the database to the newest revision, all or nothing; of two callers at once the second finds it done.
 
+    ``note`` writes down, in the same transaction, from which revision to which if there was anything to do.
     Raises Unavailable and MigrationFailed.
     """
     try:
         with one_at_a_time(engine) as connection:
+            before = MigrationContext.configure(connection).get_current_revision()
             command.upgrade(config(connection), "head")
+            if note is not None and before != newest():
+                with Session(connection) as session:
+                    note(session, before, newest())
+                    session.commit()
     except (CommandError, DBAPIError) as error:
         raise MigrationFailed(f"the schema was left as it was: {error}") from error
     return newest()

@@ -67,6 +67,14 @@ def test_the_hot_epoch_begins_with_the_schema(url: str) -> None:
             assert connection.execute(text("SELECT id, epoch FROM hot_epoch")).all() == [(1, 1)]
 
 
+def test_an_upgrade_is_on_the_trail_and_one_that_had_nothing_to_do_is_not(authz: Cli) -> None:
+    """security.md 4.1: migration."""
+    authz("db", "upgrade")
+    (record,) = [entry for entry in authz("audit", "search") if entry["event"] == "schema.migrated"]
+    about = {name: record["detail"][name] for name in ("before", "after")}
+    assert (record["role"], about) == ("operator", {"before": None, "after": migrations.newest()})
+
+
 def test_an_upgrade_of_an_upgraded_database_does_nothing(url: str) -> None:
     with engine_of(url) as engine:
         migrations.upgrade(engine)
