@@ -1,4 +1,4 @@
-"""The registration endpoints as OpenAPI 3.1, made from the schema that checks what comes in."""
+"""The JSON endpoints as OpenAPI 3.1; registration is made from the schema that checks what comes in."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from authz.clients import language, redirect_uri, values
 from authz.clients.schema import MetadataSchema
 from authz.keyring.public_keys import CURVES, MAX_KEYS
 from authz.registration.model import State
+from docs import openapi_back_channel as back_channel
+from docs.openapi_back_channel import answer
 from docs.openapi_words import EXAMPLES, MEANINGS, OURS
 
 if TYPE_CHECKING:
@@ -149,20 +151,14 @@ def registration_schema() -> Json:
     }
 
 
-def answer(description: str, schema: str | None = None) -> Json:
-    if schema is None:
-        return {"description": description}
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
-    return {"description": description, "content": content}
-
-
 def operation(summary: str, success: Json, *, has_body: bool, security: list[Json]) -> Json:
     found: Json = {
         "summary": summary,
         "security": security,
         "responses": {
             **success,
-            **({"400": answer("Something is wrong; the description names all of it.", "Error")} if has_body else {}),
+            "400": answer("Something is wrong; the description names all of it.", "Error"),
+            **({"413": answer("The body is too large.", "Error")} if has_body else {}),
             "401": answer("No token, or not a good one. A client that there is not answers the same.", "Error"),
             "429": answer("Too many requests; `Retry-After` says when to try again.", "Error"),
             "503": answer("A part of this server does not answer; `Retry-After` says when to try again.", "Error"),
@@ -189,9 +185,10 @@ def paths() -> Json:
     gone = operation(
         "Delete the app, with all it was granted", {"204": answer("It is gone.")}, has_body=False, security=own
     )
+    there = {**made, "responses": made["responses"] | {"404": answer("No such FHIR server, or it is closed.", "Error")}}
     return {
         "/register": {"post": made},
-        "/fhir-servers/{name}/register": {"parameters": [parameter("name")], "post": made},
+        "/fhir-servers/{name}/register": {"parameters": [parameter("name")], "post": there},
         "/register/{client_id}": {"parameters": [parameter("client_id")], "get": read, "put": put, "delete": gone},
     }
 
@@ -204,21 +201,23 @@ def openapi() -> Json:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Registration of apps",
+            "title": "What programs call",
             "version": version("authz"),
-            "description": "RFC 7591, RFC 7592, OpenID Connect Registration and what SMART adds. Made by `make docs`.",
+            "description": "OAuth 2.0, registration, launches and web messaging of SMART on FHIR. Made by `make docs`.",
         },
-        "paths": paths(),
+        "paths": paths() | back_channel.paths(),
         "components": {
             "schemas": {
                 "ClientMetadata": metadata_schema(),
                 "Registration": registration_schema(),
                 "JsonWebKeySet": KEY_SET,
                 "Error": ERROR,
+                **back_channel.SCHEMAS,
             },
             "securitySchemes": {
                 "initialAccessToken": {"type": "http", "scheme": "bearer", "description": "From the hospital."},
                 "registrationAccessToken": {"type": "http", "scheme": "bearer", "description": "Of this registration."},
+                **back_channel.SCHEMES,
             },
         },
     }
