@@ -44,6 +44,12 @@ fuzz: $(VENV)/campaigns.done  ## coverage-guided fuzzing of what reads strangers
 fuzz-registration: $(VENV)/dev.done  ## ten thousand made-up bodies to /register and /register/{client_id}
 	REGISTRATION_BODIES=10000 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/registration/test_openapi.py
 
+fuzz-json: $(VENV)/campaigns.done  ## ten minutes of requests made from the OpenAPI description, with every kind of credential
+	nice -n 19 $(BIN)/python -m tests.fuzz.endpoints --seconds 600
+
+mutation: $(VENV)/campaigns.done  ## change the code of scopes, policy, redirect URIs and assertions: 90 % has to be noticed (about 20 minutes)
+	nice -n 19 $(BIN)/python -m tests.mutation.run
+
 check: format lint types imports  ## format, lint, types, order of imports: zero warnings
 
 format: $(VENV)/dev.done
