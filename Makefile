@@ -35,6 +35,9 @@ machine: $(VENV)/dev.done  ## 200 long lives of a server held against a model of
 faults: $(VENV)/dev.done  ## take every dependency away from a running server, in every way, and show the table of what held (20 s each; FAULT_SECONDS)
 	$(BIN)/python -m tests.faults.run
 
+soak: $(VENV)/dev.done  ## twenty minutes of requests with short lifetimes: nothing may grow (SOAK_SECONDS)
+	nice $(BIN)/python -m tests.faults.soak
+
 outages: $(VENV)/dev.done  ## write docs/reference/outages.md anew: what is answered while Redis or PostgreSQL is away
 	OUTAGES=write $(BIN)/python -m pytest -q -n 0 tests/faults/test_outages.py
 
