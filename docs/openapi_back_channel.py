@@ -127,9 +127,8 @@ def of_field(field: Field[Any]) -> Json:
             return {"type": "integer", "minimum": 0}
         case Url():
             return {"type": "string", "pattern": "^https?://"}
-    whole = next(
-        (check.regex.pattern for check in field.validators if isinstance(check, validate.Regexp)), r"[\s\S]*\Z"
-    )
+    rules = [check.regex.pattern for check in field.validators if isinstance(check, validate.Regexp)]
+    whole = next((rule for rule in rules if isinstance(rule, str)), r"[\s\S]*\Z")
     pattern = whole.removesuffix(r"\Z")  # which JSON Schema does not have
     return {"type": "string", "pattern": f"^{pattern}$", **bounds(field, "Length")}
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import logging
 import threading
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from authz.policy.hook import Hook, NoAnswer, made_by
+from authz.policy.rights import HookedRights, StatedRights, user_rights
+from authz.policy.sensitive import HookedSensitivity, sensitivity
 from authz.settings import ConfigurationError
+
+if TYPE_CHECKING:
+    from authz.policy.rights import RightsQuestion
+    from authz.policy.sensitive import SensitivityQuestion
+    from authz.users.registry import Users
 
 
 def test_a_hook_that_is_late_is_told_of_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
@@ -57,6 +65,46 @@ def test_as_many_are_asked_at_once_as_there_are_threads() -> None:
     for one in asking:
         one.join(20)
     assert answers == [True] * 4
+
+
+def test_no_more_are_asked_at_once_than_there_are_threads() -> None:
+    """Decision 0054: code that hangs takes up four threads, however often it is asked."""
+    go_on, asked = threading.Event(), list[object]()
+
+    def hang(question: object) -> object:
+        asked.append(question)
+        return go_on.wait(10)
+
+    hook = Hook("user_rights", hang, seconds=0.05)
+    for number in range(6):
+        with pytest.raises(NoAnswer):
+            hook.answer(number)
+    assert asked == [0, 1, 2, 3]
+    go_on.set()
+
+
+@pytest.mark.parametrize("name", ["user_rights", "sensitivity"])
+def test_a_setting_is_named_as_the_administrator_wrote_it(name: str) -> None:
+    """Decision 20: each hook has a setting of its own."""
+    with pytest.raises(ConfigurationError) as refused:
+        sensitivity(":x") if name == "sensitivity" else user_rights(":x", cast("Users", None))
+    assert refused.value.problems == [f"{name}: :x can't be loaded: Empty module name"]
+
+
+def test_a_hook_gets_the_time_that_it_is_given() -> None:
+    """Decisions 20, 0054: two seconds, if nobody says otherwise."""
+
+    class Rules:
+        def allows(self, question: RightsQuestion) -> bool:
+            return question.patient == "A"
+
+        def is_sensitive(self, question: SensitivityQuestion) -> bool:
+            return question.patient == "A"
+
+    stated = StatedRights(cast("Users", None))
+    assert HookedRights(stated, Rules()).hook.seconds == HookedSensitivity(Rules()).hook.seconds == 2.0
+    assert HookedRights(stated, Rules(), seconds=0.5).hook.seconds == 0.5
+    assert HookedSensitivity(Rules(), seconds=0.5).hook.seconds == 0.5
 
 
 def test_the_administrator_is_told_which_setting_can_not_be_loaded() -> None:
