@@ -80,6 +80,12 @@ class Exporter:
         self.told(progress, records[-1]["seq"])
         return len(records)
 
+    def failing_since(self) -> datetime | None:
+        """Since when the second system takes nothing; None while it does."""
+        with self.db.read() as session:
+            row = session.get(AuditExportRow, self.key)
+        return row.failing_since if row else None
+
     def is_waiting(self) -> bool:
         with self.db.read() as session:
             row = session.get(AuditExportRow, self.key)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, text
 from sqlalchemy.engine import make_url
 
+from authz.audit.exporter import BEHIND
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.doctor.finding import Finding
 from authz.doctor.outside import CLOCK_SECONDS
@@ -18,12 +19,17 @@ from authz.storage import migrations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.orm import Session
+
     from authz.services import Services
     from authz.settings import Settings
 
 SEALED_WITHIN = timedelta(seconds=60)
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
-ABOUT = "database"
+ABOUT, TRAIL = "database", "audit trail"
+MAY_CHANGE_THE_TRAIL = text(
+    "SELECT has_table_privilege('audit_event', 'UPDATE') OR has_table_privilege('audit_event', 'DELETE')"
+)
 
 
 def schema(made: Services) -> Iterator[Finding]:
@@ -49,9 +55,25 @@ def database(made: Services) -> Iterator[Finding]:
     yield from address(made.settings)
     with made.db.read() as session:
         if session.get_bind().dialect.name == "postgresql":
-            apart = abs((session.execute(text("SELECT clock_timestamp()")).scalar_one() - made.now()).total_seconds())
-            if apart > CLOCK_SECONDS:
-                yield Finding("database.clock", ABOUT, f"its clock and this machine's are {apart:.0f} s apart")
+            yield from postgresql(made, session)
+    yield from trail(made)
+
+
+def postgresql(made: Services, session: Session) -> Iterator[Finding]:
+    apart = abs((session.execute(text("SELECT clock_timestamp()")).scalar_one() - made.now()).total_seconds())
+    if apart > CLOCK_SECONDS:
+        yield Finding("database.clock", ABOUT, f"its clock and this machine's are {apart:.0f} s apart")
+    if session.execute(MAY_CHANGE_THE_TRAIL).scalar_one():
+        user = session.execute(text("SELECT current_user")).scalar_one()
+        yield Finding("database.owner", ABOUT, f"{user} could change or delete what is on the audit trail")
+
+
+def trail(made: Services) -> Iterator[Finding]:
+    failing = made.exporter.failing_since() if made.exporter is not None else None
+    if failing is not None and made.now() - failing >= BEHIND:
+        minutes = (made.now() - failing).total_seconds() / 60
+        yield Finding("audit.export_behind", TRAIL, f"the second system has taken nothing for {minutes:.0f} minutes")
+    with made.db.read() as session:
         old = select(AuditEventRow).where(AuditEventRow.at < made.now() - SEALED_WITHIN)
         newest = session.scalars(old.order_by(AuditEventRow.at.desc()).limit(1)).first()
         if newest is None:
@@ -59,4 +81,4 @@ def database(made: Services) -> Iterator[Finding]:
         seal = session.scalars(select(AuditSealRow).where(AuditSealRow.event_id == newest.id)).first()
         if seal is None:
             waited = (made.now() - newest.at).total_seconds()
-            yield Finding("audit.unsealed", "audit trail", f"a record of {waited:.0f} s ago is not sealed")
+            yield Finding("audit.unsealed", TRAIL, f"a record of {waited:.0f} s ago is not sealed")

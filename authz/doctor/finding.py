@@ -62,6 +62,13 @@ KINDS: dict[str, Kind] = {
     "database.revision": error("Run `authz db upgrade` with the version that serves, then restart it."),
     "database.plain": warning("Add sslmode=verify-full to database_url: audit trail and grants travel unencrypted."),
     "database.clock": error("Synchronise the clocks of this machine and the database (NTP)."),
+    "database.owner": warning(
+        "Make a role for the server with `authz db grant-service ROLE` and name it in database_url: whoever breaks into"
+        " the server then can't rewrite the audit trail."
+    ),
+    "audit.export_behind": error(
+        "See why the second system does not take the audit trail (the log says it each minute); nothing is lost yet."
+    ),
     "audit.unsealed": error(
         "See that a server runs and why its sealer fails (its log says); then `authz audit verify`."
     ),

@@ -6,8 +6,9 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
+import psycopg
 import pytest
 
 from authz.app import create_app
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
     from tests.doctor.conftest import Installation
     from tests.hospital import Hospital
+
+
+def sql(url: str, statement: LiteralString) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)
 
 
 def findings(hospital: Hospital) -> list[dict[str, str]]:
@@ -51,10 +57,16 @@ def test_the_doctor_is_silent_on_the_production_pair(tmp_path: Path) -> None:
         database_url = postgres.new_database()
         environment = {"AUTHZ_DATABASE_URL": database_url, "AUTHZ_REDIS_URL": store.url}
         with running_hospital(tmp_path, environment) as hospital:
-            assert findings(hospital) == []
+            assert [one["id"] for one in findings(hospital)] == ["database.owner"]  # it made the tables
             settings = Settings.load({"AUTHZ_CONFIG": str(hospital.folder / ".demo" / "authz.toml")})
             ahead = create_app(replace(settings), now=lambda: datetime.now(UTC) + timedelta(seconds=30))
             with ahead.app_context():
                 found = [one.id for one in database(ahead.extensions["authz"])]
                 ahead.extensions["authz"].db.engine.dispose()
-            assert found == ["database.clock"]
+            assert found == ["database.clock", "database.owner"]
+            sql(database_url, "CREATE ROLE serving LOGIN")
+            hospital.authz("db", "grant-service", "serving")
+            serving = create_app(replace(settings, database_url=database_url.replace("postgres@", "serving@")))
+            with serving.app_context():
+                assert list(database(serving.extensions["authz"])) == []
+                serving.extensions["authz"].db.engine.dispose()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from authz.audit.event import Event, EventName
-from authz.audit.model import AuditEventRow
+from authz.audit.model import AuditEventRow, AuditExportRow
 from authz.clients.metadata import ClientMetadata
 from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
@@ -268,6 +268,22 @@ def sealer_does_not_run(installation: Installation) -> None:
         session.execute(update(AuditEventRow).where(AuditEventRow.id != row.id).values(at=LONG_AGO))
 
 
+@plants("audit.export_behind")
+def second_system_is_away(installation: Installation) -> None:
+    file = installation.services.settings.keys_dir / "no-such-folder" / "audit.jsonl"
+    installation.serve(audit_export=str(file))
+    services, exporter = installation.services, installation.services.exporter
+    assert exporter is not None
+    with installation.app.app_context():
+        with services.db.write() as session:
+            services.trail.record(session, Event(EventName.LOGOUT))
+        installation.seal()
+        assert exporter.tell() == 0
+        since = exporter.failing_since()
+        assert since is not None
+        sql(installation, update(AuditExportRow).values(failing_since=since - timedelta(minutes=6)))
+
+
 @plants("store.unreachable")
 def no_store(installation: Installation) -> None:
     installation.extra = {"AUTHZ_REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
@@ -384,6 +400,7 @@ def key_file(installation: Installation, state: str) -> Any:
 ELSEWHERE = {
     "database.plain": "test_addresses.py",
     "database.clock": "test_healthy.py",
+    "database.owner": "test_healthy.py",
     "store.plain": "test_addresses.py",
     "store.unverified": "test_addresses.py",
     "store.one_machine": "test_addresses.py",
