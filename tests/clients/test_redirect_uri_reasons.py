@@ -31,6 +31,7 @@ ESCAPES = "must not escape control characters, nor dots, slashes and backslashes
         ("https://app.example:65536/cb", [HOST]),
         ("https://app..example/cb", [HOST]),
         ("https://[1.2.3.4]/cb", [HOST]),
+        ("https://[::12345]/cb", [HOST]),
         ("https://[2001:db8::1]/cb", []),
         ("http://app.example/cb", [LOOPBACK]),
         ("http://[::2]/cb", [LOOPBACK]),
