@@ -181,9 +181,9 @@ def note_stop(app: Flask) -> None:
 
 
 def start_background(app: Flask) -> threading.Event:
-    """Seal the audit trail, sweep the short-lived store, tell apps of sign-outs, look after new apps: daemon threads.
+    """Seal the audit trail, sweep the short-lived store, purge what is over, tell of sign-outs, look after new apps.
 
-    Once per process, after it forked.
+    Daemon threads, once per process, after it forked.
 
     Setting the event ends them.
     """
@@ -205,6 +205,7 @@ def start_background(app: Flask) -> threading.Event:
     jobs = {
         "sealer": own.sealer.run,
         "sweeper": sweep,
+        "purge": own.purge.run,
         "logout notices": own.sign_out.notices.run,
         "registration checks": own.registration.checks.run,
         "approvals": own.registration.automatic.run,

@@ -28,6 +28,7 @@ GROUPS = {
     "fhir-server": "FHIR servers this server protects",
     "keys": "signing keys and the file of secrets",
     "launch": "launches, as an EHR makes them",
+    "purge": "forget what is over, as the server does by itself",
     "registration": "apps that register themselves: review, tokens, trusted issuers",
     "sign-in-provider": "the hospital's own providers, at which people sign in",
     "style": "style documents that apps may follow",

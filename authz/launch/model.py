@@ -20,7 +20,7 @@ class SpentLaunchRow(Base):
     fhir_server: Mapped[str] = mapped_column(String(64))
     client_id: Mapped[str] = mapped_column(String(64))
     grant_id: Mapped[str | None] = mapped_column(String(32))
-    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
 
 
 class EhrSessionRow(Base):
@@ -30,5 +30,5 @@ class EhrSessionRow(Base):
 
     fhir_server: Mapped[str] = mapped_column(String(64), primary_key=True)
     session_digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of the EHR's session id, hex
-    touched_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    touched_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -16,7 +16,7 @@ class BrowserSessionRow(Base):
     session_digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of its sid, hex
     sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), index=True)
     began_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    used_at: Mapped[datetime] = mapped_column(UtcDateTime)  # by an app that was given access, or to sign in anew
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # by an app that got access, or to sign in anew
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     user_agent: Mapped[str | None] = mapped_column(String(256))  # as the browser calls itself
 

@@ -38,6 +38,7 @@ from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
 from authz.tokens.launched import Launched
 from authz.tokens.own import OwnTokens
+from authz.tokens.purge import Purge
 from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
 from authz.tokens.scan_alarm import ScanAlarm
@@ -82,6 +83,10 @@ class BackChannel(Foundation):
     @cached_property
     def sensitivity(self) -> Sensitivity:
         return sensitivity(self.settings.sensitivity)
+
+    @cached_property
+    def purge(self) -> Purge:
+        return Purge(self.db, self.backend, self.now)
 
     @cached_property
     def codes(self) -> Codes:

@@ -36,7 +36,7 @@ class GrantRow(Base):
     verdicts: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # one for each requested scope
     legacy: Mapped[list[str]] = mapped_column(JSON, server_default="[]")  # what was forgiven to an older app
     purpose_of_use: Mapped[str | None] = mapped_column(String(32))  # the reason for which the glass was broken
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_reason: Mapped[str | None] = mapped_column(String(64))
 
@@ -102,7 +102,7 @@ class MessagingHandleRow(Base):
     sealed_session: Mapped[bytes | None] = mapped_column(LargeBinary)  # the EHR's id of its session
     window_digest: Mapped[str | None] = mapped_column(String(64))  # the window that used it first, if the EHR says one
     issued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -113,6 +113,7 @@ class LogoutNoticeRow(NoticeRow):
     """
 
     __tablename__ = "logout_notice"
+    __table_args__ = (Index("ix_logout_notice_created_at", "created_at"),)
 
     client_id: Mapped[str] = mapped_column(ForeignKey("client.client_id", ondelete="CASCADE"), index=True)
     sub: Mapped[str] = mapped_column(String(64))
