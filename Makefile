@@ -67,6 +67,16 @@ types: $(VENV)/dev.done
 imports: $(VENV)/dev.done
 	$(BIN)/lint-imports
 
+bench: $(VENV)/dev.done peers  ## this server beside node-oidc-provider and the floor, about fifteen minutes: benchmarks/report.md (BENCH="--rounds 1 --seconds 1")
+	$(BIN)/python -m benchmarks.compare $(BENCH)
+
+peers: build/peers/oidc-provider/.done
+build/peers/oidc-provider/.done: benchmarks/oidc-provider/package-lock.json benchmarks/oidc-provider/server.mjs
+	@mkdir -p build/peers
+	cp -r benchmarks/oidc-provider build/peers/
+	cd build/peers/oidc-provider && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 bench-web-messaging: $(VENV)/dev.done  ## the check of a web messaging handle beside the introspection of a token
 	$(BIN)/python -m benchmarks.web_messaging
 

@@ -122,9 +122,13 @@ def redis_server(*arguments: str, sentinel_config: str = "") -> Iterator[RedisSe
 
 @dataclass
 class PostgresServer:
-    """A PostgreSQL that keeps nothing beyond the ``with`` block; run as root it becomes the user ``postgres``."""
+    """A PostgreSQL that keeps nothing beyond the ``with`` block; run as root it becomes the user ``postgres``.
+
+    ``is_durable``: a commit waits for the disk, as in production.
+    """
 
     folder: Path
+    is_durable: bool = False
     port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -143,7 +147,8 @@ class PostgresServer:
         data = self.folder / "data"
         if not data.exists():
             self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        fsync = "on" if self.is_durable else "off"
+        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": fsync}
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [program("postgres"), "-D", str(data), "-p", str(self.port), *settings]
         with (self.folder / "postgres.log").open("ab") as log:
@@ -187,11 +192,11 @@ def unprivileged() -> dict[str, Any]:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, is_durable: bool = False) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory() as folder:
         if os.getuid() == 0:
             os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-        server = PostgresServer(Path(folder))
+        server = PostgresServer(Path(folder), is_durable)
         try:
             server.start()
             yield server

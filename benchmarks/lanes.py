@@ -1,0 +1,117 @@
+"""The one load client: lanes that ask one question after the other, each on a connection of its own.
+
+Every answer is checked before it counts; one that is wrong ends the run.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from benchmarks.load import END_OF_HEADERS, LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from typing import TypeAlias
+
+ANSWER_SECONDS = 10.0  # without any answer for so long a run is over
+
+
+@dataclass(frozen=True)
+class Question:
+    raw: bytes
+    expected: bytes  # stands in the body of a good answer, whose status is 200
+
+
+if TYPE_CHECKING:
+    Source: TypeAlias = Generator[Question, bytes, None]  # is sent the body of each answer, and gives the next question
+
+
+@dataclass
+class Lane:
+    """Goes on in the next round where it stopped: a refresh token is good once."""
+
+    source: Source
+    question: Question = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.question = next(self.source)
+
+    def check(self, head: bytes, body: bytes) -> None:
+        good = head.startswith(b"HTTP/1.1 200 ") and self.question.expected in body
+        assert good, f"{self.question.raw!r}\nwas answered\n{head!r}\n{body!r}"
+        self.question = self.source.send(body)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    seconds: float
+    latencies: list[float]  # seconds, of each answer
+
+    @property
+    def per_second(self) -> float:
+        return len(self.latencies) / self.seconds
+
+    def percentile(self, share: float) -> float:
+        return sorted(self.latencies)[int(share * (len(self.latencies) - 1))]
+
+
+@dataclass
+class Asking:
+    lane: Lane
+    socket: socket.socket
+    asked_at: float = 0.0
+    received: bytes = b""
+
+    def ask(self) -> None:
+        self.received = b""
+        self.asked_at = time.perf_counter()
+        self.socket.sendall(self.lane.question.raw)
+
+    def take(self) -> bool:
+        """Read what is there; whether it is a whole answer, and good."""
+        part = self.socket.recv(262_144)
+        assert part, f"the server hung up after {self.lane.question.raw!r}"
+        self.received += part
+        head, end, body = self.received.partition(END_OF_HEADERS)
+        if not end:
+            return False
+        _, has_length, rest = head.lower().partition(LENGTH)
+        assert has_length, head
+        if len(body) < int(rest.partition(b"\r\n")[0]):
+            return False
+        self.lane.check(head, body)
+        return True
+
+
+def load(port: int, lanes: Sequence[Lane], seconds: float) -> Outcome:
+    """Each lane asks again as soon as it is answered, until the time is over; all that is asked is waited for."""
+    latencies: list[float] = []
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        for lane in lanes:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
+            stack.enter_context(connection)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            selector.register(connection, selectors.EVENT_READ, Asking(lane, connection))
+        begun = time.perf_counter()
+        for key in selector.get_map().values():
+            key.data.ask()
+        while selector.get_map():
+            ready = selector.select(ANSWER_SECONDS)
+            assert ready, "no answer"
+            for key, _ in ready:
+                asking: Asking = key.data
+                if not asking.take():
+                    continue
+                now = time.perf_counter()
+                latencies.append(now - asking.asked_at)
+                if now - begun < seconds:
+                    asking.ask()
+                else:
+                    selector.unregister(asking.socket)
+        return Outcome(time.perf_counter() - begun, latencies)

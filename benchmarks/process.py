@@ -1,0 +1,62 @@
+"""A server's processes: one core for them, and what they cost."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.live import ROOT, START_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SERVER_CORE, OTHER_CORE = 0, 1  # load and stores have the other
+
+
+@contextmanager
+def pinned(
+    command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None, cwd: Path = ROOT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server on its core, its output in ``log``, gone at the end."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), *command],
+            cwd=cwd,
+            env=environ or dict(os.environ),
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(START_SECONDS)
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+def on_a_core(pid: int) -> int:
+    """Nanoseconds that all threads of a family have run so far (schedstat: exact, whatever else the machine does)."""
+    threads = (path for one in family(pid) for path in Path(f"/proc/{one}/task").glob("*/schedstat"))
+    return sum(int(path.read_text().split()[0]) for path in threads)
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """MiB of RSS of the largest process, and of PSS of the whole family."""
+    found = [
+        {line.split(":")[0]: int(line.split()[1]) for line in rollup.splitlines()[1:]}
+        for rollup in (Path(f"/proc/{one}/smaps_rollup").read_text() for one in family(pid))
+    ]
+    return max(one["Rss"] for one in found) / 1024, sum(one["Pss"] for one in found) / 1024
+
+
+def only_the_other_core() -> None:
+    """This process, and the stores that it starts from now on."""
+    os.sched_setaffinity(0, {OTHER_CORE})

@@ -1,0 +1,121 @@
+"""What a run found, as a page and a chart for each operation."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks.compare import Plan, Sample, Size
+
+    Found = Mapping[str, Mapping[str, Sequence[Sample]]]
+
+FOLDER = Path(__file__).parent
+REPORT = FOLDER / "report.md"
+LIBRARIES = ("gunicorn", "Flask", "Authlib", "joserfc", "SQLAlchemy", "psycopg", "redis", "cryptography")
+PROGRAMS = (("node", "--version"), ("redis-server", "--version"))
+BAR, LABEL, WIDTH = 26, 230, 760  # of a chart, in pixels
+HEAD = (
+    "| server | CPU µs | to {reference} | quartiles | to floor | req/s | p50 / p99 ms, 16 | p50 / p99 ms, 1 |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+def write(plan: Plan, found: Found, sizes: Mapping[str, Size], reference: str) -> None:
+    parts = [head(plan)]
+    for operation, samples in found.items():
+        parts.append(f"## {operation}\n\n![]({chart(operation, samples).name})\n\n{table(samples, reference)}")
+    parts.append("## Size\n\n" + size_table(sizes))
+    REPORT.write_text("\n\n".join(parts) + "\n")
+
+
+def head(plan: Plan) -> str:
+    load_average = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    programs = ", ".join(
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(" sha=")[0].strip()
+        for command in PROGRAMS
+    )
+    return f"""# This server and its peers
+
+Written by `make bench`. CPU is what the server's processes used for one answer (its stores apart), all on one core;
+load and stores had the other. Below 1.00 is cheaper. Ratios are taken within a round; the median and the quartiles
+over the rounds count, not the microseconds. Every answer was checked.
+
+- {plan.rounds} rounds of {plan.seconds:g} s with 16 connections and half of it with one, after {plan.warm_up:g} s of
+  warm-up of each server and operation
+- {os.cpu_count()} cores, {cpu_model()}, Linux {platform.release()}, load average at the end {load_average}
+- Python {platform.python_version()}, {libraries}; {programs}
+- this server: one preloaded gunicorn worker with 8 threads, audit on, PostgreSQL with fsync; one process of each peer,
+  whose answers are neither durable nor audited"""
+
+
+def cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def ratios(samples: Mapping[str, Sequence[Sample]], name: str, to: str) -> list[float]:
+    return [one.cpu / other.cpu for one, other in zip(samples[name], samples[to], strict=True)]
+
+
+def table(samples: Mapping[str, Sequence[Sample]], reference: str) -> str:
+    return "\n".join([HEAD.format(reference=reference), *(line(samples, name, reference) for name in samples)])
+
+
+def line(samples: Mapping[str, Sequence[Sample]], name: str, reference: str) -> str:
+    def median(member: str, digits: int = 1) -> str:
+        return f"{statistics.median(getattr(one, member) for one in samples[name]):.{digits}f}"
+
+    ratio = quartiles = floor = "-"
+    if reference in samples:
+        found = ratios(samples, name, reference)
+        ratio = f"{statistics.median(found):.2f}"
+        low, _, high = statistics.quantiles(found, n=4) if len(found) > 1 else found * 3
+        quartiles = f"{low:.2f} to {high:.2f}"
+    if "floor, through Flask" in samples:
+        floor = f"{statistics.median(ratios(samples, name, 'floor, through Flask')):.2f}"
+    cells = [name, median("cpu", 0), ratio, quartiles, floor, median("per_second", 0)]
+    cells += [f"{median(f'{kind}_p50')} / {median(f'{kind}_p99')}" for kind in ("busy", "alone")]
+    return "| " + " | ".join(cells) + " |"
+
+
+def size_table(sizes: Mapping[str, Size]) -> str:
+    rows = [f"| {name} | {one.rss:.0f} | {one.pss:.0f} | {one.start:.1f} |" for name, one in sizes.items()]
+    head_ = (
+        "| server | RSS MiB, largest process | PSS MiB, all processes | start to first answer, s |\n|---|---|---|---|"
+    )
+    return "\n".join([head_, *rows])
+
+
+def chart(operation: str, samples: Mapping[str, Sequence[Sample]]) -> Path:
+    """Bars of CPU for one answer, the quartiles as a line; the shorter the better."""
+    spread = {name: statistics.quantiles([one.cpu for one in each] * 2, n=4) for name, each in samples.items()}
+    scale = (WIDTH - LABEL - 80) / max(high for _, _, high in spread.values())
+    bars = []
+    for number, (name, (low, middle, high)) in enumerate(spread.items()):
+        top = 34 + number * BAR
+        bars.append(
+            f'<text x="{LABEL - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>'
+            f'<rect x="{LABEL}" y="{top}" width="{middle * scale:.0f}" height="18" fill="#2a6f97"/>'
+            f'<line x1="{LABEL + low * scale:.0f}" x2="{LABEL + high * scale:.0f}" y1="{top + 9}" y2="{top + 9}"'
+            f' stroke="#111" stroke-width="2"/>'
+            f'<text x="{LABEL + high * scale + 6:.0f}" y="{top + 14}">{middle:.0f} µs</text>'
+        )
+    height = 44 + len(spread) * BAR
+    path = FOLDER / f"{operation.replace(', ', '-').replace('_', '-').replace(' ', '-')}.svg"
+    path.write_text(
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif"'
+        f' font-size="13"><title>{escape(operation)}: CPU for one answer</title>'
+        f'<rect width="100%" height="100%" fill="#fff"/>'
+        f'<text x="8" y="20" font-weight="bold">{escape(operation)}: CPU for one answer</text>{"".join(bars)}</svg>\n'
+    )
+    return path
