@@ -110,6 +110,8 @@ class EventName(StrEnum):
     """In good order; a start without one before it followed a crash."""
     CONFIGURATION_CHANGED = "configuration.changed"
     """Since the last start; which settings, by name."""
+    DATABASE_RESTORED = "database.restored"
+    """It was put back to an earlier time, and all that could have been ended since was ended."""
     SCHEMA_MIGRATED = "schema.migrated"
     """The database was brought to another revision."""
     AUDIT_READ = "audit.read"

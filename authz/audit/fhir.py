@@ -52,6 +52,7 @@ KINDS = {
     EventName.KEY_CHANGED: SECURITY_ALERT,
     EventName.CONFIGURATION_CHANGED: SECURITY_ALERT,
     EventName.SCHEMA_MIGRATED: SECURITY_ALERT,
+    EventName.DATABASE_RESTORED: SECURITY_ALERT,
 }
 ISSUING = {EventName.TOKEN_ISSUED, EventName.TOKEN_REFRESHED}
 TOKEN_MEMBERS = ("scope", "patient", "encounter", "fhir_server", "grant_id", "launch_id", "request_id")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,11 +10,13 @@ from flask import Flask
 
 from authz.audit.event import Event, EventName
 from authz.audit.trail import local_trail
-from authz.cli.context import operator
+from authz.cli.context import operator, services
 from authz.cli.output import json_option, show
+from authz.errors import InvalidValue
 from authz.settings import Settings
 from authz.storage import migrations, service_role
-from authz.storage.database import Database
+from authz.storage.database import Database, copy_sqlite
+from authz.tokens.restored import after_restore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,6 +81,33 @@ def check(ctx: click.Context) -> None:
         problem = migrations.problem(found)
     show({"ok": problem is None, "problem": problem})
     ctx.exit(0 if problem is None else 1)
+
+
+@db.command()
+@click.argument("file", type=click.Path(exists=False, path_type=Path))
+@json_option
+def backup(file: Path) -> None:
+    """Copy a SQLite database into a new file while the server runs; PostgreSQL has pg_dump."""
+    with engine() as found:
+        if found.dialect.name != "sqlite":
+            raise InvalidValue("this is PostgreSQL: use pg_dump")
+        if file.exists():
+            raise InvalidValue(f"{file} is there already")
+        copy_sqlite(found, file)
+    show({"file": str(file), "bytes": file.stat().st_size})
+
+
+@db.command()
+@json_option
+def restored() -> None:
+    """Say that the database was put back to an earlier time: end every grant, remembered consent and session.
+
+    Before any server starts on it. What was revoked after the backup was made would be alive again. People sign in and
+    agree anew; what administrators changed since has to be done again (docs/how-to/backup.md).
+    """
+    with services() as made:
+        ended = after_restore(made.revocation, operator())
+    show({"grants": ended.grants, "consents": ended.consents, "sessions": ended.sessions})
 
 
 @db.command("grant-service")

@@ -159,6 +159,15 @@ def prepare(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+def copy_sqlite(engine: Engine, file: Path) -> None:
+    """A whole, consistent copy for the eyes of its owner only, while others write."""
+    file.touch(mode=0o600, exist_ok=False)
+    with closing(engine.raw_connection()) as source, closing(sqlite3.connect(file)) as target:
+        driver = source.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.backup(target)
+
+
 def switch_to_wal(connection: sqlite3.Connection) -> None:
     """Only a new file is really switched; of several who open one at once SQLite refuses all but one, unwaited."""
     deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000

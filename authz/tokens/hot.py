@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 EPOCH_SECONDS = 1.0
 MARKER = "hot-epoch"
 LAST_REVOCATION = "hot-last-revocation"
+LEAP = 1_000_000  # more revocations than one dump is old
 MARKER_SECONDS = 10 * 365 * 86400
 TOMBSTONE = b"revoked"
 TOMBSTONE_SECONDS = 7200  # at least: twice the life of an access token, for the clock may be wrong by as much
@@ -120,6 +121,10 @@ class HotAnswers:
     def raise_epoch(self, session: Session) -> None:
         """Make every copy stale, in the transaction that needs it."""
         session.execute(update(HotEpochRow).values(epoch=HotEpochRow.epoch + 1))
+
+    def leap(self, session: Session) -> None:
+        """Beyond every epoch that there was after a dump of the database was made: those copies are no one's."""
+        session.execute(update(HotEpochRow).values(epoch=HotEpochRow.epoch + LEAP))
 
     def forget(self) -> None:
         """The next look reads the epoch anew: after this process raised it itself."""

@@ -220,9 +220,8 @@ def jti_grant(world: World, jti: str) -> str:
 
 def test_every_event_of_an_opening_has_words(world: World) -> None:
     """What a launch, grant or token can lead to; the others are an administrator's, or nobody's in particular."""
-    apart = {
-        name for name in EventName if name.value.endswith((".changed", ".created", ".started", ".stopped", ".migrated"))
-    }
+    endings = (".changed", ".created", ".started", ".stopped", ".migrated", ".restored")
+    apart = {name for name in EventName if name.value.endswith(endings)}
     apart |= {name for name in EventName if name.value.startswith("audit.")}
     apart |= {EventName.LOGOUT, EventName.EHR_SESSION_ENDED, EventName.CALLER_REFUSED}
     apart |= {EventName.INTROSPECTION_REFUSED, EventName.FETCH_REFUSED, EventName.REGISTRATION_REFUSED}
