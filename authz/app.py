@@ -30,6 +30,7 @@ from authz.endpoints import (
     launch,
     login,
     logout,
+    metrics,
     my_apps,
     pages,
     pick,
@@ -117,6 +118,9 @@ def create_app(
         app.register_blueprint(part.bp, url_prefix=settings.public_path or None)
     app.register_blueprint(discovery.at_root(settings.public_path))
     app.register_blueprint(health.bp)
+    if settings.metrics_networks:
+        with app.app_context():
+            metrics.init_app(app, db.engine)
     pages.init_app(app, settings)
     languages.init_app(app, settings)
     errors.init_app(app)

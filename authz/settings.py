@@ -65,6 +65,9 @@ class Settings:
     people_per_address: int = 200
     """How many people may share one address, as behind a hospital's NAT; the limits of an address grow with it."""
 
+    metrics_networks: tuple[Network, ...] = ()
+    """Networks from which ``GET /metrics`` is answered, in Prometheus' format; empty: there is no such address."""
+
     outbound_networks: tuple[Network, ...] = ()
     """Private networks (CIDR) where addresses that apps register (JWKS, logout) may lie; public ones always may."""
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from authz.app import note_stop, start_background
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+if f"-{os.getpid()}-" not in os.environ.get(METRICS, ""):  # a new server on SIGUSR2 has the variable of the old one
+    os.environ[METRICS] = tempfile.mkdtemp(prefix=f"authz-metrics-{os.getpid()}-")
+
+from prometheus_client.multiprocess import mark_process_dead  # noqa: E402  it reads the variable
+
+from authz.app import note_stop, start_background  # noqa: E402  likewise
 
 if TYPE_CHECKING:
     import threading
@@ -53,7 +61,12 @@ def post_worker_init(worker: Worker) -> None:
     background[worker.pid] = start_background(worker.wsgi)
 
 
+def child_exit(_server: object, worker: Worker) -> None:
+    mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]  # the library's
+
+
 def on_exit(server: Arbiter) -> None:
+    shutil.rmtree(os.environ[METRICS], ignore_errors=True)
     if server.app.callable is not None:  # else it never served
         note_stop(server.app.callable)
 

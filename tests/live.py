@@ -54,7 +54,7 @@ class Live:
 def live_server(folder: Path, database_url: str = "", redis_url: str = "", **networks: str) -> Iterator[Live]:
     """Run the server on an empty database, SQLite and the SQLite store if no URL is given.
 
-    ``networks``: trusted_proxies, outbound_networks.
+    ``networks``: trusted_proxies, outbound_networks, metrics_networks.
     """
     port = free_port()
     changes = {"issuer": f"http://127.0.0.1:{port}", **networks}
@@ -94,6 +94,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AUTHZ_TRUSTED_PROXIES": ",".join(map(str, settings.trusted_proxies)),
         "AUTHZ_OUTBOUND_NETWORKS": ",".join(map(str, settings.outbound_networks)),
         "AUTHZ_PEOPLE_PER_ADDRESS": str(settings.people_per_address),
+        "AUTHZ_METRICS_NETWORKS": ",".join(map(str, settings.metrics_networks)),
         "AUTHZ_LOG_LEVEL": "DEBUG",
         "BIND": f"127.0.0.1:{port}",
         "WEB_CONCURRENCY": "2",

@@ -80,6 +80,12 @@ class Exporter:
         self.told(progress, records[-1]["seq"])
         return len(records)
 
+    def reached(self) -> int:
+        """The number of the last record that the second system has."""
+        with self.db.read() as session:
+            row = session.get(AuditExportRow, self.key)
+        return row.seq if row else 0
+
     def failing_since(self) -> datetime | None:
         """Since when the second system takes nothing; None while it does."""
         with self.db.read() as session:

@@ -41,6 +41,7 @@ FOR_PROGRAMS = frozenset(  # first segment of the path
         "introspect",
         "jwks",
         "launch",
+        "metrics",
         "readyz",
         "register",
         "revoke",
