@@ -1,5 +1,6 @@
-# Two stages: dependencies by their hashes and the wheel are put into a virtual environment, which alone goes on.
-FROM python:3.11-slim AS build
+# Two stages: dependencies by their hashes and the wheel are put into a virtual environment, which alone goes on, without
+# what built it. The base is pinned by tag; pin it by digest in your own registry.
+FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /opt/authz
 WORKDIR /source
@@ -8,12 +9,14 @@ RUN /opt/authz/bin/pip install --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md ./
 COPY authz authz
 COPY migrations migrations
-RUN /opt/authz/bin/pip install --no-deps --no-build-isolation .
+RUN /opt/authz/bin/pip install --no-deps --no-build-isolation . \
+ && /opt/authz/bin/python -m pip uninstall --yes hatchling editables pathspec pluggy trove-classifiers pip setuptools
 
-FROM python:3.11-slim
+FROM python:3.11-slim-bookworm
 RUN groupadd --system --gid 10001 authz \
  && useradd --system --uid 10001 --gid authz --home-dir /srv/authz --create-home authz \
- && install --directory --owner authz --group authz --mode 0700 /srv/authz/var /srv/authz/keys
+ && install --directory --owner authz --group authz --mode 0700 /srv/authz/var /srv/authz/keys \
+ && python -m pip uninstall --yes --root-user-action ignore pip setuptools wheel
 COPY --from=build /opt/authz /opt/authz
 COPY wsgi.py /srv/authz/
 COPY config/gunicorn.conf.py /srv/authz/config/

@@ -23,6 +23,7 @@ PROGRAMS = {
     "node": "node",
     "nginx": "nginx",
     "curl": "jq",
+    "systemd": "systemd-analyze",
 }
 LESSER = "lesser"  # attacks of severity M and L
 CAMPAIGN = "campaign"  # a long one of the faults
