@@ -32,6 +32,7 @@ GROUPS = {
     "registration": "apps that register themselves: review, tokens, trusted issuers",
     "sign-in-provider": "the hospital's own providers, at which people sign in",
     "style": "style documents that apps may follow",
+    "support-bundle": "a file for whoever helps, without secrets",
     "user": "people who sign in",
 }
 

@@ -1,0 +1,114 @@
+"""What somebody who helps needs to see of an installation, in one file, without a secret and without a patient."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+from dataclasses import fields
+from datetime import timedelta
+from importlib.metadata import distributions, version
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+from zipfile import ZIP_DEFLATED, ZipFile
+
+from sqlalchemy import func, select
+
+from authz.audit.model import AuditEventRow
+from authz.doctor.examine import examine
+from authz.errors import Unavailable
+from authz.keyring.model import SigningKeyRow
+from authz.storage import migrations
+from authz.storage.database import Base
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from authz.services import Services
+    from authz.settings import Settings
+
+LATELY = timedelta(days=1)
+SECRET = re.compile(r"token|secret|password")
+FACTS = re.compile(r"redis_version|maxmemory\w*|used_memory|connected_clients|role|aof_enabled|uptime_in_seconds")
+
+
+def write(made: Services, file: Path) -> list[str]:
+    """Make the file, for the eyes of its owner only; the names of its parts. A part that can't be asked says why."""
+    parts: dict[str, Callable[[Services], Any]] = {
+        "about": about,
+        "settings": lambda own: {field.name: shown(own.settings, field.name) for field in fields(own.settings)},
+        "findings": lambda own: [one.as_dict() for one in examine(own)],
+        "database": database,
+        "store": store,
+        "keys": keys,
+        "events": events,
+    }
+    opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(opened, "wb") as stream, ZipFile(stream, "w", ZIP_DEFLATED) as bundle:
+        for name, part in parts.items():
+            bundle.writestr(f"{name}.json", json.dumps(asked(part, made), indent=1, default=str))
+    return list(parts)
+
+
+def asked(part: Callable[[Services], Any], made: Services) -> Any:
+    try:
+        return part(made)
+    except Unavailable as problem:
+        return {"unavailable": str(problem)}
+
+
+def about(made: Services) -> dict[str, Any]:
+    packages = {found.metadata["Name"]: found.version for found in distributions()}
+    return {
+        "version": version("authz"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "time": made.now().isoformat(),
+        "packages": dict(sorted(packages.items())),
+    }
+
+
+def shown(settings: Settings, name: str) -> str:
+    """A setting: whether it is there if it is a secret, an address without who opens it and what it is asked for."""
+    text = str(getattr(settings, name))
+    if SECRET.search(name) and isinstance(getattr(settings, name), str):
+        return "set" if text else ""
+    if "://" not in text:
+        return text
+    parts = urlsplit(text)
+    hidden = "***@" if "@" in parts.netloc else ""
+    names = "&".join(f"{asked}=***" for asked, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return f"{parts.scheme}://{hidden}{parts.netloc.rpartition('@')[2]}{parts.path}{'?' if names else ''}{names}"
+
+
+def database(made: Services) -> dict[str, Any]:
+    with made.db.read() as session:
+        tables = sorted(Base.metadata.tables.values(), key=lambda table: table.name)
+        rows = {table.name: session.scalar(select(func.count()).select_from(table)) for table in tables}
+        dialect = session.get_bind().dialect
+    revision = {"revision": migrations.current(made.db.engine), "newest": migrations.newest()}
+    return {"kind": dialect.name, "version": dialect.server_version_info, **revision, "rows": rows}
+
+
+def store(made: Services) -> dict[str, Any]:
+    made.backend.ping()
+    facts = {name: value for name, value in made.backend.facts().items() if FACTS.fullmatch(name)}
+    return {"problems": made.backend.problems(), "facts": facts}
+
+
+def keys(made: Services) -> list[dict[str, Any]]:
+    with made.db.read() as session:
+        rows = session.scalars(select(SigningKeyRow).order_by(SigningKeyRow.created_at)).all()
+    return [
+        {name: getattr(row, name) for name in ("kid", "alg", "state", "created_at", "activated_at")} for row in rows
+    ]
+
+
+def events(made: Services) -> list[dict[str, Any]]:
+    """How often what happened in the last day; of whom is not told."""
+    what = (AuditEventRow.event, AuditEventRow.outcome, AuditEventRow.reason)
+    lately = select(*what, func.count().label("number")).where(AuditEventRow.at > made.now() - LATELY).group_by(*what)
+    with made.db.read() as session:
+        return [dict(row._mapping) for row in session.execute(lately.order_by(*what))]  # noqa: SLF001  SQLAlchemy's name

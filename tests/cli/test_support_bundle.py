@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import pytest
+
+from authz.audit.event import Event, EventName
+from authz.doctor.bundle import shown
+from authz.settings import Settings
+from tests.cli.test_audit_commands import happen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cli.conftest import Cli
+
+
+def read(file: Path) -> dict[str, Any]:
+    with ZipFile(file) as bundle:
+        return {name: json.loads(bundle.read(name)) for name in bundle.namelist()}
+
+
+def test_a_bundle_says_what_whoever_helps_would_ask(hospital: Cli, tmp_path: Path) -> None:
+    """Versions, settings, findings, stores, keys and what happened how often; for its owner's eyes only."""
+    happen(hospital, Event(EventName.LOGIN_FAILED, "refused", "wrong_password", sub="ZZ9PHI", patient="ZZ9PHI"))
+    file = tmp_path / "bundle.zip"
+    told = hospital("support-bundle", str(file))
+    assert told["parts"] == ["about", "settings", "findings", "database", "store", "keys", "events"]
+    assert file.stat().st_mode & 0o777 == 0o600
+    found = read(file)
+    assert found["about.json"]["packages"]["Flask"]
+    assert found["settings.json"]["issuer"] == "http://127.0.0.1:9000"
+    assert found["database.json"]["rows"]["fhir_server"] == 1
+    assert found["database.json"]["revision"] == found["database.json"]["newest"]
+    assert found["store.json"]["problems"] == []
+    assert [key["state"] for key in found["keys.json"]] == ["active", "next"]
+    assert {"event": "login.failed", "outcome": "refused", "reason": "wrong_password", "number": 1} in found[
+        "events.json"
+    ]
+    assert "ZZ9" not in json.dumps(found)
+
+
+def test_nothing_is_overwritten(authz: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "bundle.zip"
+    file.write_text("mine")
+    assert authz.refused("support-bundle", str(file))["error_description"] == f"{file} is there already"
+    assert file.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("database_url", "postgresql+psycopg://authz:ZZ9@db:5432/authz?sslmode=require&password=ZZ9",
+         "postgresql+psycopg://***@db:5432/authz?sslmode=***&password=***"),
+        ("redis_url", "rediss://:ZZ9@cache:6379/0", "rediss://***@cache:6379/0"),
+        ("redis_url", "redis+sentinel://user:ZZ9@a:26379,b:26379/mymaster/0", "redis+sentinel://***@a:26379,b:26379/mymaster/0"),
+        ("registration_webhook", "https://chat.example/hook?key=ZZ9", "https://chat.example/hook?key=***"),
+        ("audit_export_token", "ZZ9", "set"),
+        ("audit_export_token", "", ""),
+        ("access_token_seconds", 300, "300"),
+    ],
+)  # fmt: skip
+def test_a_setting_is_shown_without_what_is_secret_in_it(name: str, value: Any, told: str) -> None:
+    """security.md 4.2."""
+    assert shown(Settings(issuer="https://auth.example", **{name: value}), name) == told
