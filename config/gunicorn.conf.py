@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -55,6 +56,12 @@ logconfig_dict = {
 }
 
 background: dict[int, threading.Event] = {}
+
+
+def when_ready(server: Arbiter) -> None:  # noqa: ARG001  gunicorn calls it with that
+    """What was loaded stays: no worker looks through it for garbage, and its pages stay shared."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Worker) -> None:
