@@ -25,6 +25,7 @@ GIVEN_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
 PARAMETER_NAME = re.compile(r"[A-Za-z_.-]{1,32}")
 MAX_NAMES = 30
 MAX_PATH = 200
+LONG_PART = re.compile(r"[A-Za-z0-9_~+=.-]{40,}")  # a token or launch that somebody put where an id belongs
 PROTOCOLS = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"})
 
 
@@ -74,7 +75,7 @@ def fields(environ: WSGIEnvironment, answered: list[str], seconds: float) -> dic
     names = [part.partition("=")[0] for part in environ.get("QUERY_STRING", "").split("&", MAX_NAMES)[:MAX_NAMES]]
     return {
         "method": environ["REQUEST_METHOD"],
-        "path": environ.get("PATH_INFO", "")[:MAX_PATH],
+        "path": LONG_PART.sub("[redacted]", environ.get("PATH_INFO", ""))[:MAX_PATH],
         "parameters": [name for name in names if PARAMETER_NAME.fullmatch(name)],
         "status": int(answered[-1][:3]) if answered else 500,
         "milliseconds": round(seconds * 1000, 1),

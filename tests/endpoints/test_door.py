@@ -92,9 +92,17 @@ def test_the_log_has_the_path_and_the_names_of_the_parameters_and_no_value(caplo
     assert "ZZ9SECRET" not in caplog.text
 
 
+def test_a_launch_or_token_in_the_place_of_an_id_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """security.md 4.2, LA-09: an EHR that takes the one for the other has not told it to whoever reads logs."""
+    caplog.set_level(logging.INFO)
+    call(Inside(), PATH_INFO=f"/launch/{'ZZ9SECRET-' * 4}abc/x")
+    assert line(caplog)["path"] == "/launch/[redacted]/x"
+    assert "ZZ9SECRET" not in caplog.text
+
+
 def test_what_is_logged_of_a_request_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    call(Inside(), PATH_INFO="/" + "x" * 9_000, QUERY_STRING="&".join(f"{'n' * (i % 30 + 1)}=1" for i in range(5_000)))
+    call(Inside(), PATH_INFO="/x" * 4_500, QUERY_STRING="&".join(f"{'n' * (i % 30 + 1)}=1" for i in range(5_000)))
     found = line(caplog)
     assert len(found["path"]) == 200
     assert len(found["parameters"]) == 30
