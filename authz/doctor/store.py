@@ -42,8 +42,9 @@ def address(made: Services) -> Iterator[Finding]:
             yield Finding("store.one_machine", ABOUT, f"it is the file {settings.short_lived_path}")
         return
     parts = urlsplit(settings.redis_url)
-    host = parts.netloc.rpartition("@")[2].split(",")[0].rpartition(":")[0]
-    if parts.scheme in {"redis", "redis+sentinel"} and host.strip("[]") not in LOOPBACK_HOSTS:
+    first = parts.netloc.rpartition("@")[2].split(",")[0]  # of several sentinels
+    host = urlsplit(f"//{first}").hostname
+    if parts.scheme in {"redis", "redis+sentinel"} and host not in LOOPBACK_HOSTS:
         yield Finding("store.plain", ABOUT, f"{host} is another machine, and the scheme is {parts.scheme}")
     if parse_qs(parts.query).get("ssl_cert_reqs") == ["none"]:
         yield Finding("store.unverified", ABOUT, "redis_url switches the check of its certificate off")

@@ -30,7 +30,11 @@ def ids(found: Iterable[Finding]) -> list[str]:
     [
         ("redis://127.0.0.1:6379/0", []),
         ("redis://user:secret@[::1]:6379/0", []),
+        ("redis://:secret@127.0.0.1/0", []),
+        ("redis://localhost", []),
+        ("redis+sentinel://127.0.0.1:26379,s2.example:26379/main", []),
         ("unix:///run/redis.sock", []),
+        ("redis://:secret@redis.hospital.example/0", ["store.plain"]),
         ("rediss://redis.hospital.example/0", []),
         ("redis://redis.hospital.example:6379/0", ["store.plain"]),
         ("redis+sentinel://s1.example:26379,s2.example:26379/main", ["store.plain"]),

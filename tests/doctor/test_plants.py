@@ -437,6 +437,19 @@ def test_every_kind_of_finding_is_planted_somewhere() -> None:
     assert not PLANTS.keys() & ELSEWHERE.keys()
 
 
+def test_a_proxy_on_the_machine_that_asks_is_nothing_to_mend(installation: Installation) -> None:
+    """As `docs/how-to/production.md` has it: nginx beside the server, and the doctor run there."""
+
+    def before(environ: dict[str, Any]) -> None:
+        given = environ.get("HTTP_X_FORWARDED_FOR")
+        environ["HTTP_X_FORWARDED_FOR"] = f"{given}, 127.0.0.1" if given else "127.0.0.1"
+
+    installation.serve(trusted_proxies="127.0.0.1/32")
+    installation.issuer.before = before
+    installation.seal()
+    assert installation.doctor() == (0, [])
+
+
 def test_what_was_mended_is_found_no_more(installation: Installation) -> None:
     for finding in ("fhir.open", "proxy.untrusted"):
         PLANTS[finding](installation)
