@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import platform
 import secrets
-import socket
 from contextvars import ContextVar
 from importlib.metadata import version
 from itertools import count
@@ -87,7 +87,7 @@ class Trail:
 
 def local_trail(db: Database, now: Callable[[], datetime]) -> Trail:
     """The trail as this machine and this version of the program write it."""
-    return Trail(db, now, node=socket.gethostname(), version=version("authz"))
+    return Trail(db, now, node=platform.node(), version=version("authz"))
 
 
 def is_told(peer: Peer) -> bool:

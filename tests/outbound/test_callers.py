@@ -69,7 +69,6 @@ ALLOWED = {
     "doctor/tls.py": {"socket", "ssl"},  # an operator asks which TLS this server's own public address speaks
     "outbound/client.py": {"http.client", "ssl", "urllib3.connection", "urllib3.exceptions"},
     "outbound/target.py": {"socket"},
-    "services/foundation.py": {"socket"},  # the machine's name, for the audit trail
     "worker.py": {"selectors", "socket"},  # connections that come in
 }
 CALLERS = {  # file -> whether the administrator registered the address, for each call in its order
