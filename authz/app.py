@@ -47,7 +47,8 @@ from authz.endpoints import (
 from authz.endpoints.cors import Cors
 from authz.endpoints.current import http_request, services
 from authz.endpoints.door import Door
-from authz.endpoints.exchange import BODY_LIMIT, HttpRequest, from_environ, to_flask
+from authz.endpoints.exchange import BODY_LIMIT, ENDPOINT, HttpRequest, from_environ, to_flask
+from authz.endpoints.fast_lane import FastLane
 from authz.endpoints.headers import harden
 from authz.errors import OAuthError
 from authz.services import Services, wire
@@ -90,6 +91,14 @@ PARTS = (
     userinfo,
     web_messaging,
 )
+LANES = {  # what programs ask all day
+    ("POST", "/introspect"): introspect.introspect,
+    ("POST", "/token"): token.token,
+    ("POST", "/web-messaging/introspect"): web_messaging.introspect,
+    ("GET", "/jwks"): jwks.jwks,
+    ("GET", "/.well-known/openid-configuration"): discovery.openid_configuration,
+    ("GET", "/.well-known/oauth-authorization-server"): discovery.oauth_metadata,
+}
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0
 
@@ -124,8 +133,11 @@ def create_app(
     pages.init_app(app, settings)
     languages.init_app(app, settings)
     errors.init_app(app)
-    frame(app, Cors(services_of(app).clients))
-    app.wsgi_app = Door(app.wsgi_app)  # type: ignore[method-assign]  # how Flask documents middleware
+    cors = Cors(services_of(app).clients)
+    frame(app, cors)
+    app.wsgi_app = Door(  # type: ignore[method-assign]  # how Flask documents middleware
+        FastLane(app, settings, cors, LANES), metrics.count if settings.metrics_networks else None
+    )
     return app
 
 
@@ -140,6 +152,7 @@ def frame(app: Flask, cors: Cors) -> None:
     def finish(response: Response) -> Response:
         if request.method != "OPTIONS":
             response.headers.update(cors.headers(legible()))
+        request.environ[ENDPOINT] = (request.endpoint or "none").partition(".")[0]
         return harden(response, is_https=services().settings.is_https)
 
 

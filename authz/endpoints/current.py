@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from authz.services import Services
 
 READ = "authz.http_request"  # in the WSGI environment: a body can be read once
+RAISED = "authz.raised"  # in the WSGI environment: what the function has raised when it was called before Flask
 
 
 def services() -> Services:
@@ -32,4 +33,6 @@ def http_request() -> HttpRequest:
 
 def answer(function: Callable[[HttpRequest], HttpAnswer]) -> Response:
     """What a view of a pure function returns; errors go to the app's error handlers."""
+    if RAISED in request.environ:
+        raise request.environ[RAISED]
     return to_flask(function(http_request()))

@@ -7,28 +7,37 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, abort
 
 from authz.endpoints.current import answer, services
-from authz.endpoints.document import cacheable, document
+from authz.endpoints.document import JSON, cacheable, document
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
 
+    from authz.endpoints.exchange import HttpAnswer, HttpRequest
     from authz.fhir_servers.registry import FhirServer
 
 bp = Blueprint("discovery", __name__)
 LOGO_SECONDS = 365 * 86400
 
 
-def published(content: dict[str, Any]) -> ResponseReturnValue:
-    return answer(lambda request: document(content, request, services().settings.discovery_max_age_seconds))
+def openid_configuration(request: HttpRequest) -> HttpAnswer:
+    return ready(services().documents.openid_configuration(), request)
+
+
+def oauth_metadata(request: HttpRequest) -> HttpAnswer:
+    return ready(services().documents.oauth_metadata(), request)
+
+
+def ready(body: bytes, request: HttpRequest) -> HttpAnswer:
+    return cacheable(body, request, services().settings.discovery_max_age_seconds, JSON)
 
 
 @bp.get("/.well-known/openid-configuration")
-def openid_configuration() -> ResponseReturnValue:
-    return published(services().discovery.openid_configuration(offered()))
+def openid_configuration_view() -> ResponseReturnValue:
+    return answer(openid_configuration)
 
 
-def oauth_authorization_server() -> ResponseReturnValue:
-    return published(services().discovery.oauth_metadata(offered()))
+def oauth_metadata_view() -> ResponseReturnValue:
+    return answer(oauth_metadata)
 
 
 @bp.get("/fhir-servers/<name>/.well-known/smart-configuration")
@@ -37,13 +46,14 @@ def oauth_authorization_server() -> ResponseReturnValue:
 def smart_configuration(name: str) -> ResponseReturnValue:
     """Ready to be served at the FHIR server's base URL (AMB-32)."""
     server = known_fhir_server(name)
-    return published(services().discovery.smart_configuration(server, services().brands.published()))
+    return answer(lambda request: ready(services().documents.smart_configuration(server), request))
 
 
 @bp.get("/fhir-servers/<name>/oauth-uris")
 def oauth_uris(name: str) -> ResponseReturnValue:
     """Ready to be put into the CapabilityStatement as ``rest[0].security``."""
-    return published(services().discovery.oauth_uris(known_fhir_server(name)))
+    content = services().discovery.oauth_uris(known_fhir_server(name))
+    return answer(lambda request: document(content, request, services().settings.discovery_max_age_seconds))
 
 
 @bp.get("/fhir-servers/<name>/logo.png")
@@ -54,10 +64,6 @@ def logo(name: str) -> ResponseReturnValue:
     if png is None:
         abort(404)
     return answer(lambda request: cacheable(png, request, LOGO_SECONDS, "image/png"))
-
-
-def offered() -> list[FhirServer]:
-    return [server for server in services().fhir_servers.all() if server.enabled]
 
 
 @bp.get("/fhir-servers/<name>/metadata")
@@ -88,7 +94,7 @@ def known_fhir_server(name: str) -> FhirServer:
 def at_root(path: str) -> Blueprint:
     """RFC 8414 §3.1 puts the well-known segment before the issuer's ``path``; the OpenID document is there as well."""
     root = Blueprint("discovery_at_root", __name__)
-    root.add_url_rule(f"/.well-known/oauth-authorization-server{path}", view_func=oauth_authorization_server)
+    root.add_url_rule(f"/.well-known/oauth-authorization-server{path}", view_func=oauth_metadata_view)
     if path:
-        root.add_url_rule(f"/.well-known/openid-configuration{path}", view_func=openid_configuration)
+        root.add_url_rule(f"/.well-known/openid-configuration{path}", view_func=openid_configuration_view)
     return root

@@ -11,10 +11,10 @@ from authz.endpoints.exchange import HttpAnswer
 if TYPE_CHECKING:
     from authz.endpoints.exchange import HttpRequest
 
+JSON = "application/json"
 
-def document(
-    content: dict[str, Any], request: HttpRequest, max_age_seconds: int, media_type: str = "application/json"
-) -> HttpAnswer:
+
+def document(content: dict[str, Any], request: HttpRequest, max_age_seconds: int, media_type: str = JSON) -> HttpAnswer:
     """The document as JSON whatever ``Accept`` says (SMART DISC-03), or 304."""
     return cacheable(json.dumps(content, indent=1).encode(), request, max_age_seconds, media_type)
 

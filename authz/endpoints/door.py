@@ -30,10 +30,16 @@ PROTOCOLS = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"})
 
 
 class Door:
-    """Wraps an app. The log has the path and the names of the parameters, never a value (security.md 4.2)."""
+    """Wraps an app. The log has the path and the names of the parameters, never a value (security.md 4.2).
 
-    def __init__(self, app: WSGIApplication) -> None:
+    ``count`` is told each request, its status and how many seconds it took.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, count: Callable[[WSGIEnvironment, int, float], None] | None = None
+    ) -> None:
         self.app = app
+        self.count = count
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")
@@ -52,7 +58,11 @@ class Door:
         try:
             return refusal(environ, start) or self.app(environ, start)
         finally:
-            LOG.info("request", extra={"fields": fields(environ, answered, time.perf_counter() - begun)})
+            seconds = time.perf_counter() - begun
+            status = int(answered[-1][:3]) if answered else 500
+            LOG.info("request", extra={"fields": fields(environ, status, seconds)})
+            if self.count:
+                self.count(environ, status, seconds)
             CURRENT_REQUEST.reset(token)
 
 
@@ -71,12 +81,12 @@ def refusal(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
     return [body]
 
 
-def fields(environ: WSGIEnvironment, answered: list[str], seconds: float) -> dict[str, object]:
+def fields(environ: WSGIEnvironment, status: int, seconds: float) -> dict[str, object]:
     names = [part.partition("=")[0] for part in environ.get("QUERY_STRING", "").split("&", MAX_NAMES)[:MAX_NAMES]]
     return {
         "method": environ["REQUEST_METHOD"],
         "path": LONG_PART.sub("[redacted]", environ.get("PATH_INFO", ""))[:MAX_PATH],
         "parameters": [name for name in names if PARAMETER_NAME.fullmatch(name)],
-        "status": int(answered[-1][:3]) if answered else 500,
+        "status": status,
         "milliseconds": round(seconds * 1000, 1),
     }

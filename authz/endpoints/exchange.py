@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 REQUEST_ID = "authz.request_id"  # in the WSGI environment, put there by the outermost middleware
+ENDPOINT = "authz.endpoint"  # in the WSGI environment: what has answered, for who counts
 BODY_LIMIT = 64 * 1024  # security.md 3.5
 LARGE_BODY_LIMIT = 256 * 1024
 LARGE_BODIES = re.compile(r"/launch|/fhir-servers/[^/]+/register|/register(?:/[^/]+)?")
@@ -144,6 +146,7 @@ def client_address(remote: str, forwarded: str, trusted: Iterable[Network]) -> s
     return str(address) if address else None
 
 
+@lru_cache(maxsize=1_000)
 def as_address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         address = ip_address(text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from flask import Response
 
@@ -27,13 +27,19 @@ HSTS = "max-age=63072000; includeSubDomains"
 
 
 def harden(response: Response, *, is_https: bool) -> Response:
-    for name, value in ALWAYS.items():
-        response.headers.setdefault(name, value)
-    if is_https:
-        response.headers["Strict-Transport-Security"] = HSTS
-    if NOBODY_FRAMES_IT in response.headers["Content-Security-Policy"]:
-        response.headers["X-Frame-Options"] = "DENY"  # it has no word for "only these origins"
+    own = {name: response.headers[name] for name in ALWAYS if name in response.headers}
+    response.headers.update(hardened(own, is_https=is_https))
     return response
+
+
+def hardened(headers: Mapping[str, str], *, is_https: bool) -> dict[str, str]:
+    """The headers of an answer, and all that it has not set for itself."""
+    found = {**ALWAYS, **headers}
+    if is_https:
+        found["Strict-Transport-Security"] = HSTS
+    if NOBODY_FRAMES_IT in found["Content-Security-Policy"]:
+        found["X-Frame-Options"] = "DENY"  # it has no word for "only these origins"
+    return found
 
 
 def page_policy(nonce: str, frame_ancestors: Iterable[str], form_targets: Iterable[str]) -> str:

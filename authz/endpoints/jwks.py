@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint
 
 from authz.endpoints.current import answer, services
-from authz.endpoints.document import document
+from authz.endpoints.document import JSON, cacheable
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -19,7 +19,7 @@ bp = Blueprint("jwks", __name__)
 
 def jwks(request: HttpRequest) -> HttpAnswer:
     """Next, active and retired keys; to be cached for less time than a next key is published before it signs."""
-    return document(services().keyring.public_jwks(), request, services().settings.jwks_max_age_seconds)
+    return cacheable(services().keyring.jwks_document(), request, services().settings.jwks_max_age_seconds, JSON)
 
 
 @bp.get("/jwks")

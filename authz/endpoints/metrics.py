@@ -12,7 +12,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -20,7 +20,7 @@ from sqlalchemy import event, func, select
 
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.endpoints.current import services
-from authz.endpoints.exchange import peer_of
+from authz.endpoints.exchange import ENDPOINT, peer_of
 from authz.errors import NotFound, Unavailable
 from authz.keyring.model import SigningKeyRow
 from authz.notices.courier import State
@@ -30,6 +30,7 @@ from authz.tokens.model import LogoutNoticeRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from wsgiref.types import WSGIEnvironment
 
     from flask import Flask
     from sqlalchemy import Connection, Engine
@@ -114,26 +115,19 @@ class Now:
 
 
 def init_app(app: Flask, engine: Engine) -> None:
-    """Count what the app does from now on."""
+    """Count what the app's database and trail do from now on; requests are counted by ``count``."""
     app.register_blueprint(bp)
-    app.before_request(begin)
-    app.after_request(count)
     event.listen(AuditEventRow, "after_insert", recorded)
     event.listen(engine, "before_cursor_execute", statement_begins)
     event.listen(engine, "after_cursor_execute", statement_ends)
 
 
-def begin() -> None:
-    g.authz_begun = time.perf_counter()
-
-
-def count(response: Response) -> Response:
-    endpoint = (request.endpoint or "none").partition(".")[0]
-    method = request.method if request.method in METHODS else "other"
-    ANSWERS.labels(endpoint, method, str(response.status_code)).inc()
-    if BEGUN in g:
-        REQUESTS.labels(endpoint, method).observe(time.perf_counter() - g.authz_begun)
-    return response
+def count(environ: WSGIEnvironment, status: int, seconds: float) -> None:
+    """One request, answered with this status after so long."""
+    endpoint = environ.get(ENDPOINT, "none")
+    method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "other"
+    ANSWERS.labels(endpoint, method, str(status)).inc()
+    REQUESTS.labels(endpoint, method).observe(seconds)
 
 
 def recorded(_mapper: object, _connection: object, row: AuditEventRow) -> None:

@@ -15,6 +15,7 @@ from authz.fhir_servers.server import CLIENT_ID, NAME, FhirServer, check, from_r
 from authz.fhir_servers.url import normal_form
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
 from authz.storage.database import insert_once
+from authz.storage.remembered import Remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,17 +69,18 @@ class FhirServers:
         self.db = db
         self.stored = StoredSecrets(secrets, "introspection")
         self.now = now
+        self.remembered = Remembered(self.read)
 
     def get(self, name: str) -> FhirServer | None:
-        if not NAME.fullmatch(name):
-            return None
-        with self.db.read() as session:
-            row = session.get(FhirServerRow, name)
-            return None if row is None else from_row(row)
+        return next((server for server in self.all() if server.name == name), None)
 
-    def all(self) -> list[FhirServer]:
+    def all(self) -> tuple[FhirServer, ...]:
+        """By name; the same objects until something has changed, or a second is over."""
+        return self.remembered.value()
+
+    def read(self) -> tuple[FhirServer, ...]:
         with self.db.read() as session:
-            return [from_row(row) for row in session.scalars(select(FhirServerRow).order_by(FhirServerRow.name))]
+            return tuple(from_row(row) for row in session.scalars(select(FhirServerRow).order_by(FhirServerRow.name)))
 
     def by_aud(self, text: str) -> FhirServer | None:
         """The enabled FHIR server that an app means (SMART AUTHZ-11)."""
@@ -115,6 +117,7 @@ class FhirServers:
         row = FhirServerRow(**values)
         check(row)
         self.check_unique(session, row)
+        self.remembered.forget_after(session)
         if not insert_once(session, FhirServerRow, **values):
             raise AlreadyExists(f"{new.name}: there is a FHIR server of this name, address or introspection client id")
         return from_row(row), secret
@@ -162,6 +165,8 @@ class FhirServers:
             return None if row is None else row.png
 
     def row(self, session: Session, name: str) -> FhirServerRow:
+        """To be changed. Raises NotFound."""
+        self.remembered.forget_after(session)
         row = session.get(FhirServerRow, name, with_for_update=True)
         if row is None:
             raise NotFound(f"{name}: there is no FHIR server of this name")

@@ -44,6 +44,11 @@ class Loaded:
     read_at: float  # monotonic seconds
     active: RSAKey | None
     published: dict[str, RSAKey]  # public halves by kid: next, active, retired
+    jwks: bytes = b""  # the JWK Set of these as JSON
+
+
+def jwk_set(published: dict[str, RSAKey]) -> dict[str, Any]:
+    return {"keys": [key.as_dict(private=False) | {"use": "sig", "alg": ALG} for key in published.values()]}
 
 
 class Keyring:
@@ -108,8 +113,11 @@ class Keyring:
 
     def public_jwks(self) -> dict[str, Any]:
         """The JWK Set of RFC 7517 §5, public members only."""
-        keys = [key.as_dict(private=False) | {"use": "sig", "alg": ALG} for key in self.keys().published.values()]
-        return {"keys": keys}
+        return jwk_set(self.keys().published)
+
+    def jwks_document(self) -> bytes:
+        """The same as JSON, made when the keys were read."""
+        return self.keys().jwks
 
     def check(self) -> None:
         """Raise ConfigurationError unless there is an active key whose file is there and closed to others."""
@@ -130,7 +138,7 @@ class Keyring:
             rows = session.scalars(select(SigningKeyRow).order_by(SigningKeyRow.created_at, SigningKeyRow.kid)).all()
         published = {row.kid: RSAKey.import_key(row.public_jwk) for row in rows}
         active = next((self.private_key(row.kid) for row in rows if row.state == "active"), None)
-        return Loaded(read_at, active, published)
+        return Loaded(read_at, active, published, json.dumps(jwk_set(published), indent=1).encode())
 
     def private_key(self, kid: str) -> RSAKey:
         if kid not in self.private:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from authz.developers import front as developers
 from authz.discovery.documents import Discovery
+from authz.discovery.ready import ReadyDocuments
 from authz.registration import parts as registration
 from authz.services.front_channel import FrontChannel
 from authz.support.case import Cases
@@ -32,6 +33,10 @@ class Services(FrontChannel):
     @cached_property
     def discovery(self) -> Discovery:
         return Discovery(self.settings, self.token_server.grant_types, tuple(offered(self.settings.translations_dir)))
+
+    @cached_property
+    def documents(self) -> ReadyDocuments:
+        return ReadyDocuments(self.discovery, self.fhir_servers, self.brands)
 
     @cached_property
     def registration(self) -> registration.Registration:

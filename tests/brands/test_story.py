@@ -21,9 +21,10 @@ HELP = ("--developer-url", "https://developers.hospital.example/")
 
 
 class Admin:
-    """At the command line of the running server."""
+    """At the command line of the running server, which has read what was changed when a command is done."""
 
     def __init__(self, world: World) -> None:
+        self.services = world.services
         settings = world.services.settings
         self.environ = {
             "AUTHZ_ISSUER": settings.issuer,
@@ -33,7 +34,10 @@ class Admin:
         }
 
     def run(self, *words: str) -> Any:
-        return CliRunner(catch_exceptions=False).invoke(main, [*words, "--json"], env=self.environ)
+        done = CliRunner(catch_exceptions=False).invoke(main, [*words, "--json"], env=self.environ)
+        for registry in (self.services.fhir_servers, self.services.brands):
+            registry.remembered.forget()  # as if a second had passed
+        return done
 
     def __call__(self, *words: str) -> Any:
         done = self.run(*words)

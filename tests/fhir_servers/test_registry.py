@@ -100,7 +100,7 @@ def test_no_aud_and_no_name_means_two_servers(made: Registries, name: str, given
 def test_a_server_with_a_bad_value_is_refused(made: Registries, given: dict[str, Any]) -> None:
     with pytest.raises(InvalidValue):
         made.add_fhir_server(**{"name": "main", **given})
-    assert made.fhir_servers.all() == []
+    assert made.fhir_servers.all() == ()
 
 
 def test_what_users_may_delegate_is_small_by_default(made: Registries) -> None:
