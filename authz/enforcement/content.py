@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 JSON_TYPES = frozenset({"application/fhir+json", "application/json"})
 JSON_PATCH = "application/json-patch+json"
+PARAMETER = re.compile(r'charset ?= ?(?:utf-8|"utf-8")|fhirversion=[0-9.]+')  # of a media type
 MAX_DEPTH = 40
 MAX_NODES = 20_000
 MAX_ENTRIES = 100
@@ -55,10 +57,9 @@ def told_length(headers: Mapping[str, str]) -> str:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """In lower case; empty if it is told twice or in another character set than UTF-8."""
-    kind, _, parameters = headers.get("content-type", "").lower().partition(";")
-    charset = parameters.replace('"', "").replace(" ", "")
-    return kind.strip() if not charset.startswith("charset=") or charset == "charset=utf-8" else ""
+    """In lower case; empty if it is told twice, in another character set than UTF-8, or with what is not known here."""
+    kind, *parameters = (part.strip() for part in headers.get("content-type", "").lower().split(";"))
+    return kind if all(PARAMETER.fullmatch(part) for part in parameters if part) else ""
 
 
 def read(body: bytes, headers: Mapping[str, str], kinds: frozenset[str]) -> Any:

@@ -12,7 +12,15 @@ from authz.enforcement.url import Pair, Undecidable, pairs, split
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-OVERRIDES = ("x-http-method-override", "x-http-method", "x-method-override")
+ANOTHER_METHOD = "a header wants another method than the request's own"
+MORE = "a header wants more done than the request itself says"
+REFUSED_HEADERS = {
+    "x-http-method-override": ANOTHER_METHOD,
+    "x-http-method": ANOTHER_METHOD,
+    "x-method-override": ANOTHER_METHOD,
+    "x-cascade": MORE,  # HAPI FHIR: delete what refers to it as well
+    "x-rewrite-history": MORE,  # HAPI FHIR: write a version anew that is over
+}
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 FORM = "application/x-www-form-urlencoded"
 NOWHERE_ELSE = frozenset({"_method", "access_token"})
@@ -62,15 +70,31 @@ class Server:
 
 def accesses(request: FhirRequest, server: Server) -> tuple[Access, ...]:
     """Everything the request does. Raises Undecidable, and nothing else, whatever comes in."""
-    if any(request.headers.get(name) for name in OVERRIDES):
-        raise Undecidable("a header wants another method than the request's own")
+    check_headers(request.headers)
     path, query = split(request.target, server.base_paths)
     if request.method == "OPTIONS":
         return (Access(Kind.OPEN),)
     if request.method == "POST" and not path:
         check_names(query, SHAPES)
-        return batch(request, server)
-    return (access(request, path, query, server),)
+        return (*batch(request, server), *beside(request))
+    return (access(request, path, query, server), *beside(request))
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Two headers of one name come joined by a comma, while the FHIR server may read one of them only (RFC 9110 §5.3).
+
+    Raises Undecidable.
+    """
+    for name, why in REFUSED_HEADERS.items():
+        if headers.get(name):
+            raise Undecidable(why)
+    if "," in headers.get("if-none-exist", ""):
+        raise Undecidable("If-None-Exist must come once, and a comma in it be written %2C")
+
+
+def beside(request: FhirRequest) -> tuple[Access, ...]:
+    """What a header has the FHIR server write besides (FHIR R4 "Provenance header")."""
+    return (Access(Kind.CREATE, "Provenance"),) if request.headers.get("x-provenance") else ()
 
 
 def access(request: FhirRequest, path: tuple[str, ...], query: tuple[Pair, ...], server: Server) -> Access:

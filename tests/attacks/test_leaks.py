@@ -42,6 +42,7 @@ pytestmark = pytest.mark.nginx
 THEIRS, OURS, NOBODYS = "SECRET-OF-PATIENT-2", "RECORD-OF-PATIENT-1", "STAFF-DIRECTORY"
 TOLD_BY_PROXIES = ("x-original-content-length", "x-envoy-auth-partial-body", "content-length")
 JSON = "application/fhir+json"
+SYSTEM = "https://hospital.example/samples"
 
 
 def about(patient: str, resource: dict[str, Any]) -> dict[str, Any]:
@@ -297,6 +298,67 @@ def test_what_the_client_sends_under_our_names_does_not_reach_the_fhir_server(si
     refused = FhirRequest("GET", "/r4/Observation?patient=2", forged)
     assert site.ask(refused, "patient/*.rs").status == 403
     assert site.recorder.taken() == []
+
+
+def ask_with(site: Site, headers: list[tuple[str, str]], asked: FhirRequest, scope: str) -> Reply:
+    """As ``Site.ask``, with further headers, of which one may come twice."""
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=30)
+    connection.putrequest(asked.method, asked.target, skip_accept_encoding=True)
+    sent = [("authorization", f"Bearer {site.token(scope)}"), ("content-length", str(len(asked.body))), *headers]
+    for name, value in sent:
+        connection.putheader(name, value)
+    connection.endheaders(asked.body or None)
+    answer = connection.getresponse()
+    reply = Reply(answer.status, dict(answer.headers), answer.read())
+    connection.close()
+    return reply
+
+
+FORM = "application/x-www-form-urlencoded"
+NEW, FOUND = request("POST", "/Observation", MINE), FhirRequest("POST", "/r4/Observation/_search", {}, b"patient=1")
+THE_OTHER = f"identifier={SYSTEM}|{THEIRS}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "headers"),
+    [
+        # together they name our patient; a FHIR server takes the first, the last, or both
+        (NEW, [("Content-Type", JSON), ("If-None-Exist", "patient=1&status=final"), ("If-None-Exist", THE_OTHER)]),
+        (NEW, [("Content-Type", JSON), ("If-None-Exist", THE_OTHER), ("If-None-Exist", "&patient=1")]),
+        # where a FHIR server reads no form, the search is without its only parameter
+        (FOUND, [("Content-Type", FORM), ("Content-Type", "text/plain")]),
+        (FOUND, [("Content-Type", "text/plain"), ("Content-Type", FORM)]),
+        (FOUND, [("Content-Type", f"{FORM};a=b, text/plain")]),
+        # the same bytes are other names and values
+        (FOUND, [("Content-Type", f"{FORM}; a=b; charset=utf-16le")]),
+        (FOUND, [("Content-Type", f"{FORM}; charset=utf-8; charset=utf-16le")]),
+        (NEW, [("Content-Type", f"{JSON}; fhirVersion=4.0; charset=shift_jis")]),
+        # one more resource than the request itself writes, of a type that the app may not write
+        (NEW, [("Content-Type", JSON), ("X-Provenance", '{"resourceType":"Provenance"}')]),
+        # whatever refers to it goes as well, and a version that is over is written anew
+        (request("DELETE", "/Observation/o1"), [("X-Cascade", "delete")]),
+        (request("PUT", "/Observation/o1", MINE), [("Content-Type", JSON), ("X-Rewrite-History", "true")]),
+    ],
+    ids=lambda value: None if isinstance(value, FhirRequest) else " ".join(":".join(pair) for pair in value)[:60],
+)
+def test_a_header_says_one_thing_or_nothing_passes(
+    site: Site, asked: FhirRequest, headers: list[tuple[str, str]]
+) -> None:
+    """SCP-02, SCP-03; RFC 9110 §5.3, §8.3; FHIR R4 "Conditional create", "Provenance header": what was judged is what
+    the FHIR server gets, whichever of two lines it reads.
+    """
+    theirs = {**about("2", observation("o2", "2")), "identifier": [{"system": SYSTEM, "value": THEIRS}]}
+    url = f"{site.inside}/Observation/o2"
+    put = urllib3.request("PUT", url, body=json.dumps(theirs).encode(), headers={"Content-Type": JSON}, retries=False)
+    assert put.status == 200
+    site.recorder.taken()
+    reply = ask_with(site, headers, asked, "patient/*.cruds")
+    passed = site.recorder.taken()
+    if passed:
+        site.fill()
+    assert passed == []
+    assert reply.status in {400, 403, 503}, reply
+    assert THEIRS.encode() not in reply.body
 
 
 def test_without_a_good_token_nothing_passes_and_a_browser_may_read_why(site: Site) -> None:
