@@ -15,7 +15,7 @@ from authz.scopes.encoding import decode, encode
 from authz.scopes.reason import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 Constraint: TypeAlias = tuple[str, frozenset[str]]  # a parameter and its alternative values
 Query: TypeAlias = frozenset[Constraint]
@@ -31,6 +31,9 @@ RESULT_PARAMETERS = (
 )
 
 MAX_CASES = 64  # alternatives multiply: above this, only a plain comparison is made
+MAX_COMPARED = (
+    1_000  # likewise of cases times scopes: whoever asks has 200 scopes, and so has what they are held against
+)
 
 
 class ConstraintError(ValueError):
@@ -96,12 +99,23 @@ def _implies(mine: Constraint, theirs: Constraint) -> bool:
     return mine[0] == theirs[0] and mine[1] <= theirs[1]
 
 
-def cases(query: Query) -> Iterator[Case] | None:
-    """The ways to match ``query``, one value for each constraint, or None if they are too many to go through.
+def may_match(query: Query, other: Query) -> bool:
+    """Whether something that matches ``query`` can match ``other`` by it: else no alternative of it adds anything."""
+    mine = _case((name, value) for name, values in query for value in values)
+    return matches(mine, other)
 
-    ``a=1,2`` lies within ``a=1`` and ``a=2`` together, though within neither alone; that shows case by case.
+
+def cases(query: Query, others: Sequence[Query]) -> Iterator[Case] | None:
+    """The ways to match ``query`` that ``others`` can tell apart, one value for each constraint they have too.
+
+    ``a=1,2`` lies within ``a=1`` and ``a=2`` together, though within neither alone; that shows case by case. None if
+    that is too much to go through.
     """
     if prod(len(values) for _, values in query) > MAX_CASES:
+        return None
+    told_apart = {name for other in others for name, _ in other}
+    query = frozenset(constraint for constraint in query if constraint[0] in told_apart)
+    if prod(len(values) for _, values in query) * len(others) > MAX_COMPARED:
         return None
     names = [name for name, _ in query]
     return (_case(zip(names, choice, strict=True)) for choice in product(*(values for _, values in query)))

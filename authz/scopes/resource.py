@@ -4,7 +4,17 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from authz.scopes.constraints import ConstraintError, Query, both, cases, implies, matches, parse_query, print_query
+from authz.scopes.constraints import (
+    ConstraintError,
+    Query,
+    both,
+    cases,
+    implies,
+    matches,
+    may_match,
+    parse_query,
+    print_query,
+)
 from authz.scopes.scope import Scope
 from authz.scopes.unknown import UnknownScope
 
@@ -75,9 +85,10 @@ class ResourceScope(Scope):
         over = [h for h in held if isinstance(h, ResourceScope) and h._same_data(self)]  # noqa: SLF001  # same class
         if self.interactions <= _letters([h for h in over if implies(self.query, h.query)]):
             return True
-        if len(over) <= 1 or (ways := cases(self.query)) is None:
+        near = [h for h in over if may_match(self.query, h.query)]
+        if len(near) <= 1 or (ways := cases(self.query, [h.query for h in near])) is None:
             return False  # the comparison above is exact for one scope; alternatives add up only over several
-        return all(self.interactions <= _letters([h for h in over if matches(way, h.query)]) for way in ways)
+        return all(self.interactions <= _letters([h for h in near if matches(way, h.query)]) for way in ways)
 
     def narrow(self, allowed: Sequence[Scope]) -> tuple[Scope, ...]:
         """Itself if covered, else its intersection with each, pieces that differ only in letters joined."""
