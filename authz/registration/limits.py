@@ -22,6 +22,7 @@ HOUR = 3600
 NEIGHBOURS = 4  # a network may do so many times what one address may
 TOKEN_SIGN_INS = Limit("registration tokens", 60, 600)
 MANAGEMENT = Limit("registration management", 300, 600)
+OF_NETWORK = Limit("registration management of a network", NEIGHBOURS * MANAGEMENT.tries, MANAGEMENT.seconds)
 WAITING = (State.SANDBOX.value, State.REQUESTED.value, State.HELD.value)
 FULL = "this server has as many unapproved apps as it takes; ask the hospital"
 
@@ -46,6 +47,7 @@ class Limits:
         """Count a request of the client configuration endpoint (RFC 7592)."""
         words = "too many requests about registrations from this address; wait a few minutes"
         self.check(MANAGEMENT, network(peer.address), words, peer)
+        self.check(OF_NETWORK, neighbourhood(peer.address), words, peer)
 
     def signing_in(self, peer: Peer) -> None:
         """Count a sign-in with a registration access token; by app it would only lock its vendor out (RL-06)."""

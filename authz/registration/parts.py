@@ -63,6 +63,7 @@ class Neighbours:
 
     db: Database
     outbound: Outbound
+    outbound_for_strangers: Outbound
     clients: Clients
     fhir_servers: FhirServers
     revocation: Revocation
@@ -88,7 +89,7 @@ def build(
         now=now,
         fhir_servers=around.fhir_servers,
         cases=Cases(now, around.fhir_servers, around.brands, words),
-        published=Published(around.outbound),
+        published=Published(around.outbound_for_strangers),
         words=words,
         history=history,
     )
@@ -105,7 +106,7 @@ def build(
             doors=Doors(around.db, around.fhir_servers, tokens),
             limits=limits,
             admission=admission,
-            sectors=Sectors(around.outbound, trail),
+            sectors=Sectors(around.outbound_for_strangers, trail),
             history=history,
             checks=checks,
             revocation=around.revocation,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from authz import strict_json
 from authz.audit.event import Event, EventName
 from authz.clients.metadata import InvalidClientMetadata
+from authz.errors import Unavailable
 from authz.outbound import FetchFailed, Limits
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 HTTP_OK = 200
 LIMITS = Limits(seconds=5.0, max_bytes=64 * 1024)
+AT_ONCE = 2  # of the threads of a process that strangers' addresses may keep waiting
 MEMBER = "sector_identifier_uri"
 
 
@@ -27,12 +30,24 @@ MEMBER = "sector_identifier_uri"
 class Sectors:
     outbound: Outbound
     trail: Trail
+    places: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
 
     def check(self, metadata: ClientMetadata, peer: Peer) -> None:
-        """Ask the address, once, if there is one; never within a transaction. Raises InvalidClientMetadata (RG-13)."""
+        """Ask the address, once, if there is one; never within a transaction.
+
+        Raises InvalidClientMetadata (RG-13), and Unavailable while too many others are asked.
+        """
         url = metadata.preferences.get(MEMBER)
         if url is None:
             return
+        if not self.places.acquire(blocking=False):
+            raise Unavailable(f"{AT_ONCE} addresses of apps are asked already")
+        try:
+            self.check_listed(url, metadata, peer)
+        finally:
+            self.places.release()
+
+    def check_listed(self, url: str, metadata: ClientMetadata, peer: Peer) -> None:
         try:
             answer = self.outbound.get(url, headers={"Accept": "application/json"}, limits=LIMITS)
         except FetchFailed as failure:

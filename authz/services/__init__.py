@@ -43,6 +43,7 @@ class Services(FrontChannel):
         around = registration.Neighbours(
             self.db,
             self.outbound,
+            self.outbound_for_strangers,
             self.clients,
             self.fhir_servers,
             self.revocation,

@@ -43,6 +43,8 @@ class Foundation:
         self.db = db
         self.now = now
         self.outbound = outbound or Outbound(settings.outbound_networks)
+        # for addresses that whoever registers may name: their slow name servers hold up nobody who signs in
+        self.outbound_for_strangers = outbound or Outbound(settings.outbound_networks)
 
     @cached_property
     def backend(self) -> Backend:
