@@ -86,6 +86,7 @@ RATES: tuple[tuple[str, str, Limit], ...] = (
     ("recovery codes", "an account, or such a browser", throttle.RECOVERY_CODES),
     ("support codes looked up", BY_ADDRESS, limits.SUPPORT_CODES),
     ("looking after a registration", BY_ADDRESS, registration.MANAGEMENT),
+    ("looking after a registration", "a network: /24, /48", registration.OF_NETWORK),
     ("signing in with a registration token", BY_ADDRESS, registration.TOKEN_SIGN_INS),
 )
 

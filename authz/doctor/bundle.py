@@ -10,7 +10,7 @@ from dataclasses import fields
 from datetime import timedelta
 from importlib.metadata import distributions, version
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from sqlalchemy import func, select
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 LATELY = timedelta(days=1)
 SECRET = re.compile(r"token|secret|password")
+HIDDEN = "***"
+KNOWN_TO_ALL = frozenset({"issuer"})
+ON_THE_WEB = frozenset({"https", "http"})
 FACTS = re.compile(r"redis_version|maxmemory\w*|used_memory|connected_clients|role|aof_enabled|uptime_in_seconds")
 
 
@@ -71,16 +74,28 @@ def about(made: Services) -> dict[str, Any]:
 
 
 def shown(settings: Settings, name: str) -> str:
-    """A setting: whether it is there if it is a secret, an address without who opens it and what it is asked for."""
+    """A setting: whether it is there if it is a secret, an address without what may open it."""
     text = str(getattr(settings, name))
     if SECRET.search(name) and isinstance(getattr(settings, name), str):
         return "set" if text else ""
-    if "://" not in text:
-        return text
-    parts = urlsplit(text)
-    hidden = "***@" if "@" in parts.netloc else ""
-    names = "&".join(f"{asked}=***" for asked, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return f"{parts.scheme}://{hidden}{parts.netloc.rpartition('@')[2]}{parts.path}{'?' if names else ''}{names}"
+    return text if name in KNOWN_TO_ALL or "://" not in text else address(text)
+
+
+def address(text: str) -> str:
+    """Without who opens it and what it is asked for; on the web without its path, which may be a key.
+
+    A password may hold any sign but ``@``, as SQLAlchemy reads it, so no parser of URLs is asked where it ends.
+    """
+    scheme, _, rest = text.partition("://")
+    who, at, place = rest.rpartition("@")
+    if "@" in who:
+        return f"{scheme}://{HIDDEN}"
+    place, mark, query = place.partition("#")[0].partition("?")
+    host, slash, path = place.partition("/")
+    if scheme in ON_THE_WEB and path:
+        place = f"{host}{slash}{HIDDEN}"
+    names = "&".join(f"{asked}={HIDDEN}" for asked, _ in parse_qsl(query, keep_blank_values=True))
+    return f"{scheme}://{HIDDEN + at if at else ''}{place}{mark}{names}"
 
 
 def database(made: Services) -> dict[str, Any]:

@@ -56,7 +56,15 @@ def test_nothing_is_overwritten(authz: Cli, tmp_path: Path) -> None:
          "postgresql+psycopg://***@db:5432/authz?sslmode=***&password=***"),
         ("redis_url", "rediss://:ZZ9@cache:6379/0", "rediss://***@cache:6379/0"),
         ("redis_url", "redis+sentinel://user:ZZ9@a:26379,b:26379/mymaster/0", "redis+sentinel://***@a:26379,b:26379/mymaster/0"),
-        ("registration_webhook", "https://chat.example/hook?key=ZZ9", "https://chat.example/hook?key=***"),
+        ("registration_webhook", "https://chat.example/hook?key=ZZ9", "https://chat.example/***?key=***"),
+        ("registration_webhook", "https://chat.example/services/ZZ9", "https://chat.example/***"),
+        ("audit_export", "https://siem.example:8088/ZZ9/raw", "https://siem.example:8088/***"),
+        # SQLAlchemy takes everything up to the @ for the password
+        ("database_url", "postgresql://authz:ab/ZZ9@db:5432/authz", "postgresql://***@db:5432/authz"),
+        ("database_url", "postgresql://authz:ab#ZZ9@db/authz", "postgresql://***@db/authz"),
+        ("database_url", "postgresql://authz:ab?ZZ9@db/authz?sslmode=require", "postgresql://***@db/authz?sslmode=***"),
+        ("database_url", "postgresql://authz:a@db/authz?options=ZZ9@ZZ9/ZZ9", "postgresql://***"),
+        ("database_url", "sqlite:////var/lib/authz/authz.sqlite3", "sqlite:////var/lib/authz/authz.sqlite3"),
         ("audit_export_token", "ZZ9", "set"),
         ("audit_export_token", "", ""),
         ("access_token_seconds", 300, "300"),
@@ -65,3 +73,8 @@ def test_nothing_is_overwritten(authz: Cli, tmp_path: Path) -> None:
 def test_a_setting_is_shown_without_what_is_secret_in_it(name: str, value: Any, told: str) -> None:
     """security.md 4.2."""
     assert shown(Settings(issuer="https://auth.example", **{name: value}), name) == told
+    assert "ZZ9" not in told
+
+
+def test_the_issuer_is_shown_as_everybody_knows_it() -> None:
+    assert shown(Settings(issuer="https://hospital.example/auth"), "issuer") == "https://hospital.example/auth"
