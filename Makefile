@@ -16,7 +16,7 @@ run: $(VENV)/run.done  ## serve the demo hospital at http://localhost:9001/ (POR
 test: $(VENV)/dev.done  ## what this machine can run, in at most ten minutes
 	$(BIN)/python -m tests.run
 
-test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx, jq, systemd-analyze; nothing is skipped
+test-all: $(VENV)/dev.done test node fhir-server  ## then everything else: PostgreSQL, Redis, Chromium, Node, nginx, jq, systemd-analyze, debootstrap; nothing is skipped
 	$(BIN)/python -m tests.run --all
 
 sbom: $(VENV)/campaigns.done  ## what a release is made of, as CycloneDX: build/sbom.json

@@ -24,6 +24,7 @@ PROGRAMS = {
     "nginx": "nginx",
     "curl": "jq",
     "systemd": "systemd-analyze",
+    "debootstrap": "debootstrap",
 }
 LESSER = "lesser"  # attacks of severity M and L
 CAMPAIGN = "campaign"  # a long one of the faults
