@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import urllib3
 
 from authz.app import create_app
+from authz.storage.remembered import SECONDS
 from tests.overheard import HEARD
 from tests.servers import free_port, wait_until
 from tests.transport import OverHttp
@@ -48,6 +50,13 @@ class Live:
     other_fhir_server: FhirServer
     public: SmartApp
     confidential: SmartApp
+
+    def change_fhir_server(self, **changes: object) -> None:
+        """Change the FHIR server ``main`` from this process, as the CLI does; the server sees it within a second."""
+        made = self.app.extensions["authz"]
+        with self.app.app_context(), made.db.write() as session:
+            made.fhir_servers.update(session, "main", changes)
+        time.sleep(SECONDS)
 
 
 @contextmanager

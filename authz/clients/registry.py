@@ -68,11 +68,12 @@ class Clients:
             rows = session.scalars(select(ClientRow).order_by(ClientRow.client_id))
             return [from_row(row, self.now()) for row in rows]
 
-    def verify_secret(self, client_id: str, secret: str) -> bool:
-        """Whether this is a secret of this client; the same work for an unknown client."""
+    def by_secret(self, client_id: str, secret: str) -> Client | None:
+        """The client, enabled or not, whose secret this is; the same work for an unknown client."""
         with self.db.read() as session:
             row = session.get(ClientRow, client_id) if CLIENT_ID.fullmatch(client_id) else None
-        return self.stored.any_matches(secret, [] if row is None else row.secrets, self.now())
+        good = self.stored.any_matches(secret, [] if row is None else row.secrets, self.now())
+        return from_row(row, self.now()) if row is not None and good else None
 
     def has_origin(self, origin: str) -> bool:
         """Whether pages of this origin belong to any enabled client: all that is known at a preflight."""

@@ -86,8 +86,9 @@ class ClientAuthentication:
     def client_secret_basic(self, _query: object, request: Any) -> AuthlibClient | None:
         sent: BackChannelRequest = request.sent
         for client_id, secret in sent.basic:
-            if self.clients.verify_secret(client_id, secret):
-                return self.known(client_id, sent)
+            client = self.clients.by_secret(client_id, secret)
+            if client is not None:
+                return self.usable(client, sent)
         if sent.basic:
             raise InvalidClient
         return None
@@ -98,9 +99,7 @@ class ClientAuthentication:
         if secret is None:
             return None
         client_id = sent.form.get("client_id", "")
-        if not self.clients.verify_secret(client_id, secret):
-            raise InvalidClient
-        return self.known(client_id, sent)
+        return self.usable(self.clients.by_secret(client_id, secret), sent)
 
     def none(self, _query: object, request: Any) -> AuthlibClient | None:
         sent: BackChannelRequest = request.sent
@@ -112,10 +111,12 @@ class ClientAuthentication:
         return self.known(client_id, sent)
 
     def known(self, client_id: str, sent: BackChannelRequest) -> AuthlibClient:
-        """The enabled client; a client_id in the body must be the same one (SMART TOK-04)."""
-        client = self.clients.find(client_id)
+        return self.usable(self.clients.find(client_id), sent)
+
+    def usable(self, client: Client | None, sent: BackChannelRequest) -> AuthlibClient:
+        """A client that is enabled; a client_id in the body must be the same one (SMART TOK-04)."""
         if client is None or not client.enabled:
             raise InvalidClient
-        if sent.form.get("client_id", client_id) != client_id:
+        if sent.form.get("client_id", client.client_id) != client.client_id:
             raise InvalidClient
         return AuthlibClient(client)

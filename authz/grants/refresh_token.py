@@ -90,6 +90,8 @@ class RefreshToken(Grant):
         Raises InvalidGrant if that has ended: everything granted for the patient is revoked then.
         """
         services, client_id = self.services, self.request.client.client_id
+        if not any(server.representation_links for server in services.fhir_servers.all()):
+            return
         with services.db.read() as session:
             alive = services.refresh_tokens.alive(session, self.sent.form.get("refresh_token") or "")
             grant = None if alive is None else alive.grant

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +22,7 @@ from sqlalchemy.types import TypeDecorator
 from authz.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from flask import Flask
     from sqlalchemy import Connection, CursorResult, Dialect, Executable
@@ -33,6 +34,7 @@ STATEMENT_TIMEOUT_MS = 2_000
 SWITCH_AGAIN_SECONDS = 0.01
 CONNECT_TIMEOUT_SECONDS = 2
 WRITE = "authz_write"
+KEPT = "authz_kept"
 READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, which psycopg counts among the internal errors
 
 
@@ -76,6 +78,8 @@ class Database:
 
     def __init__(self) -> None:
         self.extension = SQLAlchemy(model_class=Base)
+        self.writing: ContextVar[Session | None] = ContextVar("writing", default=None)
+        self.reading: dict[str, Any] = {}
 
     def init_app(self, app: Flask, url: str) -> None:
         parsed = make_url(url)
@@ -87,6 +91,7 @@ class Database:
                 parsed = parsed.set(database=str(path))
             options["connect_args"] = {"timeout": BUSY_TIMEOUT_MS / 1000}
         else:
+            self.reading = {"isolation_level": "AUTOCOMMIT"}  # as READ COMMITTED, without BEGIN and ROLLBACK
             options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
             options["connect_args"] = {
                 "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -96,6 +101,7 @@ class Database:
         app.config["SQLALCHEMY_DATABASE_URI"] = parsed
         app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
         self.extension.init_app(app)
+        event.listen(self.extension.session.session_factory, "loaded_as_persistent", keep)
         with app.app_context():
             prepare(self.engine)
 
@@ -106,23 +112,47 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction: commits at the end, rolls back if anything is raised."""
+        """One transaction: commits at the end, rolls back if anything is raised; a row is read once in it."""
         with self._session({WRITE: True}) as session:
-            yield session
-            session.commit()
+            session.info[KEPT] = []
+            before = self.writing.set(session)
+            try:
+                yield session
+                session.commit()
+            finally:
+                self.writing.reset(before)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One consistent look; nothing is kept."""
-        with self._session({}) as session:
+        """A look at what is committed; nothing is kept. On SQLite its statements see one state.
+
+        On PostgreSQL each sees its own, and none can be streamed (``yield_per``): there is no transaction for a cursor.
+        """
+        with self._session(self.reading) as session:
             yield session
 
     @contextmanager
-    def _session(self, options: dict[str, bool]) -> Iterator[Session]:
+    def look(self) -> Iterator[Session]:
+        """A look from within the transaction that is being written, if there is one: no second connection."""
+        session = self.writing.get()
+        if session is not None:
+            yield session
+            return
+        with self.read() as session:
+            yield session
+
+    @contextmanager
+    def _session(self, options: Mapping[str, Any]) -> Iterator[Session]:
         session: Session = self.extension.session.session_factory(expire_on_commit=False)
         with unavailable_if_gone(), closing(session):  # closing rolls back: the database may be gone only then
             session.connection(execution_options=options)
             yield session
+
+
+def keep(session: Session, row: object) -> None:
+    """A session itself holds its rows weakly, and would read again what nobody else holds."""
+    if KEPT in session.info:
+        session.info[KEPT].append(row)
 
 
 @contextmanager

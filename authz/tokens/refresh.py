@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import update
+from sqlalchemy import bindparam, select, update
 
 from authz.clients.model import ClientRow
 from authz.errors import InvalidGrant, InvalidRequest
@@ -14,7 +14,7 @@ from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.authorization import RefreshKind
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
-from authz.tokens.store import check_usable, lock_grant
+from authz.tokens.store import check_usable
 from authz.users.model import UserRow
 
 if TYPE_CHECKING:
@@ -27,6 +27,17 @@ if TYPE_CHECKING:
     from authz.settings import Settings
 
 UNUSABLE = "the refresh token is unknown, expired, revoked or already used"
+LOCKED_GRANT = (  # before its tokens are read; see ``lock_grant``
+    select(GrantRow)
+    .where(
+        GrantRow.id
+        == select(RefreshTokenRow.grant_id)
+        .where(RefreshTokenRow.digest == bindparam("digest"), RefreshTokenRow.client_id == bindparam("client_id"))
+        .scalar_subquery()
+    )
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
 
 
 class RefreshReplayed(InvalidGrant):
@@ -95,11 +106,10 @@ class RefreshTokens:
         """
         if not token:
             raise InvalidRequest("refresh_token is missing")
-        row = session.get(RefreshTokenRow, digest(token))
-        if row is None or row.client_id != client_id:
+        grant = session.scalars(LOCKED_GRANT, {"digest": digest(token), "client_id": client_id}).one_or_none()
+        row = session.get(RefreshTokenRow, digest(token), populate_existing=True)
+        if grant is None or row is None:
             raise InvalidGrant(UNUSABLE)
-        grant = lock_grant(session, row.grant_id)
-        session.refresh(row)
         self.check_alive(session, grant, row)
         now = self.now()
         unused = update(RefreshTokenRow).where(RefreshTokenRow.digest == row.digest, RefreshTokenRow.used_at.is_(None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from authz.clients.client import is_approved
 from authz.clients.model import ClientRow
@@ -21,13 +21,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from sqlalchemy import Row, Select
+    from sqlalchemy import BindParameter, Row, Select
     from sqlalchemy.orm import Session
 
 
 # Whoever asks a FHIR server in this server's own name (see ``own``). No client can be registered or found under a name
 # with a colon, so nobody authenticates as this one or asks for its codes.
 OWN_CLIENT_ID = "authz:picker"
+
+
+AROUND = (  # who a grant depends on
+    select(FhirServerRow, UserRow, ClientRow)
+    .select_from(GrantRow)
+    .outerjoin(FhirServerRow, FhirServerRow.name == GrantRow.fhir_server)
+    .outerjoin(UserRow, UserRow.sub == GrantRow.sub)
+    .outerjoin(ClientRow, ClientRow.client_id == GrantRow.client_id)
+    .where(GrantRow.id == bindparam("grant_id"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +120,18 @@ def check_usable(session: Session, grant: GrantRow, now: datetime) -> None:
     """
     if grant.revoked_at is not None:
         raise InvalidGrant("what this was issued for has been revoked")
-    server = session.get(FhirServerRow, grant.fhir_server)
+    server, user, client = session.execute(AROUND, {"grant_id": grant.id}).one()
     if server is None or not server.enabled:
         raise InvalidGrant("the FHIR server is not available for apps")
-    user = session.get(UserRow, grant.sub) if grant.sub else None
     if grant.sub is not None and (user is None or not user.enabled):
         raise InvalidGrant("the user may no longer use this server")
-    client = session.get(ClientRow, grant.client_id)
     if client is not None and not is_approved(client, now):
         by_test_account = user is not None and user.is_sandbox
         if not is_test(server, by_test_account=by_test_account, patient=grant.context.get("patient")):
             raise InvalidGrant(ONLY_TESTS)
 
 
-def live_tokens(now: datetime) -> Select[AccessTokenRow, GrantRow]:
+def live_tokens(now: datetime | BindParameter[datetime]) -> Select[AccessTokenRow, GrantRow]:
     """Access tokens that are valid now: in time, not revoked, and nobody they depend on is switched off."""
     return (
         select(AccessTokenRow, GrantRow)
@@ -142,6 +150,9 @@ def live_tokens(now: datetime) -> Select[AccessTokenRow, GrantRow]:
     )
 
 
+LIVE_TOKEN = live_tokens(bindparam("now")).where(AccessTokenRow.digest == bindparam("digest"))
+
+
 class AccessTokens:
     """Look-up of access tokens in SQL: the truth behind the hot copies."""
 
@@ -150,7 +161,7 @@ class AccessTokens:
 
     def find(self, session: Session, token: str) -> TokenFacts | None:
         """The facts of a live token; None if it is unknown, expired or revoked, never which."""
-        found = session.execute(live_tokens(self.now()).where(AccessTokenRow.digest == digest(token))).one_or_none()
+        found = session.execute(LIVE_TOKEN, {"now": self.now(), "digest": digest(token)}).one_or_none()
         return None if found is None else facts(found)
 
 

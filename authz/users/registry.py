@@ -47,7 +47,7 @@ class Users:
             return None if row is None else from_row(row)
 
     def by_sub(self, sub: str) -> User | None:
-        with self.db.read() as session:
+        with self.db.look() as session:
             row = session.get(UserRow, sub)
             return None if row is None else from_row(row)
 
@@ -66,7 +66,7 @@ class Users:
 
     def fhir_users(self, sub: str) -> dict[str, str]:
         """FHIR server -> relative reference."""
-        with self.db.read() as session:
+        with self.db.look() as session:
             rows = session.scalars(
                 select(FhirIdentityRow).where(FhirIdentityRow.sub == sub).order_by(FhirIdentityRow.fhir_server)
             )
@@ -137,9 +137,10 @@ class Users:
         return self.acting.remove(session, sub, fhir_server, patient)
 
     def set_enabled(self, session: Session, sub: str, *, enabled: bool) -> User:
-        """Switch a person off or on; sign-ins of before do not come back."""
+        """Switch a person off or on; sign-ins of before do not come back. Who is so already keeps what he has."""
         row = self.row(session, sub)
-        row.enabled, row.sessions_valid_from = enabled, self.now()
+        if row.enabled is not enabled:
+            row.enabled, row.sessions_valid_from = enabled, self.now()
         return from_row(row)
 
     def remove(self, session: Session, sub: str) -> None:

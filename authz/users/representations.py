@@ -31,7 +31,7 @@ class Representations:
     def in_force(self, sub: str, fhir_server: str) -> tuple[Representation, ...]:
         """By patient; what is recorded here goes before what a FHIR server says of the same one."""
         now = self.now()
-        with self.db.read() as session:
+        with self.db.look() as session:
             stated = [one for server, one in recorded(session, sub) if server == fhir_server]
             linked = [one for one in self.linked(session, sub, fhir_server) if self.is_confirmed(one, now)]
         by_patient = {one.patient: one for one in (*linked, *stated) if one.expires_at is None or one.expires_at > now}

@@ -149,11 +149,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     base = f"http://127.0.0.1:{port}/r4"
     with sekmet(folder, base) as fhir_port, live_server(folder, trusted_proxies="127.0.0.1") as live:
         recorder, inside = Recorder(fhir_port), f"http://127.0.0.1:{fhir_port}/fhir"
-        services = live.app.extensions["authz"]
-        with live.app.app_context(), services.db.write() as session:
-            services.fhir_servers.update(
-                session, "main", {"base_url": base, "upstream_url": inside, "aliases": (BASE,)}
-            )
+        live.change_fhir_server(base_url=base, upstream_url=inside, aliases=(BASE,))
         live.ehr.fhir_server = live.public.aud = base
         authz_port = int(live.settings.issuer.rpartition(":")[2])
         with recorder.running() as between, enforcing_nginx(folder, port, authz_port, between):

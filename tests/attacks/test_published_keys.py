@@ -132,8 +132,7 @@ def invitation(live: Live) -> str:
 @contextmanager
 def invited(folder: Any, **networks: str) -> Iterator[tuple[Live, str]]:
     with live_server(folder, trusted_proxies="127.0.0.1/32", **networks) as live, live.app.app_context():
-        with live.app.extensions["authz"].db.write() as session:
-            live.app.extensions["authz"].fhir_servers.update(session, "main", {"registration": "invited"})
+        live.change_fhir_server(registration="invited")
         yield live, invitation(live)
 
 

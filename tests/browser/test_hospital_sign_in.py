@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.looking import WIDER_THAN_THE_SCREEN
 from tests.browser.test_pages import TOO_FAINT, TOO_SMALL
-from tests.live import Live, live_server
+from tests.live import live_server
 from tests.node_provider import SECRET, Hospital, know, provider
 from tests.world import APP
 
@@ -52,14 +52,8 @@ def ehr() -> Iterator[str]:
 def hospital(tmp_path_factory: pytest.TempPathFactory, ehr: str) -> Iterator[Hospital]:
     with live_server(tmp_path_factory.mktemp("hospital")) as live, provider(live, client_secret=SECRET) as found:
         know(found, label="Hospital ID")
-        change(live, ehr_origins=[ehr], reauthenticate=True)
+        live.change_fhir_server(ehr_origins=[ehr], reauthenticate=True)
         yield found
-
-
-def change(live: Live, **changes: object) -> None:
-    made = live.app.extensions["authz"]
-    with live.app.app_context(), made.db.write() as session:
-        made.fhir_servers.update(session, "main", changes)
 
 
 def at_the_provider(page: Page, hospital: Hospital, login: str) -> None:

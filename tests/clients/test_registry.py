@@ -54,7 +54,7 @@ def test_a_registered_client_is_found_as_it_was_registered(made: Registries) -> 
 @pytest.mark.parametrize("client_id", ["unknown", "", "a" * 65, "x\0", "é", "a b", "\ud800"])
 def test_an_id_that_nobody_has_is_unknown(made: Registries, client_id: str) -> None:
     assert made.clients.find(client_id) is None
-    assert not made.clients.verify_secret(client_id, "x")
+    assert not made.clients.by_secret(client_id, "x")
     assert not made.clients.has_origin(f"https://{client_id}")
 
 
@@ -69,10 +69,10 @@ def test_a_confidential_client_has_a_secret_of_256_bits_kept_as_a_mac(made: Regi
     client, secret = made.add_client()
     assert secret is not None
     assert len(secret) == 43
-    assert made.clients.verify_secret(client.client_id, secret)
-    assert not made.clients.verify_secret(client.client_id, secret[:-1])
+    assert made.clients.by_secret(client.client_id, secret)
+    assert not made.clients.by_secret(client.client_id, secret[:-1])
     other, _ = made.add_client()
-    assert not made.clients.verify_secret(other.client_id, secret)
+    assert not made.clients.by_secret(other.client_id, secret)
     with made.db.read() as session:
         assert secret not in str(vars(session.get_one(ClientRow, client.client_id)))
 
@@ -82,7 +82,7 @@ def test_a_public_client_has_no_secret(made: Registries) -> None:
     client, secret = made.add_client(token_endpoint_auth_method="none")
     assert secret is None
     assert client.is_public
-    assert not made.clients.verify_secret(client.client_id, "")
+    assert not made.clients.by_secret(client.client_id, "")
     with pytest.raises(InvalidValue), made.db.write() as session:
         made.clients.rotate_secret(session, client.client_id, timedelta(0))
 
@@ -98,9 +98,9 @@ def test_the_same_work_is_done_for_an_unknown_client(made: Registries, monkeypat
 
     monkeypatch.setattr(type(made.secrets), "matches", counted)
     client, _ = made.add_client()
-    made.clients.verify_secret(client.client_id, "a")
-    made.clients.verify_secret("unknown", "b")
-    made.clients.verify_secret("not an id", "c")
+    made.clients.by_secret(client.client_id, "a")
+    made.clients.by_secret("unknown", "b")
+    made.clients.by_secret("not an id", "c")
     assert compared == ["a", "b", "c"]
 
 
@@ -110,10 +110,10 @@ def test_a_secret_rotates_with_an_overlap(made: Registries) -> None:
     assert old is not None
     with made.db.write() as session:
         new = made.clients.rotate_secret(session, client.client_id, timedelta(days=1))
-    assert made.clients.verify_secret(client.client_id, old)
+    assert made.clients.by_secret(client.client_id, old)
     made.clock.move(days=1)
-    assert not made.clients.verify_secret(client.client_id, old)
-    assert made.clients.verify_secret(client.client_id, new)
+    assert not made.clients.by_secret(client.client_id, old)
+    assert made.clients.by_secret(client.client_id, new)
 
 
 def test_a_preflight_is_for_origins_of_registered_clients(made: Registries) -> None:
@@ -160,7 +160,7 @@ def test_a_client_that_becomes_public_loses_its_secret(made: Registries) -> None
     with made.db.write() as session:
         made.clients.update(session, client.client_id, {"token_endpoint_auth_method": "none"}, {})
         made.clients.update(session, client.client_id, {"token_endpoint_auth_method": "client_secret_basic"}, {})
-    assert not made.clients.verify_secret(client.client_id, secret)
+    assert not made.clients.by_secret(client.client_id, secret)
 
 
 def test_any_loopback_port_is_for_native_apps(made: Registries) -> None:
@@ -199,7 +199,7 @@ def test_a_removed_client_is_unknown(made: Registries) -> None:
     with made.db.write() as session:
         made.clients.remove(session, client.client_id)
     assert made.clients.find("app") is None
-    assert not made.clients.verify_secret("app", secret)
+    assert not made.clients.by_secret("app", secret)
     assert not made.clients.has_origin("https://app.example")
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from authz.storage.remembered import SECONDS
 from tests.faults.outages import POSTGRES, REDIS, Matrix, page
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ def test_each_cell_of_the_page_is_true(running: Site) -> None:
         with made.db.write() as session:
             made.fhir_servers.update(session, "main", {"registration": "open"})
         made.db.engine.dispose()
+    time.sleep(SECONDS)  # for what the server process remembers
     matrix = Matrix(running)
     found = {(redis, postgres): matrix.cell(redis, postgres) for redis in REDIS for postgres in POSTGRES}
     if os.environ.get("OUTAGES") == "write":

@@ -66,7 +66,7 @@ def test_a_code_is_redeemed_with_one_write_to_the_store(world: World, monkeypatc
     with counted(world, monkeypatch) as counts:
         assert world.public.redeem(code).status == 200
     assert counts["store"] == 1
-    assert counts["sql"] <= 15
+    assert counts["sql"] <= 8
 
 
 def test_the_check_of_a_live_handle_is_one_round_trip_and_no_sql(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_a_handle_costs_a_code_two_statements(world: World, monkeypatch: pytest.
     with counted(world, monkeypatch) as counts:
         assert "smart_web_messaging_handle" in world.public.redeem(code).json()
     assert counts["store"] == 1
-    assert counts["sql"] <= 18
+    assert counts["sql"] <= 10
 
 
 def test_a_refresh_asks_no_more_than_it_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_a_refresh_asks_no_more_than_it_did(world: World, monkeypatch: pytest.Mo
     with counted(world, monkeypatch) as counts:
         assert world.confidential.refresh(second["refresh_token"]).status == 200
     assert counts["store"] == 1
-    assert counts["sql"] <= 28
+    assert counts["sql"] <= 10
 
 
 def test_a_backend_service_asks_no_more_than_it_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_backend_service_asks_no_more_than_it_did(world: World, monkeypatch: p
     with counted(world, monkeypatch) as counts:
         backend.token("system/*.rs")
     assert counts["store"] == 1
-    assert counts["sql"] <= 10
+    assert counts["sql"] <= 7
 
 
 @pytest.mark.parametrize(

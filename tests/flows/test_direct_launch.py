@@ -72,9 +72,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         redis_server() as store,
         live_server(tmp_path_factory.mktemp("direct"), redis_url=store.url) as live,
     ):
-        made: Services = live.app.extensions["authz"]
-        with live.app.app_context(), made.db.write() as session:
-            made.fhir_servers.update(session, "main", {"redis_launches": True})
+        live.change_fhir_server(redis_launches=True)
         yield Hospital(live, store)
 
 

@@ -115,7 +115,7 @@ def test_a_secret_is_told_once_to_whom_needs_one(world: World, vendor: Vendor, m
     """RG-09, REG-04; RFC 7591 §3.2.1: our secrets do not expire, and are kept as a MAC that nobody can read."""
     answer = vendor.register(token_endpoint_auth_method=method)
     assert (len(answer["client_secret"]) >= 43, answer["client_secret_expires_at"]) == (True, 0)
-    assert world.services.clients.verify_secret(answer["client_id"], answer["client_secret"])
+    assert world.services.clients.by_secret(answer["client_id"], answer["client_secret"])
     again = {name: value for name, value in answer.items() if name != "client_secret"}
     assert vendor.read(answer).json() == again
 
@@ -287,13 +287,13 @@ def test_a_changed_method_changes_the_secret(world: World, vendor: Vendor) -> No
     """RG-09, RG-23: told once again where one is needed now, and gone where none is."""
     answer = vendor.register()
     confidential = vendor.replace(answer, token_endpoint_auth_method="client_secret_basic").json()
-    assert world.services.clients.verify_secret(answer["client_id"], confidential["client_secret"])
+    assert world.services.clients.by_secret(answer["client_id"], confidential["client_secret"])
     renamed = vendor.replace(confidential, client_name="Another name").json()
     assert "client_secret" not in renamed
-    assert world.services.clients.verify_secret(answer["client_id"], confidential["client_secret"])
+    assert world.services.clients.by_secret(answer["client_id"], confidential["client_secret"])
     public = vendor.replace(answer).json()
     assert not {"client_secret", "client_secret_expires_at"} & public.keys()
-    assert not world.services.clients.verify_secret(answer["client_id"], confidential["client_secret"])
+    assert not world.services.clients.by_secret(answer["client_id"], confidential["client_secret"])
 
 
 def test_an_update_that_makes_it_another_app_takes_its_approval(world: World, vendor: Vendor) -> None:

@@ -43,8 +43,7 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             store = stack.enter_context(redis_server()).url
         made = stack.enter_context(live_server(tmp_path_factory.mktemp("cascade"), database, store))
         stack.enter_context(made.app.app_context())
-        with made.app.extensions["authz"].db.write() as session:
-            made.app.extensions["authz"].fhir_servers.update(session, "main", {"registration": "open"})
+        made.change_fhir_server(registration="open")
         yield made
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import gc
 import sqlite3
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import current_app
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, event, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -17,6 +19,7 @@ from authz.storage.database import changed, insert_once, switch_to_wal
 from tests.registries import Registries, made, postgres_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["made", "postgres_url"]
@@ -134,3 +137,41 @@ def test_a_database_that_goes_away_before_the_roll_back_is_an_outage(
     monkeypatch.setattr(Session, "close", lost)
     with pytest.raises(Unavailable), made.db.read() as session:
         session.execute(select(SeenAssertionRow))
+
+
+def test_a_look_from_within_a_transaction_sees_what_it_wrote(made: Registries) -> None:
+    """One connection, or two requests that each hold one and wait for a second would wait for ever."""
+    find = select(SeenAssertionRow.digest)
+    with made.db.write() as session:
+        insert_once(session, SeenAssertionRow, digest="a", expires_at=made.clock())
+        with made.db.look() as looking:
+            assert (looking is session, looking.scalars(find).all()) == (True, ["a"])
+        with made.db.read() as reading:
+            assert reading.scalars(find).all() == []
+    with made.db.look() as looking:
+        assert looking.scalars(find).all() == ["a"]
+
+
+def test_a_row_is_read_once_in_a_transaction(made: Registries) -> None:
+    """Whoever asks for it, and whether or not anybody still holds it; a look keeps nothing."""
+    with made.db.write() as session:
+        insert_once(session, SeenAssertionRow, digest="a", expires_at=made.clock())
+    for unit, statements in ((made.db.write, 1), (made.db.read, 2)):
+        with unit() as session, counted(made) as counts:
+            for _ in range(2):
+                assert session.get_one(SeenAssertionRow, "a").digest == "a"
+                gc.collect()
+        assert len(counts) == statements
+
+
+@contextmanager
+def counted(made: Registries) -> Iterator[list[str]]:
+    """The statements but those that begin and end a transaction."""
+    texts: list[str] = []
+
+    def heard(_c: object, _cursor: object, text: str, *_: object) -> None:
+        texts.append(text)
+
+    event.listen(made.db.engine, "before_cursor_execute", heard)
+    yield texts
+    event.remove(made.db.engine, "before_cursor_execute", heard)

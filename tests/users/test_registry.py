@@ -167,6 +167,18 @@ def test_switching_a_person_off_or_on_ends_sign_ins_of_before(made: Registries) 
     assert (on.enabled, on.sessions_valid_from) == (True, made.clock())
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_who_is_on_or_off_already_is_left_as_they_are(made: Registries, enabled: bool) -> None:  # noqa: FBT001  a parameter of pytest
+    """Decision 3: a second order to switch on ends no sign-in that has begun since the first."""
+    user = add(made)
+    with made.db.write() as session:
+        made.users.set_enabled(session, user.sub, enabled=False)
+        before = made.users.set_enabled(session, user.sub, enabled=enabled)
+    made.clock.move(hours=1)
+    with made.db.write() as session:
+        assert made.users.set_enabled(session, user.sub, enabled=enabled) == before
+
+
 def test_a_person_goes_with_all_they_are(made: Registries) -> None:
     made.add_fhir_server()
     user = add(made)

@@ -76,9 +76,7 @@ def test_a_session_there_spares_the_second_sign_in_unless_the_app_wants_one(hosp
 
 def test_a_clinician_confirms_an_ehr_launch_at_a_real_provider(hospital: Hospital) -> None:
     """Issue 6.1, decision 14: reauthenticate; in a tab at once, in a frame by a window and its code."""
-    made = hospital.live.app.extensions["authz"]
-    with hospital.live.app.app_context(), made.db.write() as session:
-        made.fhir_servers.update(session, "main", {"reauthenticate": True})
+    hospital.live.change_fhir_server(reauthenticate=True)
     try:
         at, transport = hospital.person(), OverHttp(hospital.live.settings.issuer)
         launch = hospital.live.ehr.launch("public", "doctor", patient="A")["launch"]
@@ -99,8 +97,7 @@ def test_a_clinician_confirms_an_ehr_launch_at_a_real_provider(hospital: Hospita
         done = frame.submit(page, {"code": code[1]}, press="collect")
         assert hospital.live.public.redeem(done.location_parameters["code"]).json()["patient"] == "A"
     finally:
-        with hospital.live.app.app_context(), made.db.write() as session:
-            made.fhir_servers.update(session, "main", {"reauthenticate": False})
+        hospital.live.change_fhir_server(reauthenticate=False)
 
 
 def test_who_signs_out_there_is_signed_out_here(hospital: Hospital) -> None:
