@@ -95,6 +95,12 @@ CASES: list[tuple[AccessQuestion, str, Reason, str]] = [
     (NO_PATIENT, "patient/*.rs", Reason.NO_PATIENT_CONTEXT, "there is no patient in context"),
     (DOCTOR, "fhirUser", Reason.UNSUPPORTED, "it needs openid and a user with a FHIR resource"),
     (replace(DOCTOR, agreed=ScopeSet()), "openid", Reason.UNTICKED, "the user unticked it"),
+    (
+        replace(DOCTOR, agreed=ScopeSet.parse("patient/Observation.r")),
+        "patient/Observation.rs",
+        Reason.UNTICKED,
+        "the user unticked it",
+    ),
     (DOCTOR, "patient/Observation.rs?date=gt2020", Reason.UNSUPPORTED, NOT_SEARCHED),
     (
         UNAPPROVED,

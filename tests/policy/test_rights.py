@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,18 @@ def test_whose_records_a_person_may_share(
 ) -> None:
     """SMART CTX-13, decision 16: one's own, those one represents; of staff the EHR decides; REQ-109, REQ-115."""
     assert StatedRights(made.users).allows(question(made, fhir_user, patient)) is allowed
+
+
+@pytest.mark.parametrize(
+    ("fhir_user", "allowed"), [("RelatedPerson/r", True), ("Person/p", True), ("Patient/A", False), (None, False)]
+)
+def test_the_word_of_the_ehr_makes_a_representative_in_its_launch(
+    made: Registries, fhir_user: str | None, *, allowed: bool
+) -> None:
+    """Decision 16, CTX-13: of a patient nobody's word makes another patient's."""
+    asked = question(made, fhir_user, "B")
+    assert not StatedRights(made.users).allows(asked)
+    assert StatedRights(made.users).allows(replace(asked, ehr_vouches=True)) is allowed
 
 
 class Says:

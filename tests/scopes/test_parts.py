@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from authz.scopes import ScopeSet, distinct, fits, parts, scope_set
+from authz.scopes.scope_set import MAX_BYTES, MAX_SCOPES
 from tests.scopes.test_properties import accesses, resource_texts
 
 SETS = st.lists(resource_texts(), min_size=1, max_size=6).map(lambda texts: ScopeSet.parse(" ".join(texts)))
@@ -52,3 +53,35 @@ def test_what_does_not_fit_is_told() -> None:
     assert (fits(many, pieces), fits(many, pieces[:1]), fits(many, ())) == (False, True, True)
     long = distinct(ScopeSet.parse(f"patient/Goal.rs?b={'x' * 3000} patient/Goal.rs?b={'y' * 4000}"))
     assert (fits(many, long), fits(ScopeSet.parse("patient/Goal.rs"), long)) == (False, True)
+
+
+def many(count: int, of: str = "patient/Goal.rs?a=v{}") -> ScopeSet:
+    return ScopeSet.parse(" ".join(of.format(number) for number in range(count)))
+
+
+def as_long_as(size: int) -> ScopeSet:
+    """One scope of this many characters."""
+    start = "patient/Goal.rs?code="
+    return ScopeSet.parse(start + "x" * (size - len(start)))
+
+
+def test_as_many_scopes_as_a_set_may_have_fit() -> None:
+    """PROC-10: each counts once if nothing of it is left, or one part of it."""
+    assert fits(many(MAX_SCOPES), ())
+    assert fits(many(MAX_SCOPES), distinct(ScopeSet.parse("patient/Goal.r")))
+    assert fits(ScopeSet.parse("patient/*.rs"), distinct(many(MAX_SCOPES)))
+    assert not fits(ScopeSet.parse("patient/*.rs openid"), distinct(many(MAX_SCOPES)))
+    assert fits(ScopeSet.parse("openid"), distinct(many(MAX_SCOPES)))
+    assert not fits(ScopeSet.parse("openid"), (*distinct(many(MAX_SCOPES)), *distinct(ScopeSet.parse("user/Goal.r"))))
+
+
+def test_as_many_characters_as_a_set_may_have_fit() -> None:
+    """PROC-10: with the space behind each, those of the scopes, of what is left of them, and of all that is allowed."""
+    fitting, too_long = as_long_as(MAX_BYTES - 1), as_long_as(MAX_BYTES)
+    assert (fits(fitting, ()), fits(too_long, ())) == (True, False)
+    openid = ScopeSet.parse("openid")
+    assert (fits(openid, distinct(fitting)), fits(openid, distinct(too_long))) == (True, False)
+    two, start = ScopeSet.parse("patient/Goal.rs patient/Flag.rs"), "patient/*.rs?code="
+    spare = MAX_BYTES // 2 - len("patient/Goal.rs?code=") - 1
+    pieces = [distinct(ScopeSet.parse(start + "x" * length)) for length in (spare, spare + 1)]
+    assert [fits(two, left) for left in pieces] == [True, False]

@@ -172,6 +172,7 @@ VALID: dict[str, tuple[str, Scope, str]] = {
 
 INVALID: dict[str, tuple[str, str, Reason]] = {
     "S09": ("patient/Observation.sr", LETTERS_IN_ORDER, Reason.MALFORMED),
+    "S09-all": ("patient/Observation.durcs", LETTERS_IN_ORDER, Reason.MALFORMED),
     "S11": ("patient/Observation.rr", LETTERS_IN_ORDER, Reason.MALFORMED),
     "S12": ("patient/Observation.rx", ONLY_LETTERS, Reason.MALFORMED),
     "S13": ("patient/Observation.RS", LOWER_CASE, Reason.MALFORMED),
@@ -181,6 +182,8 @@ INVALID: dict[str, tuple[str, str, Reason]] = {
     "S18": ("Patient/Observation.rs", LEVEL, Reason.MALFORMED),
     "S19": ("patient/observation.rs", TYPE, Reason.MALFORMED),
     "S22": ("patient.Observation.read", "write a slash after the level: patient/Observation.rs", Reason.MALFORMED),
+    "S22-own": ("patient.rs", NOT_SMART, Reason.UNSUPPORTED),
+    "S22-other": ("org.example.read", NOT_SMART, Reason.UNSUPPORTED),
     "S27": ("patient/Observation.search", ONLY_LETTERS, Reason.MALFORMED),
     "S28": ("patient/Observation.Read", LOWER_CASE, Reason.MALFORMED),
     "S36": ("patient/Observation.rs?", NAME_VALUE, Reason.MALFORMED),
@@ -193,6 +196,7 @@ INVALID: dict[str, tuple[str, str, Reason]] = {
     "S44-encoded": ("patient/Observation.rs?code%3Ain=http://vs.example.org/x", EXPERIMENTAL, Reason.EXPERIMENTAL),
     "S44-chained": ("patient/Observation.rs?patient.birthdate=1990", EXPERIMENTAL, Reason.EXPERIMENTAL),
     "S46": ("patient/Observation.rs?_filter=code%20eq%20x", EXPERIMENTAL, Reason.EXPERIMENTAL),
+    "S46-has": ("patient/Patient.rs?_has=Observation", EXPERIMENTAL, Reason.EXPERIMENTAL),
     "S47": ("patient/Patient.rs?_has:Observation:patient:code=1", EXPERIMENTAL, Reason.EXPERIMENTAL),
     "S48": (
         "patient/Observation.rs?_include=Observation:subject",
