@@ -70,6 +70,9 @@ imports: $(VENV)/dev.done
 bench: $(VENV)/dev.done peers  ## this server beside node-oidc-provider and the floor, about fifteen minutes: benchmarks/report.md (BENCH="--rounds 1 --seconds 1")
 	$(BIN)/python -m benchmarks.compare $(BENCH)
 
+bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseline? two minutes (BENCH=--store keeps what is found)
+	$(BIN)/python -m benchmarks.quick $(BENCH)
+
 peers: build/peers/oidc-provider/.done
 build/peers/oidc-provider/.done: benchmarks/oidc-provider/package-lock.json benchmarks/oidc-provider/server.mjs
 	@mkdir -p build/peers

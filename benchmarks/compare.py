@@ -13,17 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks import own
 from benchmarks.lanes import load
-from benchmarks.peers import NODE, PEERS
 from benchmarks.process import memory, on_a_core, only_the_other_core
-from benchmarks.questions import OPERATIONS
+from benchmarks.questions import OPERATIONS as COMMON
 from benchmarks.report import write
+from benchmarks.servers import NODE, SERVERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.lanes import Lane
-    from benchmarks.peers import Running
+    from benchmarks.running import Running
+
+
+OPERATIONS = (*COMMON, *own.OPERATIONS)
+CODES = 300  # the most that are used up in a sample
 
 
 @dataclass(frozen=True)
@@ -59,30 +64,41 @@ class Plan:
 
 
 def lanes_of(running: Running, operation: str) -> list[Lane]:
-    """A floor has the one answer, whatever is asked of the others."""
-    return running.lanes.get(operation) or running.lanes["constant"]
+    """A floor has the one answer, whatever is asked of the others; nothing, if a server does not do it."""
+    return running.lanes.get(operation) or running.lanes.get("constant", [])
+
+
+def nothing(_count: int) -> None: ...
 
 
 def sample(running: Running, operation: str, seconds: float) -> Sample:
     """Sixteen connections, then one; only what runs beside the first counts as CPU."""
-    lanes = lanes_of(running, operation)
+    lanes, refill = lanes_of(running, operation), running.refill.get(operation, nothing)
+    refill(CODES)
     before = on_a_core(running.pid)
     busy = load(running.port, lanes, seconds)
     cpu = (on_a_core(running.pid) - before) / len(busy.latencies) / 1000
+    refill(CODES // 4)
     alone = load(running.port, lanes[:1], seconds / 2)
     waits = [one * 1000 for outcome in (busy, alone) for one in (outcome.percentile(0.5), outcome.percentile(0.99))]
     return Sample(cpu, busy.per_second, *waits)
+
+
+def warm_up(running: Running, operation: str, seconds: float) -> None:
+    running.refill.get(operation, nothing)(CODES)
+    load(running.port, lanes_of(running, operation), seconds)
 
 
 def measure(plan: Plan, running: dict[str, Running]) -> dict[str, dict[str, list[Sample]]]:
     """By operation and server, the samples of each round."""
     found: dict[str, dict[str, list[Sample]]] = {}
     for operation in plan.operations:
-        samples: dict[str, list[Sample]] = {name: [] for name in running}
-        for server in running.values():
-            load(server.port, lanes_of(server, operation), plan.warm_up)
+        able = {name: each for name, each in running.items() if lanes_of(each, operation)}
+        samples: dict[str, list[Sample]] = {name: [] for name in able}
+        for server in able.values():
+            warm_up(server, operation, plan.warm_up)
         for _ in range(plan.rounds):
-            for name, server in running.items():
+            for name, server in able.items():
                 samples[name].append(sample(server, operation, plan.seconds))
         found[operation] = samples
         print(operation, {name: round(each[-1].cpu) for name, each in samples.items()}, flush=True)
@@ -95,9 +111,9 @@ def asked(arguments: Sequence[str] | None = None) -> Plan:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each server and operation in a round")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of each server and operation")
     parser.add_argument("--only", action="append", default=[], choices=list(OPERATIONS))
-    parser.add_argument("--peer", action="append", default=[], choices=list(PEERS), dest="peers")
+    parser.add_argument("--peer", action="append", default=[], choices=list(SERVERS), dest="peers")
     found = parser.parse_args(arguments)
-    return Plan(found.rounds, found.seconds, found.warm_up, found.only, found.peers or list(PEERS))
+    return Plan(found.rounds, found.seconds, found.warm_up, found.only, found.peers or list(SERVERS))
 
 
 def main() -> None:
@@ -107,7 +123,7 @@ def main() -> None:
         running = {}
         for name in plan.peers:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            running[name] = stack.enter_context(PEERS[name](folder))
+            running[name] = stack.enter_context(SERVERS[name](folder))
         found = measure(plan, running)
         sizes = {name: Size(*memory(server.pid), server.start_seconds) for name, server in running.items()}
     write(plan, found, sizes, reference=NODE)

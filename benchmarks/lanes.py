@@ -24,11 +24,13 @@ ANSWER_SECONDS = 10.0  # without any answer for so long a run is over
 @dataclass(frozen=True)
 class Question:
     raw: bytes
-    expected: bytes  # stands in the body of a good answer, whose status is 200
+    expected: bytes  # stands in a good answer
+    status: bytes = b"200"
 
 
 if TYPE_CHECKING:
-    Source: TypeAlias = Generator[Question, bytes, None]  # is sent the body of each answer, and gives the next question
+    # Is sent the body of each answer, and gives the next question; None while it has nothing that was not used.
+    Source: TypeAlias = Generator[Question | None, bytes | None, None]
 
 
 @dataclass
@@ -36,14 +38,22 @@ class Lane:
     """Goes on in the next round where it stopped: a refresh token is good once."""
 
     source: Source
-    question: Question = field(init=False)
+    question: Question | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.question = next(self.source)
 
+    def has_more(self) -> bool:
+        if self.question is None:
+            self.question = self.source.send(None)
+        return self.question is not None
+
     def check(self, head: bytes, body: bytes) -> None:
-        good = head.startswith(b"HTTP/1.1 200 ") and self.question.expected in body
-        assert good, f"{self.question.raw!r}\nwas answered\n{head!r}\n{body!r}"
+        asked = self.question
+        assert asked is not None
+        told = head if asked.status == b"303" else body  # a redirect says it in Location
+        good = head.startswith(b"HTTP/1.1 " + asked.status + b" ") and asked.expected in told
+        assert good, f"{asked.raw!r}\nwas answered\n{head!r}\n{body!r}"
         self.question = self.source.send(body)
 
 
@@ -68,6 +78,7 @@ class Asking:
     received: bytes = b""
 
     def ask(self) -> None:
+        assert self.lane.question is not None
         self.received = b""
         self.asked_at = time.perf_counter()
         self.socket.sendall(self.lane.question.raw)
@@ -75,7 +86,7 @@ class Asking:
     def take(self) -> bool:
         """Read what is there; whether it is a whole answer, and good."""
         part = self.socket.recv(262_144)
-        assert part, f"the server hung up after {self.lane.question.raw!r}"
+        assert part, f"the server hung up after {self.lane.question!r}"
         self.received += part
         head, end, body = self.received.partition(END_OF_HEADERS)
         if not end:
@@ -89,11 +100,14 @@ class Asking:
 
 
 def load(port: int, lanes: Sequence[Lane], seconds: float) -> Outcome:
-    """Each lane asks again as soon as it is answered, until the time is over; all that is asked is waited for."""
+    """Each lane asks again as soon as it is answered, until the time is over or it has nothing more to ask.
+
+    All that is asked is waited for.
+    """
     latencies: list[float] = []
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
-        for lane in lanes:
+        for lane in (one for one in lanes if one.has_more()):
             connection = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS)
             stack.enter_context(connection)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,7 +124,7 @@ def load(port: int, lanes: Sequence[Lane], seconds: float) -> Outcome:
                     continue
                 now = time.perf_counter()
                 latencies.append(now - asking.asked_at)
-                if now - begun < seconds:
+                if now - begun < seconds and asking.lane.has_more():
                     asking.ask()
                 else:
                     selector.unregister(asking.socket)

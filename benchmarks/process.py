@@ -18,12 +18,16 @@ SERVER_CORE, OTHER_CORE = 0, 1  # load and stores have the other
 
 @contextmanager
 def pinned(
-    command: Sequence[str], log: Path, environ: Mapping[str, str] | None = None, cwd: Path = ROOT
+    command: Sequence[str],
+    log: Path,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    cores: Sequence[int] = (SERVER_CORE,),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server on its core, its output in ``log``, gone at the end."""
+    """A server on its cores, its output in ``log``, gone at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *command],
+            ["taskset", "-c", ",".join(map(str, cores)), *command],
             cwd=cwd,
             env=environ or dict(os.environ),
             stdout=output,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from benchmarks.lanes import Lane, Question, load
+from benchmarks.quick import dearer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from benchmarks.lanes import Source
 
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n" + b'{"active":true}'
 
@@ -31,9 +32,20 @@ def answering(answer: bytes) -> int:
     return port
 
 
-def asking(heard: list[bytes]) -> Generator[Question, bytes, None]:
+ASKED = b"GET / HTTP/1.1\r\n\r\n"
+SENT_ON = b"HTTP/1.1 303 See Other\r\nLocation: https://app.example/cb?code=1\r\nContent-Length: 0\r\n\r\n"
+
+
+def asking(heard: list[bytes]) -> Source:
     while True:
-        heard.append((yield Question(b"GET / HTTP/1.1\r\n\r\n", b'"active":true')))
+        body = yield Question(ASKED, b'"active":true')
+        assert body is not None
+        heard.append(body)
+
+
+def spending(stock: list[str]) -> Source:
+    while True:
+        yield Question(ASKED, stock.pop().encode(), b"303") if stock else None
 
 
 def test_every_answer_is_counted_and_told_to_what_asks_next() -> None:
@@ -59,3 +71,25 @@ def test_a_wrong_answer_ends_the_run(answer: bytes, monkeypatch: pytest.MonkeyPa
     with pytest.raises(AssertionError):
         load(answering(answer), [Lane(asking(heard))], 0.05)
     assert heard == []
+
+
+def test_what_is_good_once_is_asked_once_and_the_lane_goes_on_when_there_is_more() -> None:
+    """Codes: a round uses up what was made for it."""
+    stock = ["code=1", "code=1"]
+    lane = Lane(spending(stock))
+    assert len(load(answering(SENT_ON), [lane], 5).latencies) == 2
+    stock.append("code=1")
+    assert len(load(answering(SENT_ON), [lane], 5).latencies) == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [SENT_ON.replace(b"code=1", b"error=access_denied"), SENT_ON.replace(b"303", b"200")]
+)
+def test_a_redirect_without_a_code_ends_the_run(answer: bytes) -> None:
+    with pytest.raises(AssertionError):
+        load(answering(answer), [Lane(spending(["code=1"]))], 5)
+
+
+def test_dearer_is_what_costs_more_than_a_quarter_above_its_baseline_or_has_none() -> None:
+    found = {"jwks": 1.24, "refresh": 1.26, "launch": 0.1}
+    assert dearer(found, {"jwks": 1.0, "refresh": 1.0}) == ["refresh", "launch"]

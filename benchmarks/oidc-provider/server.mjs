@@ -1,4 +1,5 @@
 // node-oidc-provider as a peer: its answers live in Redis. Prints one line of JSON when it serves: what to begin with.
+import { createHash, randomBytes } from 'node:crypto';
 import Redis from 'ioredis';
 import Provider from 'oidc-provider';
 
@@ -45,7 +46,8 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
   features: { introspection: { enabled: true }, clientCredentials: { enabled: true }, devInteractions: { enabled: false } },
   enabledJWA: { clientAuthSigningAlgValues: ['RS384', 'ES384'] },
   rotateRefreshToken: true,
-  ttl: { AccessToken: 3600, ClientCredentials: 300, Grant: 86400, RefreshToken: 86400 },
+  issueRefreshToken: async () => true,
+  ttl: { AccessToken: 3600, AuthorizationCode: 60, IdToken: 3600, ClientCredentials: 300, Grant: 86400, RefreshToken: 86400 },
   findAccount: async (_, sub) => ({ accountId: sub, claims: async () => ({ sub }) }),
 });
 const client = await provider.Client.find('app');
@@ -54,4 +56,30 @@ grant.addOIDCScope(SCOPE);
 const about = { accountId: 'alice', client, grantId: await grant.save(), scope: SCOPE, gty: 'authorization_code' };
 const token = await new provider.AccessToken(about).save();
 const refreshTokens = await Promise.all(Array.from({ length: chains }, () => new provider.RefreshToken(about).save()));
+
+// Codes as a browser would get them, for an app that proves itself with this verifier.
+const verifier = randomBytes(48).toString('base64url');
+const coded = {
+  ...about,
+  grantId: await withIdToken(),
+  scope: `openid ${SCOPE}`,
+  gty: undefined,
+  redirectUri: 'https://conf.example/cb',
+  codeChallenge: createHash('sha256').update(verifier).digest('base64url'),
+  codeChallengeMethod: 'S256',
+};
+
+async function withIdToken() {
+  const openid = new provider.Grant({ accountId: 'alice', clientId: 'app' });
+  openid.addOIDCScope(`openid ${SCOPE}`);
+  return openid.save();
+}
+
+provider.use(async (ctx, next) => {
+  const asked = /^\/mint\/(\d+)$/.exec(ctx.path);
+  if (!asked) return next();
+  const codes = Array.from({ length: Number(asked[1]) }, () => new provider.AuthorizationCode(coded).save());
+  ctx.body = (await Promise.all(codes)).map((code) => [code, verifier]);
+  return undefined;
+});
 provider.listen(Number(port), '127.0.0.1', () => console.log(JSON.stringify({ token, refreshTokens })));
