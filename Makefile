@@ -67,13 +67,18 @@ types: $(VENV)/dev.done
 imports: $(VENV)/dev.done
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.done peers  ## this server beside node-oidc-provider and the floor, about fifteen minutes: benchmarks/report.md (BENCH="--rounds 1 --seconds 1")
+bench: $(VENV)/dev.done peers  ## this server beside its peers and the floor, about twenty minutes: benchmarks/report.md (BENCH="--rounds 1 --seconds 1")
 	$(BIN)/python -m benchmarks.compare $(BENCH)
 
 bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseline? two minutes (BENCH=--store keeps what is found)
 	$(BIN)/python -m benchmarks.quick $(BENCH)
 
-peers: build/peers/oidc-provider/.done
+peers: build/peers/oidc-provider/.done build/peers/django/.done
+build/peers/django/.done: benchmarks/peers/django.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
 build/peers/oidc-provider/.done: benchmarks/oidc-provider/package-lock.json benchmarks/oidc-provider/server.mjs
 	@mkdir -p build/peers
 	cp -r benchmarks/oidc-provider build/peers/

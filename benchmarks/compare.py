@@ -79,7 +79,7 @@ def sample(running: Running, operation: str, seconds: float) -> Sample:
     busy = load(running.port, lanes, seconds)
     cpu = (on_a_core(running.pid) - before) / len(busy.latencies) / 1000
     refill(CODES // 4)
-    alone = load(running.port, lanes[:1], seconds / 2)
+    alone = load(running.port, lanes[:1], seconds / 3)
     waits = [one * 1000 for outcome in (busy, alone) for one in (outcome.percentile(0.5), outcome.percentile(0.99))]
     return Sample(cpu, busy.per_second, *waits)
 
@@ -108,7 +108,7 @@ def measure(plan: Plan, running: dict[str, Running]) -> dict[str, dict[str, list
 def asked(arguments: Sequence[str] | None = None) -> Plan:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each server and operation in a round")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of each server and operation in a round")
     parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of each server and operation")
     parser.add_argument("--only", action="append", default=[], choices=list(OPERATIONS))
     parser.add_argument("--peer", action="append", default=[], choices=list(SERVERS), dest="peers")

@@ -50,7 +50,7 @@ Written by `make bench`. CPU is what the server's processes used for one answer 
 load and stores had the other. Below 1.00 is cheaper. Ratios are taken within a round; the median and the quartiles
 over the rounds count, not the microseconds. Every answer was checked.
 
-- {plan.rounds} rounds of {plan.seconds:g} s with 16 connections and half of it with one, after {plan.warm_up:g} s of
+- {plan.rounds} rounds of {plan.seconds:g} s with 16 connections and a third of it with one, after {plan.warm_up:g} s of
   warm-up of each server and operation
 - {os.cpu_count()} cores, {cpu_model()}, Linux {platform.release()}, load average at the end {load_average}
 - Python {platform.python_version()}, {libraries}; {programs}

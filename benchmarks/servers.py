@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.floor import ANSWER
 from benchmarks.lanes import Lane, Question
 from benchmarks.peers.node import node_with_redis
+from benchmarks.peers.python import AUTHLIB, DJANGO
 from benchmarks.process import pinned
 from benchmarks.questions import LANES, always
 from benchmarks.running import Running, serves
@@ -42,6 +43,8 @@ SERVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
     NODE: node_with_redis,
     POSTGRES: with_stores,
     SQLITE: authz,
+    "Authlib + ORM, PostgreSQL": AUTHLIB,
+    "django-oauth-toolkit, PostgreSQL": DJANGO,
     FLOOR_BARE: lambda folder: floor(folder, "bare"),
     FLOOR_FLASK: lambda folder: floor(folder, "through_flask"),
 }
