@@ -74,9 +74,9 @@ bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseli
 	$(BIN)/python -m benchmarks.quick $(BENCH)
 
 peers: build/peers/oidc-provider/.done build/peers/django/.done
-build/peers/django/.done: benchmarks/peers/django.txt
+build/peers/django/.done: requirements/peer-django.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install -q --disable-pip-version-check -r $<
+	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 build/peers/oidc-provider/.done: benchmarks/oidc-provider/package-lock.json benchmarks/oidc-provider/server.mjs
@@ -123,6 +123,8 @@ lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
 	  requirements/campaigns.in -c requirements/dev.txt -o requirements/campaigns.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  requirements/fhir-server.in -o requirements/fhir-server.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
+	  requirements/peer-django.in -o requirements/peer-django.txt
 
 $(VENV)/pip.done:
 	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 or newer is missing ($(PYTHON))"; exit 1; }
