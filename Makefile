@@ -73,8 +73,8 @@ bench: $(VENV)/dev.done peers  ## this server beside its peers and the floor, ab
 bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseline? two minutes (BENCH=--store keeps what is found)
 	$(BIN)/python -m benchmarks.quick $(BENCH)
 
-peers: build/peers/oidc-provider/.done build/peers/django/.done
-build/peers/django/.done: requirements/peer-django.txt
+peers: build/peers/oidc-provider/.done build/peers/django/.done build/peers/canaille/.done
+build/peers/%/.done: requirements/peer-%.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install -q --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -125,6 +125,8 @@ lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
 	  requirements/fhir-server.in -o requirements/fhir-server.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  requirements/peer-django.in -o requirements/peer-django.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
+	  requirements/peer-canaille.in -o requirements/peer-canaille.txt
 
 $(VENV)/pip.done:
 	@command -v $(PYTHON) >/dev/null || { echo "make: Python 3.11 or newer is missing ($(PYTHON))"; exit 1; }

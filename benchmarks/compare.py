@@ -85,6 +85,8 @@ def sample(running: Running, operation: str, seconds: float) -> Sample:
 
 
 def warm_up(running: Running, operation: str, seconds: float) -> None:
+    """node, which compiles while it runs, as long as it takes; others are warm after a second."""
+    seconds = seconds if running.compiles else min(seconds, 1.0)
     running.refill.get(operation, nothing)(CODES)
     load(running.port, lanes_of(running, operation), seconds)
 
@@ -109,7 +111,7 @@ def asked(arguments: Sequence[str] | None = None) -> Plan:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5, help="of each server and operation in a round")
-    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of each server and operation")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds of node for each operation")
     parser.add_argument("--only", action="append", default=[], choices=list(OPERATIONS))
     parser.add_argument("--peer", action="append", default=[], choices=list(SERVERS), dest="peers")
     found = parser.parse_args(arguments)

@@ -25,6 +25,7 @@ class Running:
     start_seconds: float
     lanes: dict[str, list[Lane]]
     refill: dict[str, Callable[[int], None]] = field(default_factory=dict)  # of operations that use something up
+    compiles: bool = False
 
 
 def running(pid: int, start_seconds: float, server: Server) -> Running:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from benchmarks.floor import ANSWER
 from benchmarks.lanes import Lane, Question
 from benchmarks.peers.node import node_with_redis
-from benchmarks.peers.python import AUTHLIB, DJANGO
+from benchmarks.peers.python import AUTHLIB, CANAILLE, DJANGO
 from benchmarks.process import pinned
 from benchmarks.questions import LANES, always
 from benchmarks.running import Running, serves
@@ -45,6 +45,7 @@ SERVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
     SQLITE: authz,
     "Authlib + ORM, PostgreSQL": AUTHLIB,
     "django-oauth-toolkit, PostgreSQL": DJANGO,
+    "Canaille, PostgreSQL": CANAILLE,
     FLOOR_BARE: lambda folder: floor(folder, "bare"),
     FLOOR_FLASK: lambda folder: floor(folder, "through_flask"),
 }

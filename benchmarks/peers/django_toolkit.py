@@ -1,6 +1,6 @@
 """django-oauth-toolkit with one middleware, for Content-Length; its clients' secrets are not hashed.
 
-Hashed, as it does of itself, each look at a secret costs half a second. ``PEER`` as for the other peers. Runs in a
+By itself it hashes them with a million rounds of PBKDF2, for each request. ``PEER`` as for the other peers. Runs in a
 virtual environment of its own.
 """
 

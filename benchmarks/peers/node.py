@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -73,4 +74,4 @@ def node_with_redis(folder: Path) -> Iterator[Running]:
             said = json.loads(next(line for line in log.read_text().splitlines() if line.startswith("{")))
             issuer, refresh_tokens = f"http://127.0.0.1:{port}", said["refreshTokens"]
             server = Server(port, issuer, PATHS, said["token"], refresh_tokens, partial(minted, port))
-            yield running(process.pid, started, server)
+            yield replace(running(process.pid, started, server), compiles=True)

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,12 +34,16 @@ WORKER = ["-m", "gunicorn", "-k", "gthread", "-w", "1", "--threads", "8", "--pre
 
 @dataclass(frozen=True)
 class Peer:
-    """``application`` as gunicorn names it; ``driver`` as the scheme of its database's URL."""
+    """``application`` as gunicorn names it; ``driver`` as the scheme of its database's URL.
+
+    ``is_for_people``: it stands being asked for many tokens of one person at once.
+    """
 
     application: str
     driver: str
     paths: Mapping[str, str]
     python: str = sys.executable
+    is_for_people: bool = True
 
     @contextmanager
     def __call__(self, folder: Path) -> Iterator[Running]:
@@ -55,8 +59,9 @@ class Peer:
                 wait_until(lambda: serves(process, port, log, self.paths["jwks"]), self.application, START_SECONDS)
                 started = time.perf_counter() - begun
                 said = urllib3.request("GET", f"{issuer}/begin/{LANES}", timeout=30).json()
-                mint, tokens = partial(minted, port), said["refreshTokens"]
-                server = Server(port, issuer, self.paths, said["token"], tokens, mint, has_assertions=False)
+                server = Server(port, issuer, self.paths, said["token"], [], has_assertions=False)
+                if self.is_for_people:
+                    server = replace(server, refresh_tokens=said["refreshTokens"], mint=partial(minted, port))
                 yield running(process.pid, started, server)
 
 
@@ -80,4 +85,16 @@ DJANGO = Peer(
         "discovery": "/o/.well-known/openid-configuration",
     },
     str(ROOT / "build/peers/django/bin/python"),
+)
+CANAILLE = Peer(
+    "benchmarks.peers.canaille_app:app",
+    "postgresql+psycopg2",
+    {
+        "introspect": "/oauth/introspect",
+        "token": "/oauth/token",
+        "jwks": "/oauth/jwks.json",
+        "discovery": "/.well-known/openid-configuration",
+    },
+    str(ROOT / "build/peers/canaille/bin/python"),
+    is_for_people=False,
 )
