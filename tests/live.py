@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import urllib3
 
 from authz.app import create_app
-from authz.storage.remembered import SECONDS
+from authz.storage.recent import A_SECOND
 from tests.overheard import HEARD
 from tests.servers import free_port, wait_until
 from tests.transport import OverHttp
@@ -56,7 +56,7 @@ class Live:
         made = self.app.extensions["authz"]
         with self.app.app_context(), made.db.write() as session:
             made.fhir_servers.update(session, "main", changes)
-        time.sleep(SECONDS)
+        time.sleep(A_SECOND)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.model import AuditEventRow
 from authz.errors import Unavailable
+from authz.storage.database import insert_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +35,14 @@ class Trail:
         self.node = node
         self.version = version
         self.turns = count()
+        self.hearers: list[Callable[[AuditEventRow], None]] = []  # told of each entry as it is written
 
     def record(self, session: Session, event: Event) -> None:
         """Write an event with what it reports: both are kept, or neither."""
-        session.add(self.row(event))
+        row = self.row(event)
+        insert_now(session, row)
+        for hear in self.hearers:
+            hear(row)
 
     def refused(self, event: Event) -> None:
         """Write a refusal, which changes nothing else; if even that fails, the log says so."""
@@ -50,7 +55,7 @@ class Trail:
     def alone(self, event: Event, if_it_fails: str) -> None:
         try:
             with self.db.write() as session:
-                session.add(self.row(event))
+                self.record(session, event)
         except Unavailable:
             log.exception(if_it_fails, event.event)
 

@@ -11,7 +11,7 @@ from authz.brands.bundle import Catalogue, bundle
 from authz.brands.model import BrandBundleRow, BrandRow
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.storage.database import insert_once
-from authz.storage.remembered import Remembered
+from authz.storage.recent import A_SECOND, Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ class Brands:
         self.fhir_servers = fhir_servers
         self.now = now
         self.url = url
-        self.remembered = Remembered(self.read)
+        self.recent: Recent[Published | None] = Recent(A_SECOND)
 
     def all(self, session: Session) -> list[Brand]:
         return [loaded(row) for row in session.scalars(select(BrandRow).order_by(BrandRow.id))]
@@ -96,7 +96,7 @@ class Brands:
         if row is None:
             row = BrandBundleRow(id=ONLY)
             session.add(row)
-        self.remembered.forget_after(session)
+        self.recent.forget_after(session)
         row.bundle, row.identifiers, row.published_at = json.dumps(made), catalogue.identifiers(), now
         return made
 
@@ -105,12 +105,12 @@ class Brands:
         row = session.get(BrandBundleRow, ONLY, with_for_update=True)
         if row is None:
             raise NotFound("there is no published bundle")
-        self.remembered.forget_after(session)
+        self.recent.forget_after(session)
         session.delete(row)
 
     def published(self) -> Published | None:
         """The same object until something has changed, or a second is over."""
-        return self.remembered.value()
+        return self.recent.get("published", self.read)
 
     def read(self) -> Published | None:
         with self.db.read() as session:

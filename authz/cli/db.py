@@ -15,7 +15,8 @@ from authz.cli.output import json_option, show
 from authz.errors import InvalidValue
 from authz.settings import Settings
 from authz.storage import migrations, service_role
-from authz.storage.database import Database, copy_sqlite
+from authz.storage.connections import copy_sqlite
+from authz.storage.database import Database
 from authz.tokens.restored import after_restore
 
 if TYPE_CHECKING:

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
 import secrets as random
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, select
 
-from authz.clients import legacy
-from authz.clients.client import Client, from_row, members, origins
+from authz.clients import legacy, origins
+from authz.clients.client import Client, from_row, members
+from authz.clients.decisions import HospitalDecisions
 from authz.clients.metadata import ClientMetadata
-from authz.clients.model import ClientOriginRow, ClientRow
+from authz.clients.model import ClientRow
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.fhir_servers.associated import coding_problems
 from authz.fhir_servers.model import FhirServerRow
 from authz.fhir_servers.server import CLIENT_ID, CLIENT_ID_RULE
-from authz.fhir_servers.url import origin_problems
 from authz.keyring.secrets import Secrets, StoredSecrets, is_live, new_secret
 from authz.scopes import ScopeSet
 from authz.storage.database import insert_once
+from authz.storage.recent import A_SECOND, Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,20 +33,6 @@ MOST_SECRETS = 10
 __all__ = ["Client", "Clients", "HospitalDecisions"]
 
 
-@dataclass(frozen=True, slots=True)
-class HospitalDecisions:
-    """What a client can't say of itself."""
-
-    fhir_servers: tuple[str, ...] = ()  # empty: every FHIR server
-    skip_consent_in_ehr_launch: bool = False  # a vetted provider app
-    any_loopback_port: bool = False  # RFC 8252 §7.3, native apps only
-    app_state_codes: tuple[str, ...] = ()  # system|code: the kinds of state it may keep (SMART APS-08)
-    required_scope: str = ""  # a person who unticks some of it refuses the app
-    approved: bool = True  # for everybody; else for test accounts only, where an app was registered from outside
-    approves_at: datetime | None = None  # from then on approved, unless somebody decides before
-    checked: bool = True  # by the automatic checks, without which no time approves
-
-
 class Clients:
     """The registered apps, and how they prove who they are by a secret."""
 
@@ -54,14 +40,27 @@ class Clients:
         self.db = db
         self.stored = StoredSecrets(secrets, "client")
         self.now = now
+        self.rows: Recent[ClientRow | None] = Recent(A_SECOND)
 
     def find(self, client_id: str) -> Client | None:
         """The client, enabled or not; None if nobody has this id."""
+        return self.client(self.read(client_id))
+
+    def recent(self, client_id: str) -> Client | None:
+        """As it was within the last second: for whoever looks again where something is granted."""
+        return self.client(self.recent_row(client_id))
+
+    def recent_row(self, client_id: str) -> ClientRow | None:
         if not CLIENT_ID.fullmatch(client_id):
-            return None
+            return None  # nothing of any length is remembered
+        return self.rows.get(client_id, lambda: self.read(client_id))
+
+    def read(self, client_id: str) -> ClientRow | None:
         with self.db.read() as session:
-            row = session.get(ClientRow, client_id)
-            return None if row is None else from_row(row, self.now())
+            return session.get(ClientRow, client_id) if CLIENT_ID.fullmatch(client_id) else None
+
+    def client(self, row: ClientRow | None) -> Client | None:
+        return None if row is None else from_row(row, self.now())
 
     def all(self) -> list[Client]:
         with self.db.read() as session:
@@ -69,20 +68,15 @@ class Clients:
             return [from_row(row, self.now()) for row in rows]
 
     def by_secret(self, client_id: str, secret: str) -> Client | None:
-        """The client, enabled or not, whose secret this is; the same work for an unknown client."""
-        with self.db.read() as session:
-            row = session.get(ClientRow, client_id) if CLIENT_ID.fullmatch(client_id) else None
+        """The ``recent`` client, enabled or not, whose secret this is; the same work for an unknown client."""
+        row = self.recent_row(client_id)
         good = self.stored.any_matches(secret, [] if row is None else row.secrets, self.now())
-        return from_row(row, self.now()) if row is not None and good else None
+        return self.client(row) if good else None
 
     def has_origin(self, origin: str) -> bool:
         """Whether pages of this origin belong to any enabled client: all that is known at a preflight."""
-        if origin_problems(origin):
-            return False
-        mine = ClientOriginRow.client_id == ClientRow.client_id
         with self.db.read() as session:
-            known = select(exists().where(ClientOriginRow.origin == origin, mine, ClientRow.enabled))
-            return bool(session.scalar(known))
+            return origins.is_known(session, origin)
 
     def metadata(self, session: Session, client_id: str) -> dict[str, Any]:
         """The client by the names of RFC 7591 §2 and §3.2.1, and what the hospital decided. Raises NotFound."""
@@ -126,6 +120,7 @@ class Clients:
         row = ClientRow(client_id=client_id, secrets=kept, legacy={}, logo="", enabled=True, created_at=now)
         self.write(session, row, metadata, decisions)
         values = {column.name: getattr(row, column.name) for column in ClientRow.__table__.columns}
+        self.rows.forget_after(session)
         if not insert_once(session, ClientRow, **values):
             raise AlreadyExists(f"{client_id}: there is a client of this id")
         self.write_origins(session, row)
@@ -172,6 +167,8 @@ class Clients:
         return secret
 
     def row(self, session: Session, client_id: str) -> ClientRow:
+        """To be changed. Raises NotFound."""
+        self.rows.forget_after(session)
         row = session.get(ClientRow, client_id, with_for_update=True)
         if row is None:
             raise NotFound(f"{client_id}: there is no client of this id")
@@ -196,7 +193,5 @@ class Clients:
         row.updated_at = self.now()
 
     def write_origins(self, session: Session, row: ClientRow) -> None:
-        session.flush()
-        session.execute(delete(ClientOriginRow).where(ClientOriginRow.client_id == row.client_id))
-        for origin in sorted(origins(row.allowed_origins, row.redirect_uris)):
-            session.add(ClientOriginRow(origin=origin, client_id=row.client_id))
+        self.rows.forget_after(session)
+        origins.write(session, row)

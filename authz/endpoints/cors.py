@@ -76,7 +76,7 @@ class Cors:
     def may_read(self, client_id: str | None, origin: str) -> bool:
         """Whether the origin is the named client's; if no known client is named, whether it is any client's."""
         try:
-            client = self.clients.find(client_id) if client_id else None
+            client = self.clients.recent(client_id) if client_id else None
             found = origin in client.allowed_origins if client else self.clients.has_origin(origin)
         except Unavailable:
             return (client_id, origin) in self.allowed

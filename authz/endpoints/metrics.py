@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPICursor
     from sqlalchemy.orm import Session
 
+    from authz.audit.trail import Trail
     from authz.services import Services
 
 bp = Blueprint("metrics", __name__)
@@ -114,10 +115,10 @@ class Now:
         return queues
 
 
-def init_app(app: Flask, engine: Engine) -> None:
+def init_app(app: Flask, engine: Engine, trail: Trail) -> None:
     """Count what the app's database and trail do from now on; requests are counted by ``count``."""
     app.register_blueprint(bp)
-    event.listen(AuditEventRow, "after_insert", recorded)
+    trail.hearers.append(recorded)
     event.listen(engine, "before_cursor_execute", statement_begins)
     event.listen(engine, "after_cursor_execute", statement_ends)
 
@@ -130,7 +131,7 @@ def count(environ: WSGIEnvironment, status: int, seconds: float) -> None:
     REQUESTS.labels(endpoint, method).observe(seconds)
 
 
-def recorded(_mapper: object, _connection: object, row: AuditEventRow) -> None:
+def recorded(row: AuditEventRow) -> None:
     reason = row.reason if row.outcome == "refused" and row.reason in REFUSALS else ""
     EVENTS.labels(row.event, row.outcome, reason).inc()
 

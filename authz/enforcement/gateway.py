@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from authz.audit.event import Event, EventName
 from authz.enforcement.decide import decide, is_open, understood
 from authz.enforcement.fhir_request import Server
-from authz.enforcement.recent import Recent
 from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.upstream import bases
 from authz.errors import BearerError, InvalidToken, NoToken, printable
 from authz.policy.app_state import STATE
 from authz.scopes import ScopeSet
+from authz.storage.recent import Recent
 from authz.tokens.introspection import INACTIVE, Caller
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from authz.enforcement.compartment import patient_of_reference
-from authz.enforcement.recent import Recent
 from authz.enforcement.token import EVERYONE, NOBODY, Reach
 from authz.launch.standing import STAFF
 from authz.policy.rights import HookedRights, RightsQuestion
+from authz.storage.recent import Recent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

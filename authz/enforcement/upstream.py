@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from authz.enforcement.compartment import MEMBERSHIPS, concerns
-from authz.enforcement.recent import Recent
 from authz.errors import Unavailable
 from authz.outbound import FetchFailed, Limits
+from authz.storage.recent import Recent
 from authz.strict_json import NotStrictJson, parse
 
 if TYPE_CHECKING:

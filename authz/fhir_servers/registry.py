@@ -15,7 +15,7 @@ from authz.fhir_servers.server import CLIENT_ID, NAME, FhirServer, check, from_r
 from authz.fhir_servers.url import normal_form
 from authz.keyring.secrets import Secrets, StoredSecrets, new_secret
 from authz.storage.database import insert_once
-from authz.storage.remembered import Remembered
+from authz.storage.recent import A_SECOND, Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,14 +69,14 @@ class FhirServers:
         self.db = db
         self.stored = StoredSecrets(secrets, "introspection")
         self.now = now
-        self.remembered = Remembered(self.read)
+        self.recent: Recent[tuple[FhirServer, ...]] = Recent(A_SECOND)
 
     def get(self, name: str) -> FhirServer | None:
         return next((server for server in self.all() if server.name == name), None)
 
     def all(self) -> tuple[FhirServer, ...]:
         """By name; the same objects until something has changed, or a second is over."""
-        return self.remembered.value()
+        return self.recent.get("all", self.read)
 
     def read(self) -> tuple[FhirServer, ...]:
         with self.db.read() as session:
@@ -117,7 +117,7 @@ class FhirServers:
         row = FhirServerRow(**values)
         check(row)
         self.check_unique(session, row)
-        self.remembered.forget_after(session)
+        self.recent.forget_after(session)
         if not insert_once(session, FhirServerRow, **values):
             raise AlreadyExists(f"{new.name}: there is a FHIR server of this name, address or introspection client id")
         return from_row(row), secret
@@ -166,7 +166,7 @@ class FhirServers:
 
     def row(self, session: Session, name: str) -> FhirServerRow:
         """To be changed. Raises NotFound."""
-        self.remembered.forget_after(session)
+        self.recent.forget_after(session)
         row = session.get(FhirServerRow, name, with_for_update=True)
         if row is None:
             raise NotFound(f"{name}: there is no FHIR server of this name")

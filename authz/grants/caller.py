@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from authz.errors import InsufficientScope, InvalidClient, InvalidRequest, InvalidToken, NoToken
+from authz.storage.recent import A_SECOND, Recent
 from authz.tokens.introspection import Caller
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 INTROSPECT_SCOPE = "__introspect"
 HANDLE_SCOPE = "__swm_introspect"
 SECRET_PARAMETERS = ("client_id", "client_secret")
-REMEMBER_SECONDS = 1.0
-REMEMBER_AT_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +69,12 @@ class Callers:
         registered: Registered,
         introspection: Introspection,
         authenticate_client: Callable[[BackChannelRequest], Client],
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.scope = scope
         self.registered = registered
         self.introspection = introspection
         self.authenticate_client = authenticate_client
-        self.monotonic = monotonic
-        self.remembered: dict[bytes, tuple[float, Caller]] = {}
+        self.recent: Recent[Caller] = Recent(A_SECOND)
 
     def authenticate(self, request: BackChannelRequest) -> Caller:
         """Whoever is registered for it by its credential; a client that is registered for the scope by its secret or
@@ -99,15 +95,7 @@ class Callers:
     def by_secret(self, request: BackChannelRequest) -> Caller:
         sent = [*(part for reading in request.basic for part in reading), *map(request.form.get, SECRET_PARAMETERS)]
         key = sha256("\0".join(part or "" for part in sent).encode()).digest()
-        known = self.remembered.get(key)
-        now = self.monotonic()
-        if known is not None and now - known[0] < REMEMBER_SECONDS:
-            return known[1]
-        caller = self.registered.caller(request) or self.by_client(request)
-        if len(self.remembered) >= REMEMBER_AT_MOST:
-            self.remembered.clear()
-        self.remembered[key] = (now, caller)
-        return caller
+        return self.recent.get(key, lambda: self.registered.caller(request) or self.by_client(request))
 
     def by_client(self, request: BackChannelRequest) -> Caller:
         client = self.authenticate_client(request)

@@ -111,7 +111,7 @@ class ClientAuthentication:
         return self.known(client_id, sent)
 
     def known(self, client_id: str, sent: BackChannelRequest) -> AuthlibClient:
-        return self.usable(self.clients.find(client_id), sent)
+        return self.usable(self.clients.recent(client_id), sent)
 
     def usable(self, client: Client | None, sent: BackChannelRequest) -> AuthlibClient:
         """A client that is enabled; a client_id in the body must be the same one (SMART TOK-04)."""

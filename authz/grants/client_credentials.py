@@ -49,16 +49,16 @@ class ClientCredentials(Grant):
         if not requested:
             raise InvalidRequest("scope is missing: a backend service says what it needs")
         server = self.fhir_server(client)
-        if not client.is_approved:
+        row = session.get(ClientRow, client.client_id, with_for_update={"read": True})
+        if row is None or not row.enabled:
+            raise InvalidClient  # switched off since it authenticated: what revoked its grants missed this one
+        if not is_approved(row, services.now()):
             raise UnauthorizedClient(NOT_APPROVED)
         judgement = decide(client, server, requested)
         verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         if not judgement.granted:
             told = "nothing of this scope is registered for this client at this FHIR server"
             raise InvalidScope(told).explained(verdicts)
-        row = session.get(ClientRow, client.client_id, with_for_update={"read": True})
-        if row is None or not row.enabled or not is_approved(row, services.now()):
-            raise InvalidClient  # switched off since it authenticated: what revoked its grants missed this one
         new = NewGrant(client.client_id, server.name, judgement.granted, verdicts=verdicts)
         grant = new.as_row(secrets.token_hex(16), services.now())
         session.add(grant)

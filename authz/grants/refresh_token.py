@@ -12,7 +12,7 @@ from authz.grants.base import Grant
 from authz.launch.context import context_types
 from authz.policy.policy import Held
 from authz.scopes import ScopeSet
-from authz.tokens.authorization import Authorization, RefreshKind
+from authz.tokens.authorization import Authorization, NewPair, RefreshKind
 from authz.tokens.model import GrantRow
 from authz.tokens.refresh import RefreshReplayed
 
@@ -40,7 +40,8 @@ class RefreshToken(Grant):
 
     def authorize(self, session: Session, client: Client) -> Authorization:
         services = self.services
-        spent = services.refresh_tokens.spend(session, client.client_id, self.sent.form.get("refresh_token"))
+        pair = NewPair()
+        spent = services.refresh_tokens.spend(session, client.client_id, self.sent.form.get("refresh_token"), pair)
         self.superseded = spent.superseded
         self.raised = not services.revocation.bury_in(session, spent.superseded)
         scope, still = self.scope_of(session, client, spent.grant)
@@ -50,7 +51,7 @@ class RefreshToken(Grant):
             access_token_seconds=services.settings.access_token_seconds,
             refresh=RefreshKind(spent.row.kind),
             event=EventName.TOKEN_REFRESHED,
-            replaces=spent.row,
+            pair=pair,
             still=still,
         )
 

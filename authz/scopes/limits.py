@@ -17,14 +17,13 @@ if TYPE_CHECKING:
 
 def only_types(types: Collection[str]) -> Limit:
     """Resource and launch scopes of the types a FHIR server has, and ``*``."""
-    in_lower_case = {type_.lower() for type_ in types}
 
     def allows(scope: Scope) -> bool:
         match scope:
             case ResourceScope():
                 return scope.type == "*" or scope.type in types
             case LaunchScope():
-                return scope.type is None or scope.type in in_lower_case
+                return scope.type is None or scope.type in {type_.lower() for type_ in types}
             case _:
                 return True
 

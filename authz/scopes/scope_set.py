@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidScope
@@ -57,9 +57,11 @@ class ScopeSet:
     """
 
     scopes: tuple[Scope, ...] = ()
+    text: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _check_size(len(self.scopes), str(self))
+        object.__setattr__(self, "text", " ".join(map(str, self.scopes)))
+        _check_size(len(self.scopes), self.text)
 
     @classmethod
     def parse(cls, text: str) -> ScopeSet:
@@ -76,7 +78,7 @@ class ScopeSet:
         return cls(tuple({str(scope): scope for scope in scopes}.values()))
 
     def __str__(self) -> str:
-        return " ".join(map(str, self.scopes))
+        return self.text
 
     def __iter__(self) -> Iterator[Scope]:
         return iter(self.scopes)

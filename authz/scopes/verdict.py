@@ -27,7 +27,8 @@ class Limit:
     def apply(self, scopes: ScopeSet) -> ScopeSet:
         if isinstance(self.allowed, ScopeSet):
             return scopes.narrow_to(self.allowed)
-        return ScopeSet(tuple(filter(self.allowed, scopes)))
+        kept = tuple(filter(self.allowed, scopes))
+        return scopes if len(kept) == len(scopes) else ScopeSet(kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def _judge_one(scope: Scope, limits: Sequence[Limit], hint: str) -> tuple[ScopeS
         before, left = left, limit.apply(left)
         if not left:
             return left, Verdict(str(scope), (), limit.reason, limit.detail)
-        if first is None and str(left) != str(before):
+        if first is None and left is not before and str(left) != str(before):
             first = limit
     spellings = tuple(map(str, left))
     if first:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
-import time
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Engine, MetaData, event
+from sqlalchemy import DateTime, Engine, MetaData, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -20,21 +19,19 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from authz.errors import Unavailable
+from authz.storage.connections import BUSY_TIMEOUT_MS, WRITE, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from flask import Flask
-    from sqlalchemy import Connection, CursorResult, Dialect, Executable
-    from sqlalchemy.engine.interfaces import DBAPIConnection
+    from sqlalchemy import CursorResult, Dialect, Executable, Insert, Table
     from sqlalchemy.orm import Session
 
-BUSY_TIMEOUT_MS = 10_000
 STATEMENT_TIMEOUT_MS = 2_000
-SWITCH_AGAIN_SECONDS = 0.01
 CONNECT_TIMEOUT_SECONDS = 2
-WRITE = "authz_write"
 KEPT = "authz_kept"
+INSTANCE_STATE = "_sa_instance_state"
 READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, which psycopg counts among the internal errors
 
 
@@ -83,7 +80,7 @@ class Database:
 
     def init_app(self, app: Flask, url: str) -> None:
         parsed = make_url(url)
-        options: dict[str, Any] = {"hide_parameters": True, "pool_pre_ping": True}
+        options: dict[str, Any] = {"hide_parameters": True}
         if parsed.get_backend_name() == "sqlite":
             if parsed.database and parsed.database != ":memory:":
                 path = Path(parsed.database).resolve()  # Flask-SQLAlchemy would look below its instance folder
@@ -170,48 +167,6 @@ def unavailable_if_gone() -> Iterator[None]:
         raise
 
 
-def prepare(engine: Engine) -> None:
-    """SQLite: WAL, full durability, and BEGIN IMMEDIATE for writers, so that two of them queue instead of failing."""
-    if engine.dialect.name != "sqlite":
-        return
-
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: DBAPIConnection, _record: object) -> None:
-        assert isinstance(connection, sqlite3.Connection)
-        connection.isolation_level = None  # the driver must not begin on its own
-        switch_to_wal(connection)
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA foreign_keys=ON")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get(WRITE)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def copy_sqlite(engine: Engine, file: Path) -> None:
-    """A whole, consistent copy for the eyes of its owner only, while others write."""
-    file.touch(mode=0o600, exist_ok=False)
-    with closing(engine.raw_connection()) as source, closing(sqlite3.connect(file)) as target:
-        driver = source.driver_connection
-        assert isinstance(driver, sqlite3.Connection)
-        driver.backup(target)
-
-
-def switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Only a new file is really switched; of several who open one at once SQLite refuses all but one, unwaited."""
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(SWITCH_AGAIN_SECONDS)
-        else:
-            return
-
-
 INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -224,7 +179,24 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
     return changed(session, insert(table).values(**values).on_conflict_do_nothing()) == 1
 
 
-def changed(session: Session, statement: Executable) -> int:
+def insert_now(session: Session, row: Base) -> None:
+    """Insert a row past the session's unit of work, which costs twice as much as the statement; nobody changes it here.
+
+    What it refers to must be there: what was added before is written first.
+    """
+    if session.new:
+        session.flush()
+    values = {name: value for name, value in vars(row).items() if name != INSTANCE_STATE}
+    session.execute(plain_insert(type(row)), values)
+
+
+@cache
+def plain_insert(kind: type[Base]) -> Insert:
+    return insert(cast("Table", kind.__table__))
+
+
+def changed(session: Session, statement: Executable, values: dict[str, Any] | None = None) -> int:
     """Run an INSERT, UPDATE or DELETE and say how many rows it changed: the gate of everything single-use."""
-    result = session.execute(statement, execution_options={"preserve_rowcount": True})  # without it -1 for an INSERT
+    options = {"preserve_rowcount": True}  # without it -1 for an INSERT
+    result = session.execute(statement, values, execution_options=options)
     return cast("CursorResult[Any]", result).rowcount

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from authz.errors import AuthzError
-from authz.storage.database import WRITE, unavailable_if_gone
+from authz.storage.connections import WRITE
+from authz.storage.database import unavailable_if_gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from authz.audit.event import EventName
     from authz.scopes import ScopeSet
-    from authz.tokens.model import GrantRow, RefreshTokenRow
+    from authz.tokens.model import GrantRow
+
+TOKEN_BYTES = 32
 
 
 class RefreshKind(StrEnum):
@@ -26,6 +29,14 @@ class RefreshKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class NewPair:
+    """The tokens of one answer; of the refresh token nothing is heard where none was granted."""
+
+    access_token: str = field(default_factory=lambda: secrets.token_urlsafe(TOKEN_BYTES), repr=False)
+    refresh_token: str = field(default_factory=lambda: secrets.token_urlsafe(TOKEN_BYTES), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Authorization:
     """What was paid for: this grant, with this scope, for this long.
 
@@ -38,5 +49,5 @@ class Authorization:
     refresh: RefreshKind | None
     event: EventName
     nonce: str | None = None  # goes into the first id_token only (OIDC Core §12.2)
-    replaces: RefreshTokenRow | None = None  # the refresh token that paid
+    pair: NewPair = field(default_factory=NewPair)
     still: ScopeSet | None = None  # of the grant, what the policy allows today, asked for or not; None: all of it

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from authz.audit.event import Event, Peer, role_of
 from authz.errors import InvalidGrant
 from authz.fhir_servers.model import FhirServerRow
+from authz.storage.database import insert_now
 from authz.storage.records import digest
 from authz.tokens.answer import for_access_token
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from authz.tokens.handles import Handles
     from authz.tokens.id_token import IdTokens
 
-TOKEN_BYTES = 32
 MESSAGING = "messaging/"
 
 
@@ -50,7 +50,7 @@ class Issuer:
         messaging = self.handles.told(session, paid, peer) if MESSAGING in grant.scope else None
         if messaging is None and paid.scope.messaging:
             paid = replace(paid, scope=without_messages(paid.scope))
-        access_token = secrets.token_urlsafe(TOKEN_BYTES)
+        access_token = paid.pair.access_token
         jti = secrets.token_hex(16)
         expires_at = now.replace(microsecond=0) + timedelta(seconds=paid.access_token_seconds)
         answer = self.introspection_answer(session, paid, jti, now, expires_at)
@@ -63,8 +63,8 @@ class Issuer:
             issued_at=now,
             expires_at=expires_at,
         )
-        session.add(row)
-        refresh_token = self.refresh_token(session, paid, row.digest, now)
+        insert_now(session, row)
+        refresh_token = self.refresh_token(session, paid, now)
         id_token = None
         if "openid" in paid.scope and grant.sub is not None:
             id_token = self.id_tokens.issue(grant, paid.scope, access_token, paid.nonce, now)
@@ -80,23 +80,19 @@ class Issuer:
         )
         return Issued(response, HotCopy(row.digest, answer.encode(), grant.fhir_server, expires_at))
 
-    def refresh_token(self, session: Session, paid: Authorization, access_digest: str, now: datetime) -> str | None:
+    def refresh_token(self, session: Session, paid: Authorization, now: datetime) -> str | None:
         if paid.refresh is None:
             return None
-        refresh_token = secrets.token_urlsafe(TOKEN_BYTES)
         row = RefreshTokenRow(
-            digest=digest(refresh_token),
+            digest=digest(paid.pair.refresh_token),
             grant_id=paid.grant.id,
             client_id=paid.grant.client_id,
             kind=paid.refresh.value,
             issued_at=now,
             expires_at=deadline(self.settings, paid.grant, paid.refresh, now),
         )
-        session.add(row)
-        if paid.replaces is not None:
-            paid.replaces.successor_digest = row.digest
-            paid.replaces.successor_access_digest = access_digest
-        return refresh_token
+        insert_now(session, row)
+        return paid.pair.refresh_token
 
     def introspection_answer(
         self, session: Session, paid: Authorization, jti: str, now: datetime, expires_at: datetime

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import bindparam, select, update
 
 from authz.clients.model import ClientRow
-from authz.errors import InvalidGrant, InvalidRequest
+from authz.errors import InvalidClient, InvalidGrant, InvalidRequest
 from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.authorization import RefreshKind
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sqlalchemy import Table
     from sqlalchemy.orm import Session
 
     from authz.launch.ehr_session import EhrSessions
     from authz.settings import Settings
+    from authz.tokens.authorization import NewPair
 
 UNUSABLE = "the refresh token is unknown, expired, revoked or already used"
 LOCKED_GRANT = (  # before its tokens are read; see ``lock_grant``
@@ -38,6 +40,15 @@ LOCKED_GRANT = (  # before its tokens are read; see ``lock_grant``
     .with_for_update()
     .execution_options(populate_existing=True)
 )
+
+TOKENS = cast("Table", RefreshTokenRow.__table__)  # what is read under the lock of its grant is not read again
+EXCHANGE = (
+    update(TOKENS)
+    .where(TOKENS.c.digest == bindparam("token"))
+    .values(successor_digest=bindparam("refresh"), successor_access_digest=bindparam("access"))
+)
+FIRST_TIME = EXCHANGE.where(TOKENS.c.used_at.is_(None)).values(used_at=bindparam("now"))
+SECOND_TIME = EXCHANGE.where(TOKENS.c.grace_used_at.is_(None)).values(grace_used_at=bindparam("now"))
 
 
 class RefreshReplayed(InvalidGrant):
@@ -95,11 +106,11 @@ class RefreshTokens:
             return None
         try:
             return LiveRefreshToken(grant, row, self.check_alive(session, grant, row))
-        except InvalidGrant:
+        except (InvalidGrant, InvalidClient):
             return None
 
-    def spend(self, session: Session, client_id: str, token: str | None) -> SpentRefreshToken:
-        """Use a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
+    def spend(self, session: Session, client_id: str, token: str | None, successor: NewPair) -> SpentRefreshToken:
+        """Exchange a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
 
         Raises InvalidRequest if it is missing, InvalidGrant if it is no use, RefreshReplayed if it was used longer ago
         than the grace.
@@ -112,10 +123,15 @@ class RefreshTokens:
             raise InvalidGrant(UNUSABLE)
         self.check_alive(session, grant, row)
         now = self.now()
-        unused = update(RefreshTokenRow).where(RefreshTokenRow.digest == row.digest, RefreshTokenRow.used_at.is_(None))
-        if changed(session, unused.values(used_at=now)):
+        exchanged = {
+            "token": row.digest,
+            "now": now,
+            "refresh": digest(successor.refresh_token),
+            "access": digest(successor.access_token),
+        }
+        if changed(session, FIRST_TIME, exchanged):
             return SpentRefreshToken(grant, row)
-        return SpentRefreshToken(grant, row, self.spend_grace(session, row, now))
+        return SpentRefreshToken(grant, row, self.spend_grace(session, row, now, exchanged))
 
     def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow) -> datetime:
         """Until when it is good. Raises InvalidGrant for a token whose time, grant, user or session is over."""
@@ -139,7 +155,9 @@ class RefreshTokens:
             raise InvalidGrant("the user has signed out")
         return ends
 
-    def spend_grace(self, session: Session, row: RefreshTokenRow, now: datetime) -> dict[str, datetime]:
+    def spend_grace(
+        self, session: Session, row: RefreshTokenRow, now: datetime, exchanged: dict[str, Any]
+    ) -> dict[str, datetime]:
         """A repeat: once within the grace it replaces the pair whose answer got lost; later it is a theft."""
         session.refresh(row)
         assert row.used_at is not None
@@ -148,10 +166,7 @@ class RefreshTokens:
         successor = session.get(RefreshTokenRow, row.successor_digest, populate_existing=True)
         if successor is None or successor.used_at is not None:
             raise InvalidGrant(UNUSABLE)
-        repeat = update(RefreshTokenRow).where(
-            RefreshTokenRow.digest == row.digest, RefreshTokenRow.grace_used_at.is_(None)
-        )
-        if not changed(session, repeat.values(grace_used_at=now)):
+        if not changed(session, SECOND_TIME, exchanged):
             raise InvalidGrant(UNUSABLE)
         successor.revoked_at = now
         lost = session.get(AccessTokenRow, row.successor_access_digest)

@@ -36,7 +36,7 @@ class Admin:
     def run(self, *words: str) -> Any:
         done = CliRunner(catch_exceptions=False).invoke(main, [*words, "--json"], env=self.environ)
         for registry in (self.services.fhir_servers, self.services.brands):
-            registry.remembered.forget()  # as if a second had passed
+            registry.recent.forget()  # as if a second had passed
         return done
 
     def __call__(self, *words: str) -> Any:

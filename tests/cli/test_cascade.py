@@ -120,7 +120,7 @@ def test_a_fhir_server_that_goes_takes_its_tokens_along(world: World, authz: Cli
     answer = tokens(world, world.public)
     assert authz("fhir-server", command, "main")["revoked_grants"] == 1
     assert world.fhir_server.introspect(answer["access_token"]) == {"active": False}
-    world.services.callers.remembered.clear()  # a good credential is remembered for a second
+    world.services.callers.recent.forget()  # a good credential is remembered for a second
     assert world.fhir_server.ask(answer["access_token"]).status == 401
     assert world.public.refresh(answer["refresh_token"]).json()["error"] == "invalid_grant"
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import update
 
 from authz.clients.client import Client
 from authz.clients.metadata import InvalidRedirectURI
@@ -224,3 +225,37 @@ def test_the_metadata_has_the_names_of_the_standard(made: Registries) -> None:
             "required_scope": "",
             "enabled": True,
         }
+
+
+def test_who_authenticates_as_a_client_is_known_as_it_was_within_the_last_second(made: Registries) -> None:
+    """Issue 9.3: a change by another process counts within a second, one by this process at once."""
+    client, secret = made.add_client()
+    assert secret is not None
+    made.clients.rows.monotonic = time = Time()
+    assert made.clients.by_secret(client.client_id, secret) == made.clients.recent(client.client_id) == client
+    with made.db.write() as session:
+        session.execute(update(ClientRow).values(enabled=False))  # as another process does it: this one is not told
+    time.seconds = 0.99
+    assert made.clients.by_secret(client.client_id, secret) == client
+    time.seconds = 1
+    found = made.clients.by_secret(client.client_id, secret)
+    assert found is not None
+    assert not found.enabled
+    with made.db.write() as session:
+        new = made.clients.rotate_secret(session, client.client_id, timedelta(0))
+    assert made.clients.by_secret(client.client_id, secret) is None
+    assert made.clients.by_secret(client.client_id, new) is not None
+
+
+def test_nothing_that_can_be_no_id_is_remembered(made: Registries) -> None:
+    """security.md 3.5: whoever sends long names fills no memory."""
+    assert made.clients.recent("x" * 60_000) is None
+    assert made.clients.rows.known == {}
+
+
+class Time:
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds

@@ -136,7 +136,7 @@ class FakeClients:
     gone: bool = False
     asked: list[str] = field(default_factory=list)
 
-    def find(self, client_id: str) -> Client | None:
+    def recent(self, client_id: str) -> Client | None:
         self.asked.append(client_id)
         if self.gone:
             raise Unavailable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from authz.storage.remembered import SECONDS
+from authz.storage.recent import A_SECOND
 from tests.faults.outages import POSTGRES, REDIS, Matrix, page
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def test_each_cell_of_the_page_is_true(running: Site) -> None:
         with made.db.write() as session:
             made.fhir_servers.update(session, "main", {"registration": "open"})
         made.db.engine.dispose()
-    time.sleep(SECONDS)  # for what the server process remembers
+    time.sleep(A_SECOND)  # for what the server process remembers
     matrix = Matrix(running)
     found = {(redis, postgres): matrix.cell(redis, postgres) for redis in REDIS for postgres in POSTGRES}
     if os.environ.get("OUTAGES") == "write":

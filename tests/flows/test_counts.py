@@ -66,7 +66,7 @@ def test_a_code_is_redeemed_with_one_write_to_the_store(world: World, monkeypatc
     with counted(world, monkeypatch) as counts:
         assert world.public.redeem(code).status == 200
     assert counts["store"] == 1
-    assert counts["sql"] <= 8
+    assert counts["sql"] <= 7
 
 
 def test_the_check_of_a_live_handle_is_one_round_trip_and_no_sql(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_a_refresh_asks_no_more_than_it_did(world: World, monkeypatch: pytest.Mo
     with counted(world, monkeypatch) as counts:
         assert world.confidential.refresh(second["refresh_token"]).status == 200
     assert counts["store"] == 1
-    assert counts["sql"] <= 10
+    assert counts["sql"] <= 8
 
 
 def test_a_backend_service_asks_no_more_than_it_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_backend_service_asks_no_more_than_it_did(world: World, monkeypatch: p
     with counted(world, monkeypatch) as counts:
         backend.token("system/*.rs")
     assert counts["store"] == 1
-    assert counts["sql"] <= 7
+    assert counts["sql"] <= 6
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_backend_service_asks_no_more_than_it_did(world: World, monkeypatch: p
 def test_public_documents_ask_the_stores_nothing(world: World, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """performance.md target 6: keys are imported once; FHIR servers and brands are remembered for a second."""
     for registry in (world.services.fhir_servers, world.services.brands):
-        monkeypatch.setattr(registry.remembered, "monotonic", lambda: 0.0)
+        monkeypatch.setattr(registry.recent, "monotonic", lambda: 0.0)
     world.transport.send("GET", world.issuer + path, {}, b"")
     with counted(world, monkeypatch) as counts:
         assert world.transport.send("GET", world.issuer + path, {}, b"").status == 200

@@ -148,7 +148,7 @@ def test_a_client_that_is_switched_off_may_not_ask_within_a_second(
     with world.services.db.write() as session:
         disable(session)
     later = time.monotonic() + 1
-    monkeypatch.setattr(world.services.callers, "monotonic", lambda: later)
+    monkeypatch.setattr(world.services.callers.recent, "monotonic", lambda: later)
     for reply in (post(world, {"token": "x"}, header), gateway.post("/introspect", token="x")):
         assert (reply.status, reply.json()) == (401, FAILED)
 

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import current_app
-from sqlalchemy import delete, event, select, text, update
+from sqlalchemy import create_engine, delete, event, select, text, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool
 
 from authz.clients.model import SeenAssertionRow
 from authz.errors import Unavailable
-from authz.storage import database
-from authz.storage.database import changed, insert_once, switch_to_wal
-from tests.registries import Registries, made, postgres_url
+from authz.storage import connections
+from authz.storage.connections import switch_to_wal
+from authz.storage.database import changed, insert_once
+from tests.registries import Registries, database_at, made, postgres_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from authz.storage.database import Database
 
 __all__ = ["made", "postgres_url"]
 
@@ -61,7 +65,7 @@ def test_who_opens_a_new_file_at_the_same_time_waits_for_the_other(tmp_path: Pat
 
 
 def test_a_file_that_stays_locked_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 0)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 0)
     holder = sqlite3.connect(tmp_path / "new.sqlite3", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     connection = sqlite3.connect(tmp_path / "new.sqlite3", timeout=0)
@@ -175,3 +179,32 @@ def counted(made: Registries) -> Iterator[list[str]]:
     event.listen(made.db.engine, "before_cursor_execute", heard)
     yield texts
     event.remove(made.db.engine, "before_cursor_execute", heard)
+
+
+@pytest.mark.postgres
+def test_a_connection_that_rested_and_died_is_replaced_before_its_use(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 8.3: pre-pinged; one that was used a moment ago may fail once, and takes the others with it."""
+    with database_at(postgres_url) as db:
+        for rested, is_lost in ((0.0, False), (60.0, True)):
+            monkeypatch.setattr(connections, "RESTED_SECONDS", rested)
+            assert answers(db)
+            terminate_all(db)
+            if is_lost:
+                with pytest.raises(Unavailable):
+                    answers(db)
+            assert answers(db)
+
+
+def answers(db: Database) -> bool:
+    with db.read() as session:
+        return session.scalar(select(1)) == 1
+
+
+def terminate_all(db: Database) -> None:
+    """As a server does that restarts."""
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    engine = create_engine(db.engine.url, poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) {others}"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from authz.storage.recent import A_SECOND
 from tests.my_apps.test_story import LINK
 
 if TYPE_CHECKING:
@@ -82,6 +84,8 @@ def again(target: Target, *, user: str = "", client_id: str = "") -> Iterator[No
                 target.services.users.set_enabled(session, sub_of(target, user), enabled=True)
             if client_id:
                 target.services.clients.set_enabled(session, client_id, enabled=True)
+        if client_id:
+            time.sleep(A_SECOND)  # until the server believes it
 
 
 def set_password(target: Target, name: str, password: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from authz.errors import Unavailable
 from authz.fhir_servers.model import FhirServerRow
-from authz.storage.remembered import SECONDS, Remembered
+from authz.storage.recent import A_SECOND, AT_MOST, Recent
 
 if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServers
@@ -27,7 +27,7 @@ class Time:
 @pytest.fixture
 def time(world: World, monkeypatch: pytest.MonkeyPatch) -> Time:
     made = Time()
-    monkeypatch.setattr(world.services.fhir_servers.remembered, "monotonic", made)
+    monkeypatch.setattr(world.services.fhir_servers.recent, "monotonic", made)
     return made
 
 
@@ -47,9 +47,9 @@ def test_a_change_by_another_process_is_seen_within_a_second(world: World, time:
     servers = world.services.fhir_servers
     assert enabled(servers)
     disabled_elsewhere(world)
-    time.seconds = SECONDS - 0.01
+    time.seconds = A_SECOND - 0.01
     assert enabled(servers)
-    time.seconds = SECONDS
+    time.seconds = A_SECOND
     assert not enabled(servers)
 
 
@@ -80,11 +80,11 @@ def test_what_was_read_before_a_commit_is_not_remembered_after_it() -> None:
     def read() -> str:
         value = told.pop(0)
         if value == "old":
-            remembered.forget()  # another thread commits while this one is reading
+            recent.forget()  # another thread commits while this one is reading
         return value
 
-    remembered = Remembered(read, lambda: 0.0)
-    assert [remembered.value(), remembered.value(), remembered.value()] == ["old", "new", "new"]
+    recent: Recent[str] = Recent(A_SECOND, lambda: 0.0)
+    assert [recent.get("it", read), recent.get("it", read), recent.get("it", read)] == ["old", "new", "new"]
 
 
 def test_nothing_is_made_up_when_it_can_not_be_read_again() -> None:
@@ -96,8 +96,16 @@ def test_nothing_is_made_up_when_it_can_not_be_read_again() -> None:
             return answer
         raise Unavailable("away")
 
-    remembered = Remembered(read, time)
-    assert remembered.value() == "read"
-    time.seconds = SECONDS
+    recent: Recent[str] = Recent(A_SECOND, time)
+    assert recent.get("it", read) == "read"
+    time.seconds = A_SECOND
     with pytest.raises(Unavailable):
-        remembered.value()
+        recent.get("it", read)
+
+
+def test_no_more_is_remembered_than_there_is_room_for() -> None:
+    """Whoever makes up keys makes this server ask again, and does not fill its memory."""
+    recent: Recent[int] = Recent(A_SECOND, lambda: 0.0)
+    for key in range(AT_MOST + 1):
+        assert recent.get(key, lambda key=key: key) == key  # type: ignore[misc]  # mypy does not see the default
+    assert list(recent.known) == [AT_MOST]
