@@ -233,3 +233,12 @@ def start_background(app: Flask) -> threading.Event:
     for name, job in jobs.items():
         threading.Thread(target=run, args=(job,), name=name, daemon=True).start()
     return stop
+
+
+def end_background(app: Flask, stop: threading.Event) -> None:
+    """At a good stop of this process; what is under way is left so that another process can go on at once."""
+    stop.set()
+    own = services_of(app)
+    if own.exporter is not None:
+        with app.app_context():
+            own.exporter.let_go()

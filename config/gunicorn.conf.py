@@ -15,7 +15,7 @@ if f"-{os.getpid()}-" not in os.environ.get(METRICS, ""):  # a new server on SIG
 
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402  it reads the variable
 
-from authz.app import note_stop, start_background  # noqa: E402  likewise
+from authz.app import end_background, note_stop, start_background  # noqa: E402  likewise
 
 if TYPE_CHECKING:
     import threading
@@ -80,4 +80,4 @@ def on_exit(server: Arbiter) -> None:
 
 def worker_exit(_server: object, worker: Worker) -> None:
     if worker.pid in background:
-        background.pop(worker.pid).set()
+        end_background(worker.wsgi, background.pop(worker.pid))

@@ -7,6 +7,8 @@ does not take is kept and sent later; nothing that is served waits for it. Of se
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -22,7 +24,6 @@ from authz.errors import Unavailable
 from authz.storage.database import changed, insert_once
 
 if TYPE_CHECKING:
-    import threading
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
 BATCH = 200
 LEASE = timedelta(minutes=1)  # longer than a batch can take; after it whoever claimed it is taken for dead
+STOP_SECONDS = 2.0  # for the batch under way at a stop
 TRY_AGAIN = timedelta(seconds=10)
 BEHIND = timedelta(minutes=5)
 REMIND = timedelta(minutes=1)
@@ -55,6 +57,8 @@ class Exporter:
         self.target = target
         self.key = sha256(target.name.encode()).hexdigest()
         self.warned_at: datetime | None = None
+        self.claimed_until: datetime | None = None
+        self.sending = threading.Lock()
 
     def run(self, stop: threading.Event) -> None:
         """Send what is sealed until told to stop; a database that is away is tried again."""
@@ -67,6 +71,21 @@ class Exporter:
 
     def tell(self) -> int:
         """Send the next batch if there is one and nobody else is sending; returns how many records were taken."""
+        with self.sending:
+            return self.tell_next()
+
+    def let_go(self) -> None:
+        """At a good stop: whoever is started next need not wait until the lease of this process is over.
+
+        A batch under way has two seconds to come to its end. None is begun afterwards: the lock is kept.
+        """
+        if self.sending.acquire(timeout=STOP_SECONDS) or self.claimed_until is None:
+            return
+        own = (AuditExportRow.target == self.key, AuditExportRow.claimed_until == self.claimed_until)
+        with suppress(Unavailable), self.db.write() as session:  # then the lease has to end by itself
+            session.execute(update(AuditExportRow).where(*own).values(claimed_until=None))
+
+    def tell_next(self) -> int:
         progress = self.claim() if self.is_waiting() else None
         if progress is None:
             return 0
@@ -100,12 +119,13 @@ class Exporter:
 
     def claim(self) -> Progress | None:
         now = self.now()
+        self.claimed_until = now + LEASE
         with self.db.write() as session:
             if insert_once(session, AuditExportRow, target=self.key, seq=0, told_at=now):
                 self.note(session, "started")
             free = or_(AuditExportRow.claimed_until.is_(None), AuditExportRow.claimed_until <= now)
             claimed = update(AuditExportRow).where(AuditExportRow.target == self.key, free)
-            if not changed(session, claimed.values(claimed_until=now + LEASE)):
+            if not changed(session, claimed.values(claimed_until=self.claimed_until)):
                 return None
             row = session.get_one(AuditExportRow, self.key)
             return Progress(row.seq, row.failing_since)

@@ -23,7 +23,7 @@ from tests.outside import FakeOutbound, Outside
 from tests.world import settings_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.audit.conftest import Archive
@@ -43,6 +43,18 @@ class SecondSystem:
         if self.is_away:
             raise NotTold("away")
         self.taken += [record["seq"] for record in records]
+
+
+@dataclass
+class StoppedMeanwhile:
+    """Does not answer; ``meanwhile`` happens before it is given up."""
+
+    meanwhile: Callable[[], object]
+    name: str = "second"
+
+    def send(self, _records: Sequence[dict[str, Any]]) -> None:
+        self.meanwhile()
+        raise NotTold("it never answered")
 
 
 @pytest.fixture
@@ -139,6 +151,60 @@ class TestSeveralProcesses:
         other = SecondSystem("other")
         Exporter(archive.own.trail, other).tell()
         assert other.taken == [1, 2, 3]
+
+
+class TestAGoodStop:
+    """A restart must not make the second system wait until the lease of the process before is over."""
+
+    @pytest.fixture(autouse=True)
+    def no_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "STOP_SECONDS", 0.05)
+
+    def test_a_batch_that_does_not_end_is_sent_by_the_next_process_at_once(self, archive: Archive) -> None:
+        archive.happen(3)
+        archive.sealer.seal_once()
+        second, taken = SecondSystem(), []
+        heir = Exporter(archive.own.trail, second)
+
+        def stop() -> None:
+            taken.append(heir.tell())
+            stopped.let_go()
+            taken.append(heir.tell())
+
+        stopped = Exporter(archive.own.trail, StoppedMeanwhile(stop))
+        stopped.tell()
+        assert taken == [0, 3]
+
+    def test_a_batch_that_ends_in_time_is_sent_once(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem
+    ) -> None:
+        exporter.tell()
+        exporter.let_go()
+        assert Exporter(archive.own.trail, second).tell() == 0
+        assert second.taken == [1, 2, 3]
+
+    def test_the_claim_of_another_process_is_left_to_it(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem
+    ) -> None:
+        """This one was so slow that its lease ended."""
+        exporter.claim()
+        archive.own.clock.move(minutes=2)
+        assert Exporter(archive.own.trail, second).claim() is not None
+        with exporter.sending:
+            exporter.let_go()
+        assert Exporter(archive.own.trail, second).tell() == 0
+
+    def test_a_database_that_is_away_does_not_hold_up_the_stop(
+        self, exporter: Exporter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        exporter.claim()
+
+        def away() -> None:
+            raise Unavailable("away")
+
+        monkeypatch.setattr(exporter.db, "write", away)
+        with exporter.sending:
+            exporter.let_go()
 
 
 def test_a_database_that_is_away_is_tried_again(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import select
 
+from authz.audit.model import AuditExportRow
 from tests.faults.campaign import Campaign
 from tests.faults.site import site
 from tests.servers import wait_until
@@ -46,3 +49,19 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_began(tmp_path: Path, po
     with site(tmp_path, postgres) as running:
         history = Campaign("R-19 SIGTERM of a worker", 20).run(running, stop)
     assert {each.outcome.value for each in history.ledger.operations} <= {"ok", "refused"}
+
+
+def test_a_stop_leaves_no_claim_on_the_export_of_the_audit_trail(tmp_path: Path) -> None:
+    """R-19: SIGTERM while a batch is being sent; the next process need not wait until the lease is over."""
+    place = tmp_path / "audit.jsonl"
+    os.mkfifo(place)  # nobody reads it: whoever opens it to write waits
+
+    def claims(running: Site) -> list[object]:
+        with running.engine.connect() as rows:
+            return [each for each in rows.scalars(select(AuditExportRow.claimed_until)) if each is not None]
+
+    with site(tmp_path, AUTHZ_AUDIT_EXPORT=place) as running:
+        wait_until(lambda: bool(claims(running)), "a batch to be claimed", GRACEFUL_SECONDS)
+        running.process.terminate()
+        running.process.wait(GRACEFUL_SECONDS)
+        assert claims(running) == []
