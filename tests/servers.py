@@ -124,12 +124,13 @@ def redis_server(*arguments: str, sentinel_config: str = "") -> Iterator[RedisSe
 class PostgresServer:
     """A PostgreSQL that keeps nothing beyond the ``with`` block; run as root it becomes the user ``postgres``.
 
-    ``is_durable``: a commit waits for the disk, as in production.
+    ``is_durable``: a commit waits for the disk, as in production. ``options``: settings beyond the tests' own.
     """
 
     folder: Path
     is_durable: bool = False
     port: int = field(default_factory=free_port)
+    options: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -148,7 +149,7 @@ class PostgresServer:
         if not data.exists():
             self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         fsync = "on" if self.is_durable else "off"
-        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": fsync}
+        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": fsync} | self.options
         settings = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         command = [program("postgres"), "-D", str(data), "-p", str(self.port), *settings]
         with (self.folder / "postgres.log").open("ab") as log:
@@ -165,6 +166,45 @@ class PostgresServer:
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait()
             self._process = None
+
+    def processes(self) -> list[int]:
+        """The server and its children, each of which is a session of its own."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [self._process.pid, *map(int, children.split())]
+
+    def kill(self) -> None:
+        """As when the machine is gone: SIGKILL for all of them, before any can say a word."""
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in self.processes():
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        assert self._process is not None
+        self._process.wait()
+        self._process = None
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Connections are still accepted by the kernel, and nothing answers."""
+        stopped = self.processes()
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+
+    def command(self, words: str) -> list[tuple[Any, ...]]:
+        """One statement of an operator's, on a connection of its own; the rows of it."""
+        url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        with psycopg.connect(url, autocommit=True) as connection:
+            cursor = connection.execute(words.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def copy(self, folder: Path) -> None:
+        """Make a replica's data there, which follows this server when it is started."""
+        self._run("pg_basebackup", "-D", str(folder), "-d", self.url.replace("+psycopg", ""), "-R", "-c", "fast")
 
     def _run(self, name: str, *words: str) -> None:
         subprocess.run([program(name), *words], check=True, capture_output=True, **unprivileged())
@@ -192,12 +232,16 @@ def unprivileged() -> dict[str, Any]:
 
 
 @contextmanager
-def postgres_server(*, is_durable: bool = False) -> Iterator[PostgresServer]:
+def postgres_server(
+    *, is_durable: bool = False, replica_of: PostgresServer | None = None, **options: str
+) -> Iterator[PostgresServer]:
     with tempfile.TemporaryDirectory() as folder:
         if os.getuid() == 0:
             os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-        server = PostgresServer(Path(folder), is_durable)
+        server = PostgresServer(Path(folder), is_durable, options=options)
         try:
+            if replica_of is not None:
+                replica_of.copy(server.folder / "data")
             server.start()
             yield server
         finally:

@@ -19,6 +19,7 @@ from authz.storage import migrations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sqlalchemy.engine import URL
     from sqlalchemy.orm import Session
 
     from authz.services import Services
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SEALED_WITHIN = timedelta(seconds=60)
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
+WRITES = frozenset({"read-write", "primary"})
 ABOUT, TRAIL = "database", "audit trail"
 MAY_CHANGE_THE_TRAIL = text(
     "SELECT has_table_privilege('audit_event', 'UPDATE') OR has_table_privilege('audit_event', 'DELETE')"
@@ -46,9 +48,22 @@ def schema(made: Services) -> Iterator[Finding]:
 
 def address(settings: Settings) -> Iterator[Finding]:
     url = make_url(settings.database_url)
-    is_elsewhere = url.get_backend_name() == "postgresql" and url.host not in {None, "", *LOOPBACK_HOSTS}
-    if is_elsewhere and url.query.get("sslmode") not in ENCRYPTED:
-        yield Finding("database.plain", ABOUT, f"{url.host} is another machine, and database_url has no sslmode")
+    if url.get_backend_name() != "postgresql":
+        return
+    hosts = named_hosts(url)
+    elsewhere = [host for host in hosts if host not in LOOPBACK_HOSTS and not host.startswith("/")]
+    if elsewhere and url.query.get("sslmode") not in ENCRYPTED:
+        yield Finding("database.plain", ABOUT, f"{elsewhere[0]} is another machine, and database_url has no sslmode")
+    if len(hosts) > 1 and url.query.get("target_session_attrs") not in WRITES:
+        yield Finding("database.any_host", ABOUT, f"database_url names {len(hosts)} hosts, and not which one is meant")
+
+
+def named_hosts(url: URL) -> list[str]:
+    """Of one or several hosts, as libpq reads ``host=a:5432&host=b`` and ``host=a,b``."""
+    several = url.query.get("host", ())
+    listed = [several] if isinstance(several, str) else list(several)
+    each = [part.rpartition(":")[0] or part for text in listed for part in text.split(",")]
+    return [host for host in (url.host, *each) if host]
 
 
 def database(made: Services) -> Iterator[Finding]:

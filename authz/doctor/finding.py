@@ -61,6 +61,9 @@ KINDS: dict[str, Kind] = {
     "database.unreachable": error("Start the database, or correct database_url."),
     "database.revision": error("Run `authz db upgrade` with the version that serves, then restart it."),
     "database.plain": warning("Add sslmode=verify-full to database_url: audit trail and grants travel unencrypted."),
+    "database.any_host": warning(
+        "Add target_session_attrs=read-write to database_url: of several hosts the first that answers may be a replica."
+    ),
     "database.clock": error("Synchronise the clocks of this machine and the database (NTP)."),
     "database.owner": warning(
         "Make a role for the server with `authz db grant-service ROLE` and name it in database_url: whoever breaks into"

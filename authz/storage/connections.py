@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidatePoolError
 
+from authz.storage import postgres
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,6 +31,7 @@ def prepare(engine: Engine) -> None:
         prepare_sqlite(engine)
     else:
         try_the_rested(engine)
+        postgres.prepare(engine)
 
 
 def try_the_rested(engine: Engine) -> None:

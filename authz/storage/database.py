@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
 
 from authz.errors import Unavailable
+from authz.storage import postgres
 from authz.storage.connections import BUSY_TIMEOUT_MS, WRITE, prepare
 
 if TYPE_CHECKING:
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import CursorResult, Dialect, Executable, Insert, Table
     from sqlalchemy.orm import Session
 
-STATEMENT_TIMEOUT_MS = 2_000
-CONNECT_TIMEOUT_SECONDS = 2
 KEPT = "authz_kept"
 INSTANCE_STATE = "_sa_instance_state"
-READ_ONLY = "25006"  # PostgreSQL's read_only_sql_transaction, which psycopg counts among the internal errors
 
 
 class Base(DeclarativeBase):
@@ -86,15 +84,11 @@ class Database:
                 path = Path(parsed.database).resolve()  # Flask-SQLAlchemy would look below its instance folder
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 parsed = parsed.set(database=str(path))
+            options["max_overflow"] = -1  # threads bound their number (see postgres.engine_options)
             options["connect_args"] = {"timeout": BUSY_TIMEOUT_MS / 1000}
         else:
             self.reading = {"isolation_level": "AUTOCOMMIT"}  # as READ COMMITTED, without BEGIN and ROLLBACK
-            options |= {"pool_size": 10, "max_overflow": 10, "pool_timeout": CONNECT_TIMEOUT_SECONDS}
-            options["connect_args"] = {
-                "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-                "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={STATEMENT_TIMEOUT_MS}"
-                " -c timezone=UTC",
-            }
+            options |= postgres.engine_options()
         app.config["SQLALCHEMY_DATABASE_URI"] = parsed
         app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
         self.extension.init_app(app)
@@ -162,8 +156,6 @@ def unavailable_if_gone() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable("the database went away") from error
-        if getattr(error.orig, "sqlstate", None) == READ_ONLY:
-            raise Unavailable("the database is read-only") from error
         raise
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from authz.errors import AuthzError
 from authz.storage.connections import WRITE
 from authz.storage.database import unavailable_if_gone
+from authz.storage.postgres import unhurried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,6 +102,7 @@ def one_at_a_time(engine: Engine) -> Iterator[Connection]:
             connection = stack.enter_context(engine.connect().execution_options(**{WRITE: True}))
             stack.enter_context(connection.begin())
             if connection.dialect.name == "postgresql":
+                stack.enter_context(unhurried(connection))
                 connection.execute(text("SET LOCAL statement_timeout = 0"))
                 connection.execute(text(f"SET LOCAL lock_timeout = {WAIT_FOR_OTHERS_MS}"))
                 connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": ADVISORY_LOCK})

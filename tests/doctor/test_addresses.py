@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from authz.doctor.finding import Finding
 
+NO_HOST = "postgresql+psycopg://authz@/authz"
+
 
 def ids(found: Iterable[Finding]) -> list[str]:
     return [one.id for one in found]
@@ -71,6 +73,16 @@ def test_redis_must_be_new_enough(tmp_path: Path, version: str, found: list[str]
         ("postgresql+psycopg:///authz", []),
         ("postgresql+psycopg://authz@db.hospital.example/authz", ["database.plain"]),
         ("postgresql+psycopg://authz@db.hospital.example/authz?sslmode=prefer", ["database.plain"]),
+        (f"{NO_HOST}?host=/run/postgresql", []),
+        (
+            f"{NO_HOST}?host=db1.example:5432&host=db2.example",
+            ["database.plain", "database.any_host"],
+        ),
+        (f"{NO_HOST}?host=db1.example,db2.example&sslmode=verify-full", ["database.any_host"]),
+        (
+            f"{NO_HOST}?host=db1.example,db2.example&sslmode=verify-full&target_session_attrs=primary",
+            [],
+        ),
         ("postgresql+psycopg://authz@db.hospital.example/authz?sslmode=verify-full", []),
     ],
 )

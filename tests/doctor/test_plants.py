@@ -399,6 +399,7 @@ def key_file(installation: Installation, state: str) -> Any:
 
 ELSEWHERE = {
     "database.plain": "test_addresses.py",
+    "database.any_host": "test_addresses.py",
     "database.clock": "test_healthy.py",
     "database.owner": "test_healthy.py",
     "store.plain": "test_addresses.py",

@@ -1,0 +1,114 @@
+"""Redis reached over TLS, and by a user who may do no more than docs/how-to/stores.md lets them (security.md 3.3)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from authz.storage.redis import RedisBackend
+from authz.storage.short_lived import StoreUnavailable
+from tests.certificates import Certificates
+from tests.servers import free_port, redis_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers import RedisServer
+
+pytestmark = pytest.mark.redis
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/stores.md"
+RULES = re.compile(r"^user (\w+) .*$", re.MULTILINE)
+
+
+@pytest.fixture
+def guarded() -> Iterator[RedisServer]:
+    """With the users of the page, and nobody else."""
+    users = [rule[0] for rule in RULES.finditer(PAGE.read_text())]
+    assert [rule.split()[1] for rule in users] == ["default", "authz", "ehr"]
+    with redis_server() as server:
+        for rule in reversed(users):  # the one by which this is said goes last
+            said = rule.replace("$redis_password", "secret").replace("$ehr_password", "other")
+            server.command("ACL", "SETUSER", *said.split()[1:])
+        yield server
+
+
+def backend(server: RedisServer) -> RedisBackend:
+    return RedisBackend.from_url(f"redis://authz:secret@127.0.0.1:{server.port}/0")
+
+
+def test_the_user_of_the_page_may_do_all_that_the_server_does(guarded: RedisServer) -> None:
+    """Every verb, and what starts a server: the policy, the incarnation, the facts."""
+    store = backend(guarded)
+    store.put({"a": b"1", "b": b"2"}, 60)
+    assert store.get("a", "b", "c") == [b"1", b"2", None]
+    assert store.take("a") == b"1"
+    assert (store.claim("once", b"mine", 60), store.claim("once", b"yours", 60)) == (None, b"mine")
+    assert [store.count("n", 60), store.count("n", 60)] == [1, 2]
+    assert 50 < (store.expires_in("n") or 0) <= 60
+    store.delete("b")
+    assert store.get("b") == [None]
+    assert store.problems() == []
+    assert "redis_version" in store.facts()
+    assert store.incarnation()
+
+
+@pytest.mark.parametrize(
+    "words", ["FLUSHALL", "KEYS *", "CONFIG GET *", "ACL LIST", "GET other:key", "SHUTDOWN", "SCRIPT LOAD x", "SCAN 0"]
+)
+def test_and_nothing_else(guarded: RedisServer, words: str) -> None:
+    """Whoever finds the password can't read or empty what is not this server's."""
+    with (
+        redis.Redis(port=guarded.port, username="authz", password="secret", protocol=2) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*words.split())
+
+
+def test_who_names_nobody_is_nobody(guarded: RedisServer) -> None:
+    with redis.Redis(port=guarded.port, protocol=2) as client, pytest.raises(redis.exceptions.AuthenticationError):
+        client.execute_command("PING")
+
+
+def test_an_ehr_writes_launches_and_reads_nothing(guarded: RedisServer) -> None:
+    """Decision 4: a launch straight into Redis; what others launched, sessions and answers are not the EHR's."""
+    with redis.Redis(port=guarded.port, username="ehr", password="other", protocol=2) as client:
+        assert client.execute_command("SET", "authz:launch:x", "{}", "EX", 300) is True
+        for words in ("GET authz:launch:x", "SET authz:session:x 1", "DEL authz:launch:x"):
+            with pytest.raises(redis.exceptions.NoPermissionError):
+                client.execute_command(*words.split())
+    assert backend(guarded).take("launch:x") == b"{}"
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Certificates]]:
+    """A server that speaks TLS alone, with a certificate for ``localhost``; its port."""
+    made, port = Certificates.made_in(tmp_path_factory.mktemp("tls")), free_port()
+    files = {"cert-file": made.server, "key-file": made.server_key, "ca-cert-file": made.authority}
+    words = [word for name, file in files.items() for word in (f"--tls-{name}", str(file))]
+    with redis_server("--tls-port", str(port), "--tls-auth-clients", "no", *words):
+        yield port, made
+
+
+def test_the_server_is_known_by_its_certificate(encrypted: tuple[int, Certificates]) -> None:
+    port, certificates = encrypted
+    store = RedisBackend.from_url(f"rediss://localhost:{port}/0?ssl_ca_certs={certificates.authority}")
+    store.put({"a": b"1"}, 60)
+    assert store.get("a") == [b"1"]
+
+
+@pytest.mark.parametrize("wrong", ["authority", "name", "nothing encrypted"])
+def test_a_server_that_another_could_be_is_not_spoken_to(encrypted: tuple[int, Certificates], wrong: str) -> None:
+    """RFC 9525 §6: neither with a certificate of somebody else's, nor for another name, nor in clear."""
+    port, certificates = encrypted
+    url = {
+        "authority": f"rediss://localhost:{port}/0?ssl_ca_certs={certificates.stranger}",
+        "name": f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificates.authority}",
+        "nothing encrypted": f"redis://localhost:{port}/0",
+    }[wrong]
+    with pytest.raises(StoreUnavailable):
+        RedisBackend.from_url(url).get("a")
