@@ -129,7 +129,7 @@ def create_app(
     app.register_blueprint(health.bp)
     if settings.metrics_networks:
         with app.app_context():
-            metrics.init_app(app, db.engine, app.extensions["authz"].trail)
+            metrics.init_app(app, services_of(app))
     pages.init_app(app, settings)
     languages.init_app(app, settings)
     errors.init_app(app)

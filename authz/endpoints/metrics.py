@@ -33,11 +33,10 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
     from flask import Flask
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
     from sqlalchemy.engine.interfaces import DBAPICursor
     from sqlalchemy.orm import Session
 
-    from authz.audit.trail import Trail
     from authz.services import Services
 
 bp = Blueprint("metrics", __name__)
@@ -48,6 +47,14 @@ METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"}
 REQUESTS = Histogram("authz_http_request_seconds", "How long requests took.", ("endpoint", "method"), buckets=BUCKETS)
 ANSWERS = Counter("authz_http_requests", "Requests that were answered.", ("endpoint", "method", "status"))
 EVENTS = Counter("authz_events", "Records of the audit trail.", ("event", "outcome", "reason"))
+STORE_BUCKETS = (
+    0.0001,
+    0.00025,
+    0.0005,
+    *BUCKETS[:-3],
+)  # a reply of Redis takes a fraction of a millisecond, at most 250
+STORE = Histogram("authz_store_seconds", "How long the store took to answer.", ("verb",), buckets=STORE_BUCKETS)
+STORE_FAILURES = Counter("authz_store_failures", "Calls of the store without an answer.", ("verb",))
 STATEMENTS = Histogram("authz_database_seconds", "How long SQL statements took.", buckets=BUCKETS)
 BEGUN = "authz_begun"
 LATELY = timedelta(minutes=5)  # what was not sealed for so long, `authz doctor` tells of
@@ -115,10 +122,12 @@ class Now:
         return queues
 
 
-def init_app(app: Flask, engine: Engine, trail: Trail) -> None:
-    """Count what the app's database and trail do from now on; requests are counted by ``count``."""
+def init_app(app: Flask, own: Services) -> None:
+    """Count what the app's database, store and trail do from now on; requests are counted by ``count``."""
     app.register_blueprint(bp)
-    trail.hearers.append(recorded)
+    own.trail.hearers.append(recorded)
+    own.store_hearers.append(asked_of_store)
+    engine = own.db.engine
     event.listen(engine, "before_cursor_execute", statement_begins)
     event.listen(engine, "after_cursor_execute", statement_ends)
 
@@ -134,6 +143,13 @@ def count(environ: WSGIEnvironment, status: int, seconds: float) -> None:
 def recorded(row: AuditEventRow) -> None:
     reason = row.reason if row.outcome == "refused" and row.reason in REFUSALS else ""
     EVENTS.labels(row.event, row.outcome, reason).inc()
+
+
+def asked_of_store(verb: str, seconds: float | None) -> None:
+    if seconds is None:
+        STORE_FAILURES.labels(verb).inc()
+    else:
+        STORE.labels(verb).observe(seconds)
 
 
 def statement_begins(connection: Connection, *_: object) -> None:

@@ -24,6 +24,7 @@ from authz.outbound import Outbound
 from authz.storage.limiter import Limiter
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
+from authz.storage.timed import TimedBackend
 from authz.users.registry import Users
 
 if TYPE_CHECKING:
@@ -42,12 +43,18 @@ class Foundation:
         self.settings = settings
         self.db = db
         self.now = now
+        self.store_hearers: list[Callable[[str, float | None], None]] = []  # see TimedBackend
         self.outbound = outbound or Outbound(settings.outbound_networks)
         # for addresses that whoever registers may name: their slow name servers hold up nobody who signs in
         self.outbound_for_strangers = outbound or Outbound(settings.outbound_networks)
 
     @cached_property
     def backend(self) -> Backend:
+        """Timed where somebody may ask for metrics."""
+        plain = self.plain_backend()
+        return TimedBackend(plain, self.store_hearers) if self.settings.metrics_networks else plain
+
+    def plain_backend(self) -> Backend:
         """Redis where its address is set, else a SQLite file beside this server."""
         settings = self.settings
         if settings.redis_url:

@@ -12,6 +12,8 @@ from sqlalchemy import select
 
 from authz.errors import Unavailable
 from authz.keyring.model import SigningKeyRow
+from authz.storage.short_lived import StoreUnavailable
+from authz.storage.sqlite import SQLiteBackend
 from tests.live import live_server
 from tests.transport import InProcess
 from tests.world import build, settings_in
@@ -77,6 +79,34 @@ def test_requests_and_what_came_of_them_are_counted(world: World) -> None:
     assert sum(value for name, value in events.items() if 'outcome="refused"' in name) == 1
     assert after['authz_http_request_seconds_count{endpoint="token",method="POST"}'] >= 2
     assert difference(after, before, "authz_database_seconds_count")
+
+
+def test_the_calls_of_the_store_are_timed_by_verb(world: World) -> None:
+    """Issue 8.4: who is let in at once reads a launch, claims it, is counted, and leaves a copy to introspect."""
+    launch = world.ehr.launch("public", "doctor", patient="A")["launch"]
+    before = scraped(world)
+    world.public.tokens(launch, "launch patient/Observation.rs")
+    after = scraped(world)
+    assert difference(after, before, "authz_store_seconds_count") == {
+        f'authz_store_seconds_count{{verb="{verb}"}}': 1 for verb in ("get", "claim", "count", "put")
+    }
+    assert difference(after, before, "authz_store_failures") == {}
+
+
+def test_a_call_without_an_answer_is_counted_and_not_timed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused at once while Redis is left alone would make the times of an outage look like the best ones."""
+
+    def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    before = scraped(world)
+    monkeypatch.setattr(SQLiteBackend, "get", away)
+    with pytest.raises(StoreUnavailable):
+        world.services.backend.get("a")
+    assert difference(scraped(world), before, "authz_store_failures_total") == {
+        'authz_store_failures_total{verb="get"}': 1
+    }
+    assert difference(scraped(world), before, "authz_store_seconds") == {}
 
 
 def test_nobody_is_named_and_no_outsider_chooses_a_label(world: World) -> None:

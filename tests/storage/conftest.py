@@ -10,6 +10,7 @@ import pytest
 
 from authz.storage.redis import RedisBackend
 from authz.storage.sqlite import SQLiteBackend
+from authz.storage.timed import TimedBackend
 from tests.servers import RedisServer, redis_server, wait_until
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ class SQLiteStore:
         self.clock.time += self.life_left(key)
 
 
+class TimedStore(SQLiteStore):
+    """Whose calls are listened to, which changes nothing."""
+
+    def another(self) -> Backend:
+        return TimedBackend(super().another(), [])
+
+
 @dataclass
 class RedisStore:
     server: RedisServer
@@ -101,11 +109,14 @@ def shared_redis() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.redis)])
+FILES = {"sqlite": SQLiteStore, "timed": TimedStore}
+
+
+@pytest.fixture(params=["sqlite", "timed", pytest.param("redis", marks=pytest.mark.redis)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Store]:
     found: Store
-    if request.param == "sqlite":
-        found = SQLiteStore(tmp_path / "short-lived.sqlite3", clock)
+    if request.param in FILES:
+        found = FILES[request.param](tmp_path / "short-lived.sqlite3", clock)
     else:
         found = RedisStore(request.getfixturevalue("shared_redis"), next(NAMESPACES))
     yield found
