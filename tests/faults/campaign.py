@@ -7,14 +7,15 @@ import os
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.checker import violations
 from tests.faults.families import Families
 from tests.faults.ledger import History, Ledger, Outcome
-from tests.faults.load import OneByOne, Recorder, load
-from tests.world import actors
+from tests.faults.load import OneByOne, Recorder, hospitals, load
+from tests.world import FHIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,15 +54,15 @@ class Campaign:
     def look_at_everything(self, site: Site, ledger: Ledger) -> None:
         """Once the dust has settled, and a second later than the last revocation."""
         time.sleep(1.2)
-        cast = actors(OneByOne(site.issuer))
-        fhir_server = cast["fhir_server"]
+        places = hospitals(OneByOne(site.issuer))
         families, recorder = Families(ledger.operations), Recorder(ledger)
         for token in families.access_tokens:
+            fhir_server = places[families.issued[token].arguments.get("aud", FHIR)].fhir_server
             looked = recorder.do(
                 "introspect",
                 token,
                 families.issued[token].family,
-                lambda token=token: fhir_server.ask(token),  # type: ignore[misc,union-attr]  # actors are typed by their union
+                partial(fhir_server.ask, token),
             )
             assert looked.outcome is Outcome.OK, f"the fault is over, and still: {looked}"
 

@@ -94,6 +94,32 @@ def tokens_say_what_was_granted(history: History) -> Iterator[str]:
         told = {name: look.answer.get(name) for name in wanted}
         if told != wanted:
             yield f"{look.id}: says {told}, granted was {wanted}"
+    for proof in ok(history.ledger.operations, "verify"):
+        wanted = {name: proof.arguments.get(name) for name in ("client_id", "fhirUser")}
+        told = {name: proof.answer.get(name) for name in wanted}
+        if told != wanted:
+            yield f"{proof.id}: the id_token says {told}, granted was {wanted}"
+    for look in ok(history.ledger.operations, "peek"):
+        if look.answer.get("active") is not False:
+            yield f"{look.id}: the FHIR server of another hospital is told of a token"
+    yield from a_person_has_one_sub(history)
+    yield from grants_are_as_asked(history)
+
+
+def a_person_has_one_sub(history: History) -> Iterator[str]:
+    """And a ``sub`` is one person's, in introspection and in id_tokens."""
+    people: dict[str, set[str]] = defaultdict(set)
+    for each in ok(history.ledger.operations, "introspect", "verify"):
+        if {"sub", "fhirUser"} <= each.answer.keys():
+            people[each.answer["fhirUser"]].add(each.answer["sub"])
+    for person, subs in people.items():
+        others = set().union(*(found for name, found in people.items() if name != person))
+        if len(subs) > 1 or subs & others:
+            yield f"{person} has {len(subs)} subs, of which {len(subs & others)} are somebody else's too"
+
+
+def grants_are_as_asked(history: History) -> Iterator[str]:
+    delivered = {str(each.answer["access_token"]): each for each in ok(history.ledger.operations, *ISSUES)}
     jtis = {row.digest: row for row in history.truth.tokens}
     for token, issue in delivered.items():
         row = jtis.get(sha256(token.encode()).hexdigest())

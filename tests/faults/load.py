@@ -22,7 +22,7 @@ from tests.actors import Ehr, FhirServer, SmartApp, new_verifier
 from tests.attacks.live.jose import Keys, claims, compact
 from tests.faults.ledger import CUT, Ledger, Operation, Outcome
 from tests.transport import OverHttp, Reply
-from tests.world import actors
+from tests.world import FHIR, actors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 SCOPE = "launch openid fhirUser patient/*.rs offline_access"
 SERVICE_SCOPE = "system/Patient.rs"
 PATIENTS = ("A", "B", "C")
+PEOPLE = ("Practitioner/dr", "Practitioner/nurse")
 TRY_AGAIN_SECONDS, PAUSE_SECONDS = 7.0, 0.3  # well within the grace for a lost answer
 
 
@@ -98,6 +99,25 @@ class Recorder:
         )
 
 
+@dataclass(frozen=True)
+class Hospital:
+    """An EHR and the FHIR server that its launches are for."""
+
+    ehr: Ehr
+    fhir_server: FhirServer
+
+
+def hospitals(transport: OneByOne) -> dict[str, Hospital]:
+    """By the address of the FHIR server, which is the ``aud``."""
+    cast, found = actors(transport), {}
+    for prefix in ("", "other_"):
+        ehr, fhir_server = cast[f"{prefix}ehr"], cast[f"{prefix}fhir_server"]
+        assert isinstance(ehr, Ehr)
+        assert isinstance(fhir_server, FhirServer)
+        found[ehr.fhir_server] = Hospital(ehr, fhir_server)
+    return found
+
+
 @dataclass
 class Walker:
     """One client after the other, at most ``rate`` operations a second."""
@@ -112,11 +132,9 @@ class Walker:
     def __post_init__(self) -> None:
         self.transport = OneByOne(self.issuer)
         cast = actors(self.transport)
-        ehr, app, fhir_server = cast["ehr"], cast["public"], cast["fhir_server"]
-        assert isinstance(ehr, Ehr)
+        app = cast["public"]
         assert isinstance(app, SmartApp)
-        assert isinstance(fhir_server, FhirServer)
-        self.ehr, self.app, self.fhir_server = ehr, app, fhir_server
+        self.app, self.hospitals = app, hospitals(self.transport)
         self.next_at = time.monotonic()
 
     def walk(self) -> None:
@@ -133,16 +151,18 @@ class Walker:
 
     def visit(self) -> None:
         """From the launch to the end of what came of it; a step that did not succeed ends the visit."""
-        family, patient = secrets.token_hex(4), self.dice.choice(PATIENTS)
-        app = replace(self.app, verifier=new_verifier(), state=new_verifier())
+        family, hospital = secrets.token_hex(4), self.dice.choice(list(self.hospitals.values()))
+        patient, user, aud = self.dice.choice(PATIENTS), self.dice.choice(PEOPLE), hospital.ehr.fhir_server
+        app = replace(self.app, aud=aud, verifier=new_verifier(), state=new_verifier())
+        told = {"patient": patient, "client_id": app.client_id, "aud": aud, "fhirUser": f"{aud}/{user}"}
         record = {
             "client_id": app.client_id,
-            "fhir_server": self.ehr.fhir_server,
-            "user": "Practitioner/dr",
+            "fhir_server": aud,
+            "user": user,
             "patient": patient,
             "launch_url": "https://app.example/launch",
         }
-        launched = self.do("launch", family, family, lambda: self.ehr.post("/launch", record))
+        launched = self.do("launch", family, family, lambda: hospital.ehr.post("/launch", record))
         if launched.outcome is not Outcome.OK:
             return
         launch = launched.answer["launch"]
@@ -150,7 +170,6 @@ class Walker:
         if allowed.outcome is not Outcome.OK or "code" not in allowed.answer:
             return
         code = allowed.answer["code"]
-        told = {"patient": patient, "client_id": app.client_id}
         paid = self.do("redeem", code, family, lambda: app.redeem(code), **told)
         if paid.outcome is Outcome.UNKNOWN:  # a client tries once more
             paid = self.do("redeem", code, family, lambda: app.redeem(code), **told)
@@ -160,18 +179,20 @@ class Walker:
                 self.do("redeem", code, family, lambda: app.redeem(code), **told)
 
     def live(self, app: SmartApp, family: str, tokens: dict[str, Any], told: dict[str, str]) -> None:
-        self.verify(family, tokens["id_token"])
-        self.look(family, tokens["access_token"])
+        self.verify(family, tokens["id_token"], told)
+        self.look(family, tokens["access_token"], told["aud"])
+        if self.dice.random() < 0.1:
+            self.peek(family, tokens["access_token"], told["aud"])
         for _ in range(self.dice.randrange(3)):
             refreshed = self.refresh(app, family, tokens["refresh_token"], told)
             if refreshed is None:
                 return
             tokens = refreshed.answer
-            self.look(family, tokens["access_token"])
+            self.look(family, tokens["access_token"], told["aud"])
         if self.dice.random() < 0.4:
             token = tokens["refresh_token"]
             self.do("revoke", token, family, lambda: app.revoke(token))
-            self.look(family, tokens["access_token"])
+            self.look(family, tokens["access_token"], told["aud"])
 
     def refresh(self, app: SmartApp, family: str, token: str, told: dict[str, str]) -> Operation | None:
         """Until something is heard, or a repeated token would no longer count as a lost answer."""
@@ -183,8 +204,13 @@ class Walker:
             time.sleep(PAUSE_SECONDS)
         return None
 
-    def look(self, family: str, token: str) -> None:
-        self.do("introspect", token, family, lambda: self.fhir_server.ask(token))
+    def look(self, family: str, token: str, aud: str) -> None:
+        self.do("introspect", token, family, lambda: self.hospitals[aud].fhir_server.ask(token))
+
+    def peek(self, family: str, token: str, aud: str) -> None:
+        """The FHIR server of another hospital is shown the token."""
+        other = next(each for name, each in self.hospitals.items() if name != aud)
+        self.do("peek", token, family, lambda: other.fhir_server.ask(token))
 
     def serve(self) -> None:
         """A backend service; now and then it sends its proof twice."""
@@ -196,21 +222,22 @@ class Walker:
                 "client_credentials", jti, family, lambda: service.post("/token", form), client_id="bulk"
             )
             if answered.outcome is Outcome.OK:
-                self.look(family, answered.answer["access_token"])
+                self.look(family, answered.answer["access_token"], FHIR)
 
-    def verify(self, family: str, id_token: str) -> None:
+    def verify(self, family: str, id_token: str, told: dict[str, str]) -> None:
         """Against the keys as they are published right now."""
         keys = self.do("jwks", family, family, lambda: self.transport.send("GET", f"{self.issuer}/jwks"))
         if keys.outcome is not Outcome.OK:
             return
         try:
-            jwt.decode(id_token, KeySet.import_key_set({"keys": keys.answer["keys"]}), algorithms=["RS256", "ES384"])
-            proved = Outcome.OK
+            published = KeySet.import_key_set({"keys": keys.answer["keys"]})
+            read = jwt.decode(id_token, published, algorithms=["RS256", "ES384"]).claims
+            proved, says = Outcome.OK, {"client_id": read["aud"], "fhirUser": read["fhirUser"], "sub": read["sub"]}
         except (JoseError, ValueError):
-            proved = Outcome.REFUSED
+            proved, says = Outcome.REFUSED, {}
         number = self.recorder.ledger.next_id()
         self.recorder.ledger.add(
-            Operation(number, "verify", family, family, keys.invoked, keys.returned, proved, arguments={})
+            Operation(number, "verify", family, family, keys.invoked, keys.returned, proved, 200, says, told)
         )
 
 

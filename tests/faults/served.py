@@ -17,7 +17,6 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from authz.app import create_app
-from authz.tokens.model import AccessTokenRow
 from tests.attacks.live.clock import SharedClock
 from wsgi import app
 
@@ -58,9 +57,8 @@ class Failpoint:
     def forget(self, connection: Connection) -> None:
         connection.info.pop(ISSUED, None)
 
-    def before_flush(self, session: Session, *_more: object) -> None:
-        if any(isinstance(each, AccessTokenRow) for each in session.new):
-            session.info[ISSUED] = True
+    def before_session_commit(self, session: Session) -> None:
+        session.info[ISSUED] = session.connection().info.get(ISSUED, False)
 
     def after_commit(self, session: Session) -> None:
         if session.info.pop(ISSUED, False):
@@ -70,7 +68,7 @@ class Failpoint:
         event.listen(Engine, "after_cursor_execute", self.after_statement)
         event.listen(Engine, "commit", self.before_commit)
         event.listen(Engine, "rollback", self.forget)
-        event.listen(Session, "before_flush", self.before_flush)
+        event.listen(Session, "before_commit", self.before_session_commit)
         event.listen(Session, "after_commit", self.after_commit)
 
 

@@ -31,13 +31,13 @@ from tests.faults.ledger import TokenFacts, Truth, Use
 from tests.faults.proxy import proxy_to
 from tests.live import ROOT, START_SECONDS, environment, is_ready
 from tests.servers import free_port, wait_until
-from tests.world import install, populate, settings_in
+from tests.world import FHIR, OTHER_FHIR, install, populate, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flask import Flask
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, Row
 
     from authz.settings import Settings
     from tests.faults.proxy import Proxy
@@ -110,12 +110,14 @@ class Site:
         )
         with self.engine.connect() as rows:
             tokens = rows.execute(select(AccessTokenRow.digest, AccessTokenRow.jti, AccessTokenRow.grant_id)).all()
-            grants = rows.execute(select(GrantRow.id, GrantRow.client_id, GrantRow.context)).all()
+            grants = rows.execute(
+                select(GrantRow.id, GrantRow.client_id, GrantRow.context, GrantRow.fhir_server, GrantRow.fhir_user)
+            ).all()
             recorded = rows.scalars(select(AuditEventRow.token_id).where(AuditEventRow.event.in_(ISSUES))).all()
             refresh = rows.execute(select(GrantRow.id, func.count()).where(*live).group_by(GrantRow.id)).all()
         return Truth(
             tuple(TokenFacts(*row) for row in tokens),
-            {row.id: {"client_id": row.client_id, "patient": row.context.get("patient")} for row in grants},
+            {row.id: granted(row) for row in grants},
             tuple(token_id for token_id in recorded if token_id is not None),
             {row[0]: row[1] for row in refresh},
         )
@@ -124,6 +126,16 @@ class Site:
         """What nobody foresaw; gunicorn tells of workers that were killed, the trail of what it could not keep."""
         lines = map(json.loads, self.log.read_text(errors="replace").splitlines())
         return [str(line) for line in lines if line["level"] == "ERROR" and line["logger"] not in FORESEEN]
+
+
+def granted(row: Row[Any]) -> dict[str, Any]:
+    """What a grant allows to whom, in the names of the answer to an introspection."""
+    return {
+        "client_id": row.client_id,
+        "patient": row.context.get("patient"),
+        "aud": {"main": FHIR, "other": OTHER_FHIR}[row.fhir_server],
+        "fhirUser": row.fhir_user,
+    }
 
 
 def status(pid: int) -> dict[str, int]:

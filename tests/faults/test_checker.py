@@ -12,7 +12,9 @@ from tests.faults.checker import INVARIANTS, violations
 from tests.faults.ledger import CUT, History, Ledger, Operation, Outcome, TokenFacts, Truth, Use
 
 OK, REFUSED, UNKNOWN = Outcome.OK, Outcome.REFUSED, Outcome.UNKNOWN
-ACTIVE = {"active": True, "scope": "s", "patient": "A", "exp": 3600}
+DR = {"patient": "A", "aud": "https://main", "client_id": "c", "fhirUser": "dr"}
+ACTIVE = {"active": True, "scope": "s", "exp": 3600, "sub": "1", **DR}
+PROOF = {"client_id": "c", "fhirUser": "dr", "sub": "1"}
 DEAD = {"active": False}
 
 
@@ -23,13 +25,15 @@ def op(name: str, subject: str, at: float, outcome: Outcome = OK, answer: Any = 
 
 def issue(name: str, subject: str, at: float, token: str, seconds: int = 3600) -> Operation:
     answer = {"access_token": token, "refresh_token": f"r-{token}", "scope": "s", "expires_in": seconds}
-    return op(name, subject, at, answer=answer, arguments={"patient": "A"})
+    return op(name, subject, at, answer=answer, arguments=DR)
 
 
 GOOD = (
     op("authorize", "launch", 0),
     issue("redeem", "code", 1, "a"),
     op("introspect", "a", 2, answer=ACTIVE),
+    op("peek", "a", 2, answer=DEAD),
+    op("verify", "f", 2, answer=PROOF, arguments=DR),
     issue("refresh", "r-a", 3, "b"),
     op("introspect", "b", 4, answer=ACTIVE),
     op("introspect", "b", 5, UNKNOWN, {"error": "temporarily_unavailable"}, status=503, retry_after="2"),
@@ -40,7 +44,7 @@ GOOD = (
 )
 TRUTH = Truth(
     tuple(TokenFacts(sha256(token.encode()).hexdigest(), f"jti-{token}", "g") for token in "ab"),
-    {"g": {"patient": "A", "scope": "s"}},
+    {"g": {"scope": "s", **DR}},
     ("jti-a", "jti-b"),
     {"g": 0},
 )
@@ -84,7 +88,19 @@ BROKEN = {
     "I5 nobody looked": ("I5", history(without="introspect")),
     "I6 another patient": ("I6", history(op("introspect", "a", 2, answer={**ACTIVE, "patient": "B"}))),
     "I6 more scope": ("I6", history(op("introspect", "a", 2, answer={**ACTIVE, "scope": "s t"}))),
-    "I6 another grant": ("I6", history(truth=replace(TRUTH, grants={"g": {"patient": "B"}}))),
+    "I6 another grant": ("I6", history(truth=replace(TRUTH, grants={"g": {**DR, "patient": "B"}}))),
+    "I6 another audience": ("I6", history(op("introspect", "a", 2, answer={**ACTIVE, "aud": "https://other"}))),
+    "I6 another person": ("I6", history(op("introspect", "a", 2, answer={**ACTIVE, "fhirUser": "Patient/B"}))),
+    "I6 another FHIR server is told": ("I6", history(op("peek", "a", 2, answer=ACTIVE))),
+    "I6 another person's id_token": (
+        "I6",
+        history(op("verify", "f", 2, answer={**PROOF, "fhirUser": "x"}, arguments=DR)),
+    ),
+    "I6 two subs of a person": ("I6", history(op("verify", "f", 2, answer={**PROOF, "sub": "2"}, arguments=DR))),
+    "I6 a sub of two people": (
+        "I6",
+        history(op("verify", "f", 2, answer={**PROOF, "fhirUser": "n"}, arguments={**DR, "fhirUser": "n"})),
+    ),
     "I7 no audit record": ("I7", history(truth=replace(TRUTH, recorded=("jti-a",)))),
     "I7 no row": ("I7", history(truth=replace(TRUTH, tokens=TRUTH.tokens[:1], recorded=("jti-a",)))),
     "I7 a record of nothing": ("I7", history(truth=replace(TRUTH, recorded=("jti-a", "jti-b", "jti-c")))),
