@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gunicorn.glogging import Logger
 from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
@@ -59,6 +60,12 @@ class Deadlines:
             self.enforce(time.monotonic())
 
 
+class Log(Logger):
+    """gunicorn's own, which would put an access log together for nobody, because other logs are configured."""
+
+    access_log_enabled = False
+
+
 class DeadlineWorker(ThreadWorker):
     """A request takes up a thread when all of it is there; what is slow to come waits beside them, and not for long.
 
@@ -67,6 +74,7 @@ class DeadlineWorker(ThreadWorker):
     """
 
     exchange_seconds = EXCHANGE_SECONDS
+    told_at = 0.0
 
     def init_process(self) -> None:
         self.deadlines = Deadlines(self.exchange_seconds)
@@ -74,6 +82,12 @@ class DeadlineWorker(ThreadWorker):
         self.most_unfinished = max(1, self.cfg.threads // 2)
         threading.Thread(target=self.deadlines.run, name="deadlines", daemon=True).start()
         super().init_process()
+
+    def notify(self) -> None:
+        """Tell the parent that this process is alive, once a second and not at each request; it waits for thirty."""
+        if time.monotonic() - self.told_at >= LOOK_SECONDS:
+            self.told_at = time.monotonic()
+            super().notify()
 
     def enqueue_req(self, conn: Any) -> None:
         """Read what is there without waiting; a thread's turn comes when it is all.

@@ -41,6 +41,7 @@ forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 control_socket_disable = True
 
+logger_class = "authz.worker.Log"
 accesslog = None  # it would print query strings; the app writes its own line for each request
 errorlog = "-"
 logconfig_dict = {

@@ -19,6 +19,8 @@ from tests.world import build, settings_in
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def test_a_connection_over_its_time_is_shut_down_under_the_thread_that_reads_it() -> None:
     deadlines = Deadlines(seconds=0)
@@ -120,3 +122,15 @@ def test_more_slow_peers_than_threads_do_not_close_the_server(tmp_path: Path) ->
             b"HTTP/1.1 200"
         )
         assert "Traceback" not in server.log.read_text()
+
+
+def test_a_worker_says_once_a_second_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gunicorn would have it said at each request, for two calls of the system; its parent waits for thirty seconds."""
+    said: list[float] = []
+    now = [100.0]
+    worker = object.__new__(DeadlineWorker)
+    worker.tmp = SimpleNamespace(notify=lambda: said.append(now[0]))
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for now[0] in (100.0, 100.5, 100.9, 101.0, 101.5, 102.0):
+        worker.notify()
+    assert said == [100.0, 101.0, 102.0]
