@@ -73,6 +73,12 @@ bench: $(VENV)/dev.done peers  ## this server beside its peers and the floor, ab
 bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseline? two minutes (BENCH=--store keeps what is found)
 	$(BIN)/python -m benchmarks.quick $(BENCH)
 
+bench-growth: $(VENV)/dev.done  ## is it as cheap with a million tokens in PostgreSQL? six minutes (SIZES)
+	$(BIN)/python -m benchmarks.growth
+
+bench-workers: $(VENV)/dev.done  ## one worker and two: throughput, latency at half load, memory, start
+	$(BIN)/python -m benchmarks.half_load
+
 peers: build/peers/oidc-provider/.done build/peers/django/.done build/peers/canaille/.done
 build/peers/%/.done: requirements/peer-%.txt
 	$(PYTHON) -m venv $(@D)

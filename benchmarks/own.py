@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from benchmarks.questions import Code
+    from tests.transport import Transport
 
 LAUNCH_SCOPE = "launch openid fhirUser patient/*.rs offline_access"
 PORTAL_SCOPE = "launch/patient openid fhirUser patient/Observation.rs patient/Condition.rs offline_access"
@@ -36,8 +37,9 @@ class Asked:
     app: SmartApp
 
     @classmethod
-    def at(cls, issuer: str) -> Asked:
-        who: Mapping[str, Any] = actors(OverHttp(issuer))
+    def at(cls, issuer: str, transport: Transport | None = None) -> Asked:
+        """Over HTTP, if nothing else is said."""
+        who: Mapping[str, Any] = actors(transport or OverHttp(issuer))
         app: SmartApp = who["confidential"]
         app.client_id, app.secret = "app", SECRET
         return cls(issuer, who["ehr"], app)

@@ -107,7 +107,9 @@ def signing(server: Server, alg: str) -> Source:
 
 def redeeming(server: Server) -> Source:
     while True:
-        yield server.redeeming(*server.codes.popleft()) if server.codes else None
+        if server.codes:
+            yield server.redeeming(*server.codes.popleft())
+        yield None  # no code is taken before it is asked with: it is good for a minute
 
 
 def refreshing(server: Server, refresh_token: str) -> Source:

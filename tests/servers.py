@@ -137,6 +137,11 @@ class PostgresServer:
     def url(self) -> str:
         return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def new_database(self) -> str:
         """The URL of a fresh, empty database."""
         name = f"db_{secrets.token_hex(8)}"

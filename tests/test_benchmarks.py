@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.half_load import paced
 from benchmarks.lanes import Lane, Question, load
 from benchmarks.quick import dearer
 
@@ -45,7 +46,9 @@ def asking(heard: list[bytes]) -> Source:
 
 def spending(stock: list[str]) -> Source:
     while True:
-        yield Question(ASKED, stock.pop().encode(), b"303") if stock else None
+        if stock:
+            yield Question(ASKED, stock.pop().encode(), b"303")
+        yield None
 
 
 def test_every_answer_is_counted_and_told_to_what_asks_next() -> None:
@@ -78,7 +81,9 @@ def test_what_is_good_once_is_asked_once_and_the_lane_goes_on_when_there_is_more
     stock = ["code=1", "code=1"]
     lane = Lane(spending(stock))
     assert len(load(answering(SENT_ON), [lane], 5).latencies) == 2
-    stock.append("code=1")
+    stock.extend(["code=1", "code=1"])
+    assert len(load(answering(SENT_ON), [lane], 0).latencies) == 1
+    assert stock == ["code=1"], "nothing is taken from it that is not asked with"
     assert len(load(answering(SENT_ON), [lane], 5).latencies) == 1
 
 
@@ -93,3 +98,11 @@ def test_a_redirect_without_a_code_ends_the_run(answer: bytes) -> None:
 def test_dearer_is_what_costs_more_than_a_quarter_above_its_baseline_or_has_none() -> None:
     found = {"jwks": 1.24, "refresh": 1.26, "launch": 0.1}
     assert dearer(found, {"jwks": 1.0, "refresh": 1.0}) == ["refresh", "launch"]
+
+
+def test_at_a_set_pace_every_request_is_asked_and_counted_from_when_it_was_due() -> None:
+    """A server that pauses makes all wait that were due in the meantime: none is left out of the figures."""
+    heard: list[bytes] = []
+    outcome = paced(answering(GOOD), [Lane(asking(heard))], 1_000_000, 0.00001)
+    assert len(heard) == len(outcome.latencies) == 10
+    assert outcome.latencies == sorted(outcome.latencies)
