@@ -15,6 +15,7 @@ if f"-{os.getpid()}-" not in os.environ.get(METRICS, ""):  # a new server on SIG
 
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402  it reads the variable
 
+from authz import concurrency  # noqa: E402  likewise
 from authz.app import end_background, note_stop, start_background  # noqa: E402  likewise
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 bind = os.environ.get("BIND", "127.0.0.1:9000")
 worker_class = "authz.worker.DeadlineWorker"  # never sync: one slow client would hold a worker
-workers = int(os.environ.get("WEB_CONCURRENCY", os.cpu_count() or 1))
-threads = int(os.environ.get("WEB_THREADS", "8"))  # passwords that are checked or wait for it take up six (RL-07)
+workers = concurrency.workers()
+threads = concurrency.threads()
 preload_app = True  # keys and templates are loaded once; check() leaves no connection open before the fork
 timeout = 30
 graceful_timeout = 30

@@ -12,6 +12,7 @@ from authz import app as application
 from authz.app import check, create_app, note_stop, start_background
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.audit.order import ORDER
+from authz.concurrency import BACKGROUND_JOBS
 from authz.errors import Unavailable
 from authz.settings import ConfigurationError
 from authz.storage import migrations
@@ -119,6 +120,18 @@ def test_the_store_is_swept_again_and_again_though_it_fails(world: World, monkey
     stop = start_background(world.app)
     wait_until(lambda: len(sweeps) > 2, "the sweeper")
     ended(stop)
+
+
+def test_the_jobs_in_the_background_are_as_many_as_are_counted_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/how-to/stores.md: each may have a connection to the database besides those of the threads that serve."""
+    made = build(settings_in(tmp_path, audit_export=str(tmp_path / "audit.jsonl")))
+    begun: set[str] = set()
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.add(thread.name))
+    start_background(made.app)
+    assert len(begun) == BACKGROUND_JOBS
+    made.services.backend.close()
 
 
 def test_a_store_that_may_forget_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

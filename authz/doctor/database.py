@@ -10,6 +10,7 @@ from sqlalchemy.engine import make_url
 
 from authz.audit.exporter import BEHIND
 from authz.audit.model import AuditEventRow, AuditSealRow
+from authz.concurrency import most_connections, threads, workers
 from authz.doctor.finding import Finding
 from authz.doctor.outside import CLOCK_SECONDS
 from authz.errors import Unavailable
@@ -29,6 +30,13 @@ SEALED_WITHIN = timedelta(seconds=60)
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 WRITES = frozenset({"read-write", "primary"})
 ABOUT, TRAIL = "database", "audit trail"
+CONNECTIONS = text(
+    "SELECT least(limits.server, nullif(role.rolconnlimit, -1), nullif(base.datconnlimit, -1))"
+    " FROM (SELECT sum(CASE name WHEN 'max_connections' THEN setting::int ELSE -setting::int END) AS server"
+    "  FROM pg_settings WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')"
+    " ) AS limits, pg_roles AS role, pg_database AS base"
+    " WHERE role.rolname = current_user AND base.datname = current_database()"
+)
 MAY_CHANGE_THE_TRAIL = text(
     "SELECT has_table_privilege('audit_event', 'UPDATE') OR has_table_privilege('audit_event', 'DELETE')"
 )
@@ -81,6 +89,10 @@ def postgresql(made: Services, session: Session) -> Iterator[Finding]:
     if session.execute(MAY_CHANGE_THE_TRAIL).scalar_one():
         user = session.execute(text("SELECT current_user")).scalar_one()
         yield Finding("database.owner", ABOUT, f"{user} could change or delete what is on the audit trail")
+    needed, given = most_connections(), session.execute(CONNECTIONS).scalar_one()
+    if needed > given:
+        told = f"it gives {given} connections, and {workers()} workers of {threads()} threads may take {needed}"
+        yield Finding("database.connections", ABOUT, told)
 
 
 def trail(made: Services) -> Iterator[Finding]:

@@ -69,6 +69,10 @@ KINDS: dict[str, Kind] = {
         "Make a role for the server with `authz db grant-service ROLE` and name it in database_url: whoever breaks into"
         " the server then can't rewrite the audit trail."
     ),
+    "database.connections": warning(
+        "Raise max_connections, or the limit of the role, or lower WEB_CONCURRENCY and WEB_THREADS: what is not given"
+        " is an outage for whoever asks. Other machines of this server come on top."
+    ),
     "audit.export_behind": error(
         "See why the second system does not take the audit trail (the log says it each minute); nothing is lost yet."
     ),

@@ -51,11 +51,12 @@ def test_the_demo_in_this_process_is_healthy_too(installation: Installation) -> 
 
 @pytest.mark.redis
 @pytest.mark.postgres
-def test_the_doctor_is_silent_on_the_production_pair(tmp_path: Path) -> None:
-    """PostgreSQL and Redis; a clock that goes wrong is seen in the database's."""
+def test_the_doctor_is_silent_on_the_production_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL and Redis; a clock that goes wrong is seen in the database's, and that workers may want more of it."""
     with postgres_server() as postgres, redis_server("--appendonly", "yes") as store:
         database_url = postgres.new_database()
         environment = {"AUTHZ_DATABASE_URL": database_url, "AUTHZ_REDIS_URL": store.url}
+        monkeypatch.setenv("WEB_CONCURRENCY", "2")  # on a machine of many processors there would be many
         with running_hospital(tmp_path, environment) as hospital:
             assert [one["id"] for one in findings(hospital)] == ["database.owner"]  # it made the tables
             settings = Settings.load({"AUTHZ_CONFIG": str(hospital.folder / ".demo" / "authz.toml")})
@@ -69,4 +70,11 @@ def test_the_doctor_is_silent_on_the_production_pair(tmp_path: Path) -> None:
             serving = create_app(replace(settings, database_url=database_url.replace("postgres@", "serving@")))
             with serving.app_context():
                 assert list(database(serving.extensions["authz"])) == []
+                monkeypatch.setenv("WEB_CONCURRENCY", "5")
+                assert [one.problem for one in database(serving.extensions["authz"])] == [
+                    "it gives 97 connections, and 5 workers of 8 threads may take 120"
+                ]
+                monkeypatch.setenv("WEB_CONCURRENCY", "1")
+                sql(database_url, "ALTER ROLE serving CONNECTION LIMIT 23")
+                assert [one.id for one in database(serving.extensions["authz"])] == ["database.connections"]
                 serving.extensions["authz"].db.engine.dispose()

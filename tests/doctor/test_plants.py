@@ -402,6 +402,7 @@ ELSEWHERE = {
     "database.any_host": "test_addresses.py",
     "database.clock": "test_healthy.py",
     "database.owner": "test_healthy.py",
+    "database.connections": "test_healthy.py",
     "store.plain": "test_addresses.py",
     "store.unverified": "test_addresses.py",
     "store.one_machine": "test_addresses.py",

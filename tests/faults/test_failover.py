@@ -34,7 +34,7 @@ class Pair:
     replica: PostgresServer
 
     def new_database(self) -> str:
-        """Its URL, as docs/how-to/postgresql.md writes it: both hosts, and whichever takes writes is meant."""
+        """Its URL, as docs/how-to/stores.md writes it: both hosts, and whichever takes writes is meant."""
         name = self.primary.new_database().rpartition("/")[2]
         hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in (self.primary, self.replica))
         return f"postgresql+psycopg://postgres@/{name}?{hosts}&target_session_attrs=read-write"
