@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from sqlalchemy import text
 
+from authz.tokens.restored import after_restore
 from tests.faults.campaign import Campaign
 from tests.faults.site import site
 from tests.servers import PostgresServer, postgres_server, wait_until
+from tests.world import build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.faults.site import Site
+    from tests.world import World
 
 pytestmark = [pytest.mark.postgres, pytest.mark.fault]
 
@@ -39,10 +45,19 @@ class Pair:
         hosts = "&".join(f"host=127.0.0.1:{server.port}" for server in (self.primary, self.replica))
         return f"postgresql+psycopg://postgres@/{name}?{hosts}&target_session_attrs=read-write"
 
+    def switch_over(self) -> None:
+        """As an operator does it: the old primary lives on, and takes no more writes."""
+        self.primary.command("ALTER SYSTEM SET default_transaction_read_only = on")
+        self.primary.command("SELECT pg_reload_conf()")
+        self.promote()
+
+    def promote(self) -> None:
+        assert self.replica.command("SELECT pg_promote()") == [(True,)]
+
     def fail_over(self) -> None:
         self.primary.kill()
         time.sleep(NOTICED_AFTER_SECONDS)
-        self.replica.command("SELECT pg_promote()")
+        self.promote()
 
 
 @pytest.fixture
@@ -76,6 +91,57 @@ def test_the_primary_is_lost_and_its_replica_promoted(pair: Pair, tmp_path: Path
         Campaign("R-10 fail-over, synchronous", 15).run(running, fail_over, SHORT_SECONDS)
         assert pair.replica.command("SELECT pg_is_in_recovery()") == [(False,)]
         assert running.truth().tokens
+
+
+@pytest.fixture
+def world(pair: Pair, tmp_path: Path) -> Iterator[World]:
+    made = build(settings_in(tmp_path, database_url=pair.new_database()))
+    with made.app.app_context():
+        yield made
+        made.services.db.engine.dispose()
+    made.services.backend.close()
+
+
+def launched(world: World) -> dict[str, Any]:
+    launch = world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"]
+    return world.public.tokens(launch, "launch patient/*.rs online_access")
+
+
+def test_a_switch_over_to_the_replica_costs_one_answer(pair: Pair, world: World) -> None:
+    """R-10, I8: the connections to the old primary are alive, and are left at the first refusal of a write."""
+    first, second = launched(world), launched(world)
+    assert world.public.revoke(first["refresh_token"]).status == 200
+    pair.switch_over()
+    refused = world.public.refresh(second["refresh_token"])
+    assert (refused.status, refused.json()["error"]) == (503, "temporarily_unavailable")
+    assert refused.header("retry-after")
+    third = world.public.refresh(second["refresh_token"]).json()
+    assert world.fhir_server.introspect(third["access_token"])["active"] is True
+    assert world.fhir_server.introspect(first["access_token"]) == {"active": False}
+    assert world.public.revoke(third["refresh_token"]).status == 200
+    assert world.fhir_server.introspect(third["access_token"]) == {"active": False}
+    with world.services.db.read() as session:
+        assert session.execute(text("SELECT inet_server_port()")).scalar_one() == pair.replica.port
+
+
+def test_what_a_replica_that_was_behind_never_heard_of_is_ended_by_hand(pair: Pair, world: World) -> None:
+    """R-10, asynchronous: a revocation of the last moments is lost; ``authz db restored`` lets nothing back."""
+    tokens = launched(world)
+    pair.primary.command("ALTER SYSTEM RESET synchronous_standby_names")
+    pair.primary.command("SELECT pg_reload_conf()")
+    wait_until(lambda: pair.primary.command(STATES) == [("streaming", "async")], "asynchronous replication")
+    ((sender,),) = pair.primary.command("SELECT pid FROM pg_stat_replication")
+    os.kill(sender, signal.SIGSTOP)
+    assert world.public.revoke(tokens["refresh_token"]).status == 200
+    assert world.fhir_server.introspect(tokens["access_token"]) == {"active": False}
+    pair.primary.kill()
+    pair.promote()
+    wait_until(lambda: world.transport.send("GET", f"{world.issuer}/readyz").status == 200, "the new primary")
+    assert world.fhir_server.introspect(tokens["access_token"])["active"] is True
+    after_restore(world.services.revocation, "operator")
+    assert world.fhir_server.introspect(tokens["access_token"]) == {"active": False}
+    assert world.public.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+    assert world.fhir_server.introspect(launched(world)["access_token"])["active"] is True
 
 
 def test_postgres_hangs(tmp_path: Path) -> None:

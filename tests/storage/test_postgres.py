@@ -162,6 +162,31 @@ def test_a_commit_that_waits_for_an_absent_replica_is_an_outage(server: Postgres
     assert remember(made, "b") is True
 
 
+def test_connections_to_a_server_that_became_read_only_are_left(server: PostgresServer, made: Registries) -> None:
+    """security.md R-10: all of the pool, for a read would be of old rows for ever."""
+    both_in = threading.Barrier(2, timeout=10)
+
+    def whose() -> int:
+        with made.db.read() as session:
+            pid: int = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            both_in.wait()
+        return pid
+
+    before = at_once(whose, whose)
+    server.command("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.command("SELECT pg_reload_conf()")
+    try:
+        wait_until(lambda: value(made.db, "SHOW default_transaction_read_only") == "on", "the setting")
+        with pytest.raises(Unavailable):
+            remember(made, "a")
+        assert not set(before) & set(at_once(whose, whose))
+    finally:
+        server.command("ALTER SYSTEM RESET default_transaction_read_only")
+        server.command("SELECT pg_reload_conf()")
+    wait_until(lambda: value(made.db, "SHOW default_transaction_read_only") == "off", "the setting")
+    assert remember(made, "a") is True
+
+
 def test_a_transaction_that_was_left_alone_is_an_outage(made: Registries) -> None:
     """security.md R-11: the server ended it, and let others have what it had locked."""
 

@@ -13,6 +13,7 @@ from authz.storage.redis import RedisBackend
 from authz.storage.short_lived import StoreUnavailable
 from tests.certificates import Certificates
 from tests.servers import free_port, redis_server
+from tests.world import build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,30 @@ def test_and_nothing_else(guarded: RedisServer, words: str) -> None:
         pytest.raises(redis.exceptions.NoPermissionError),
     ):
         client.execute_command(*words.split())
+
+
+def test_the_story_runs_with_the_rights_of_the_page(guarded: RedisServer, tmp_path: Path) -> None:
+    """Issue 8.3: a limit or a ready answer would go on without Redis, unseen; so each call is listened to."""
+    url = f"redis://authz:secret@127.0.0.1:{guarded.port}/0"
+    world = build(settings_in(tmp_path, redis_url=url, metrics_networks="127.0.0.0/8"))
+    heard: list[tuple[str, bool]] = []
+    world.services.store_hearers.append(lambda verb, seconds: heard.append((verb, seconds is not None)))
+    with world.app.app_context():
+        assert world.transport.send("GET", f"{world.issuer}/readyz").status == 200
+        launch = world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"]
+        token = world.public.tokens(launch, "launch patient/*.rs")["access_token"]
+        assert world.fhir_server.introspect(token)["patient"] == "A"
+        assert world.public.revoke(token).status == 200
+        assert world.fhir_server.introspect(token) == {"active": False}
+        scope = "launch/patient patient/*.rs online_access"
+        alone = world.public.redeem(world.standalone(world.public, scope, "alice")).json()
+        again = world.public.refresh(alone["refresh_token"]).json()
+        assert world.fhir_server.introspect(again["access_token"])["active"] is True
+        world.services.last_seen.flush()
+        world.services.db.engine.dispose()
+    world.services.backend.close()
+    assert {verb for verb, was_answered in heard if not was_answered} == set()
+    assert {verb for verb, _ in heard} >= {"get", "put", "take", "claim", "count"}
 
 
 def test_who_names_nobody_is_nobody(guarded: RedisServer) -> None:
