@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Self
 
 from cryptography import x509
@@ -12,8 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.servers import free_port, postgres_server, redis_server, unprivileged
+
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from tests.servers import PostgresServer
 
 DAY = timedelta(days=1)
 OWNER_ONLY = 0o600
@@ -79,3 +87,25 @@ def kept(file: Path, key: ec.EllipticCurvePrivateKey) -> Path:
     file.touch(OWNER_ONLY)
     file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return file
+
+
+@contextmanager
+def encrypted_postgres() -> Iterator[tuple[PostgresServer, Certificates]]:
+    """A server whose certificate is for ``localhost``."""
+    with TemporaryDirectory() as folder:  # pytest's own can be entered by nobody else
+        made = Certificates.made_in(Path(folder))
+        for place in (folder, made.server_key) if unprivileged() else ():
+            shutil.chown(place, "postgres")
+        options = {"ssl": "on", "ssl_cert_file": str(made.server), "ssl_key_file": str(made.server_key)}
+        with postgres_server(**options) as running:  # type: ignore[arg-type]  # none of them is another parameter
+            yield running, made
+
+
+@contextmanager
+def encrypted_redis(folder: Path) -> Iterator[tuple[int, Certificates]]:
+    """A server that speaks TLS at this port, with a certificate for ``localhost``."""
+    made, port = Certificates.made_in(folder), free_port()
+    files = {"cert-file": made.server, "key-file": made.server_key, "ca-cert-file": made.authority}
+    words = [word for name, file in files.items() for word in (f"--tls-{name}", str(file))]
+    with redis_server("--tls-port", str(port), "--tls-auth-clients", "no", *words):
+        yield port, made

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from authz.audit.exporter import BEHIND
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.concurrency import most_connections, threads, workers
+from authz.doctor.cause import in_full
 from authz.doctor.finding import Finding
 from authz.doctor.outside import CLOCK_SECONDS
 from authz.errors import Unavailable
@@ -47,7 +48,7 @@ def schema(made: Services) -> Iterator[Finding]:
     try:
         current = migrations.current(made.db.engine)
     except Unavailable as problem:
-        yield Finding("database.unreachable", ABOUT, str(problem))
+        yield Finding("database.unreachable", ABOUT, in_full(problem))
         return
     if current != migrations.newest():
         told = f"it is at revision {current}, this version needs {migrations.newest()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from authz.doctor.cause import in_full
 from authz.doctor.finding import Finding
 from authz.settings import LOOPBACK_HOSTS
 from authz.storage.short_lived import StoreUnavailable
@@ -25,7 +26,7 @@ def store(made: Services) -> Iterator[Finding]:
         made.backend.ping()
         problems, facts = made.backend.problems(), made.backend.facts()
     except StoreUnavailable as problem:
-        yield Finding("store.unreachable", ABOUT, str(problem))
+        yield Finding("store.unreachable", ABOUT, in_full(problem))
         return
     yield from (Finding("store.policy", ABOUT, problem) for problem in problems)
     yield from memory(facts)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -20,9 +17,9 @@ from authz.errors import Unavailable
 from authz.storage import migrations, postgres
 from authz.storage.database import insert_once
 from authz.storage.postgres import KEPT_CONNECTIONS, SESSION, SOCKET
-from tests.certificates import Certificates
+from tests.certificates import encrypted_postgres
 from tests.registries import Registries, database_at, registries_at
-from tests.servers import PostgresServer, postgres_server, unprivileged, wait_until
+from tests.servers import PostgresServer, postgres_server, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.storage.database import Database
+    from tests.certificates import Certificates
 
 pytestmark = pytest.mark.postgres
 
@@ -251,14 +249,8 @@ def at_once(*jobs: Callable[[], T]) -> list[T]:
 
 @pytest.fixture(scope="module")
 def encrypted() -> Iterator[tuple[PostgresServer, Certificates]]:
-    """A server whose certificate is for ``localhost``."""
-    with TemporaryDirectory() as folder:  # pytest's own can be entered by nobody else
-        made = Certificates.made_in(Path(folder))
-        for place in (folder, made.server_key) if unprivileged() else ():
-            shutil.chown(place, "postgres")
-        options = {"ssl": "on", "ssl_cert_file": str(made.server), "ssl_key_file": str(made.server_key)}
-        with postgres_server(**options) as running:  # type: ignore[arg-type]  # none of them is another parameter
-            yield running, made
+    with encrypted_postgres() as found:
+        yield found
 
 
 def test_the_server_is_known_by_its_certificate(encrypted: tuple[PostgresServer, Certificates]) -> None:

@@ -11,13 +11,14 @@ import redis
 
 from authz.storage.redis import RedisBackend
 from authz.storage.short_lived import StoreUnavailable
-from tests.certificates import Certificates
-from tests.servers import free_port, redis_server
+from tests.certificates import encrypted_redis
+from tests.servers import redis_server
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.certificates import Certificates
     from tests.servers import RedisServer
 
 pytestmark = pytest.mark.redis
@@ -111,12 +112,8 @@ def test_an_ehr_writes_launches_and_reads_nothing(guarded: RedisServer) -> None:
 
 @pytest.fixture(scope="module")
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Certificates]]:
-    """A server that speaks TLS alone, with a certificate for ``localhost``; its port."""
-    made, port = Certificates.made_in(tmp_path_factory.mktemp("tls")), free_port()
-    files = {"cert-file": made.server, "key-file": made.server_key, "ca-cert-file": made.authority}
-    words = [word for name, file in files.items() for word in (f"--tls-{name}", str(file))]
-    with redis_server("--tls-port", str(port), "--tls-auth-clients", "no", *words):
-        yield port, made
+    with encrypted_redis(tmp_path_factory.mktemp("tls")) as found:
+        yield found
 
 
 def test_the_server_is_known_by_its_certificate(encrypted: tuple[int, Certificates]) -> None:
