@@ -41,13 +41,14 @@ class Campaign:
         ledger, before = Ledger(), site.use()
         with load(site.issuer, ledger, site.keys, self.seed, self.rate):
             time.sleep(QUIET_SECONDS)
+            calm_until = time.time()
             until = time.monotonic() + seconds
             while time.monotonic() < until:
                 fault(site)
             recovered = site.seconds_to_heal()
             time.sleep(QUIET_SECONDS)
         self.look_at_everything(site, ledger)
-        history = History(ledger, site.truth(), recovered, before, site.use(), self.may_cut)
+        history = History(ledger, site.truth(), recovered, before, site.use(), self.may_cut, calm_until)
         self.check(site, history)
         return history
 
@@ -83,6 +84,7 @@ class Campaign:
             "name": self.name,
             "operations": len(history.ledger.operations),
             **outcomes,
+            "p95": history.p95_seconds(),
             "recovered": round(history.recovered_seconds, 2),
             "violations": {name: len(each) for name, each in found.items()},
         }

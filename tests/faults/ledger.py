@@ -101,3 +101,13 @@ class History:
     before: Use = field(default_factory=Use)
     after: Use = field(default_factory=Use)
     may_cut: bool = False  # workers were killed: their connections broke
+    calm_until: float = 0.0  # when the fault began, by the client's clock
+
+    def p95_seconds(self) -> tuple[float, float]:
+        """Of what was answered without a fault, and of what came after it began."""
+        took: tuple[list[float], list[float]] = ([], [])
+        for each in self.ledger.operations:
+            if each.outcome is not Outcome.UNKNOWN and each.op != "verify":
+                took[each.invoked > self.calm_until].append(each.returned - each.invoked)
+        calm, later = (sorted(each)[int(len(each) * 0.95)] if each else 0.0 for each in took)
+        return calm, later

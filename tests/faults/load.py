@@ -57,9 +57,9 @@ def content(reply: Reply) -> dict[str, Any]:
     return {}
 
 
-def service_form(issuer: str, keys: Keys, jti: str | None = None) -> dict[str, str]:
+def service_form(issuer: str, keys: Keys, jti: str | None = None, client_id: str = "bulk") -> dict[str, str]:
     """A backend service's token request, with its proof."""
-    content = claims("bulk", int(time.time()), aud=f"{issuer}/token", **({"jti": jti} if jti else {}))
+    content = claims(client_id, int(time.time()), aud=f"{issuer}/token", **({"jti": jti} if jti else {}))
     assertion = compact({"alg": "ES384", "kid": "ES384", "typ": "JWT"}, content, keys.sign("ES384"))
     return {
         "grant_type": "client_credentials",

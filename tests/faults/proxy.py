@@ -35,6 +35,7 @@ class Proxy:
         self.delay_seconds = 0.0
         self.drop_reply_to: bytes | None = None
         self.dropped = 0
+        self.accepted = 0
         self.port = 0
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
@@ -90,6 +91,7 @@ class Proxy:
                 self._loop.run_until_complete(task)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         if self.mode is Mode.RESET:
             abort(writer)
             return

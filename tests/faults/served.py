@@ -2,7 +2,7 @@
 
 ``FAILPOINT=name:probability``: the worker ends as by SIGKILL there, in that share of the token requests. Nothing of it
 is in the product: the places are found by what SQLAlchemy reports. ``FAULT_CLOCK`` names the file of a clock that the
-test moves (R-15, R-16).
+test moves (R-15, R-16). ``FAULT_ISOLATION``: the isolation level of every transaction, not the one asked for (R-12).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
@@ -80,6 +80,16 @@ def follow(clock: SharedClock) -> Flask:
     return made
 
 
+def isolate(connection: Any, _record: object) -> None:
+    """Of a new connection to PostgreSQL."""
+    level = os.environ["FAULT_ISOLATION"]
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")
+    connection.commit()
+
+
+if "FAULT_ISOLATION" in os.environ:
+    event.listen(Engine, "connect", isolate)
 if "FAULT_CLOCK" in os.environ:
     app = follow(SharedClock(Path(os.environ["FAULT_CLOCK"])))
 if "FAILPOINT" in os.environ:
