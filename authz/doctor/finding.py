@@ -85,6 +85,9 @@ KINDS: dict[str, Kind] = {
     ),
     "store.version": error("Use Redis 6.2 or later."),
     "store.full": warning("Raise maxmemory in Redis: when it is full, nobody signs in and no app is launched."),
+    "store.unbounded": warning(
+        "Set maxmemory in Redis to what its machine can spare: a full one goes on, one without a limit may be killed."
+    ),
     "store.persistence": note(
         "Nothing needs to be done: a restart of Redis ends launches and sessions. Set `appendonly yes` to keep them."
     ),

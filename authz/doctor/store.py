@@ -53,6 +53,8 @@ def address(made: Services) -> Iterator[Finding]:
 
 def memory(facts: Mapping[str, str]) -> Iterator[Finding]:
     most, used = int(facts.get("maxmemory", "0")), int(facts.get("used_memory", "0"))
+    if facts.get("maxmemory") == "0":
+        yield Finding("store.unbounded", ABOUT, "it has no maxmemory")
     if most and used > most * FULL:
         yield Finding("store.full", ABOUT, f"{used} of {most} bytes are used")
 

@@ -53,7 +53,7 @@ def test_the_demo_in_this_process_is_healthy_too(installation: Installation) -> 
 @pytest.mark.postgres
 def test_the_doctor_is_silent_on_the_production_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL and Redis; a clock that goes wrong is seen in the database's, and that workers may want more of it."""
-    with postgres_server() as postgres, redis_server("--appendonly", "yes") as store:
+    with postgres_server() as postgres, redis_server("--appendonly", "yes", "--maxmemory", "1gb") as store:
         database_url = postgres.new_database()
         environment = {"AUTHZ_DATABASE_URL": database_url, "AUTHZ_REDIS_URL": store.url}
         monkeypatch.setenv("WEB_CONCURRENCY", "2")  # on a machine of many processors there would be many

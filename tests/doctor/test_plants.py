@@ -408,6 +408,7 @@ ELSEWHERE = {
     "store.one_machine": "test_addresses.py",
     "store.policy": "below",
     "store.full": "below",
+    "store.unbounded": "below",
     "store.persistence": "below",
     "store.version": "test_addresses.py",
     "sign_in.local_accounts": "test_sign_in.py",
@@ -478,9 +479,10 @@ def test_people_read_what_to_do(installation: Installation) -> None:
 @pytest.mark.parametrize(
     ("finding", "options"),
     [
-        ("store.policy", ("--appendonly", "yes", "--maxmemory-policy", "allkeys-lru")),
+        ("store.policy", ("--appendonly", "yes", "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru")),
         ("store.full", ("--appendonly", "yes", "--maxmemory", "1100kb")),
-        ("store.persistence", ()),
+        ("store.unbounded", ("--appendonly", "yes")),
+        ("store.persistence", ("--maxmemory", "1gb")),
     ],
 )
 def test_the_doctor_looks_into_redis(installation: Installation, finding: str, options: tuple[str, ...]) -> None:
