@@ -13,6 +13,7 @@ import authz.login.federated.model
 import authz.login.model
 import authz.my_apps.model
 import authz.registration.model
+import authz.storage.schema_floor
 import authz.tokens.model
 import authz.users.model  # noqa: F401  a model that is not imported is not in the metadata
 from authz.storage.database import Base

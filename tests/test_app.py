@@ -97,7 +97,7 @@ def test_a_server_without_its_database_is_not_ready(world: World, monkeypatch: p
     def gone(*_: object) -> NoReturn:
         raise Unavailable("ZZ9SECRET")
 
-    monkeypatch.setattr(migrations, "current", gone)
+    monkeypatch.setattr(migrations, "misfit", gone)
     monkeypatch.setattr(world.services.keyring, "check", gone)
     answer = world.app.test_client().get("/readyz")
     assert (answer.status_code, answer.get_json()["problems"]) == (
@@ -142,9 +142,9 @@ def test_a_store_that_may_forget_is_reported(world: World, monkeypatch: pytest.M
 
 def test_a_database_of_another_version_is_reported_and_refused(world: World) -> None:
     with world.services.db.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     answer = world.app.test_client().get("/readyz")
-    problem = "the database is at revision 0000, this version needs "
+    problem = "the database is at revision 0001, this version needs "
     assert answer.status_code == 503
     assert answer.get_json()["problems"][0].startswith(problem)
     with pytest.raises(ConfigurationError, match=problem):

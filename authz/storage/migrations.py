@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from authz.errors import AuthzError
+from authz.storage import schema_floor
 from authz.storage.connections import WRITE
 from authz.storage.database import unavailable_if_gone
 from authz.storage.postgres import unhurried
@@ -44,9 +45,13 @@ def directory() -> Path:
     return next(place for place in PLACES if (place / "env.py").exists())
 
 
+def scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(directory()))
+
+
 def newest() -> str:
-    """The revision that this version of the program needs."""
-    head = ScriptDirectory(str(directory())).get_current_head()
+    """The revision that this version of the program brings a database to."""
+    head = scripts().get_current_head()
     assert head is not None
     return head
 
@@ -55,6 +60,23 @@ def current(engine: Engine) -> str | None:
     """The database's revision; None before the first upgrade. Raises Unavailable if it does not answer."""
     with unavailable_if_gone(), engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def misfit(engine: Engine) -> str | None:
+    """Why this version of the program may not work with the database; None if it may. Raises Unavailable.
+
+    It may be newer: an upgrade comes before the servers that need it, and older ones serve on meanwhile.
+    """
+    with unavailable_if_gone(), engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        if found == newest():
+            return None
+        known = {script.revision for script in scripts().walk_revisions()}
+        if found is None or found in known:
+            return f"the database is at revision {found}, this version needs {newest()}: authz db upgrade"
+        if schema_floor.read(connection) in known:
+            return None
+    return f"the database is at revision {found}, for a newer version: this one ends at {newest()}"
 
 
 def upgrade(engine: Engine, note: Note | None = None) -> str:
@@ -67,6 +89,7 @@ def upgrade(engine: Engine, note: Note | None = None) -> str:
         with one_at_a_time(engine) as connection:
             before = MigrationContext.configure(connection).get_current_revision()
             command.upgrade(config(connection), "head")
+            schema_floor.write(connection, scripts())
             if note is not None and before != newest():
                 with Session(connection) as session:
                     note(session, before, newest())

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 APPEND_ONLY = ("audit_event", "audit_seal", "audit_anchor", "audit_cut")
-READ_ONLY = ("alembic_version", "audit_hold")
+READ_ONLY = ("alembic_version", "audit_hold", "schema_floor")
 EVERYTHING = "SELECT, INSERT, UPDATE, DELETE"
 
 

@@ -43,7 +43,12 @@ if TYPE_CHECKING:
     from tests.faults.proxy import Proxy
     from tests.servers import PostgresServer, RedisServer
 
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "config/gunicorn.conf.py", "tests.faults.served:app"]
+COMMAND = [  # as a script: by ``python -m`` it could not run itself again (USR2)
+    str(Path(sys.executable).with_name("gunicorn")),
+    "-c",
+    "config/gunicorn.conf.py",
+    "tests.faults.served:app",
+]
 LOOKS = 32
 FORESEEN = frozenset({"gunicorn.error", "authz.audit.trail"})
 OTHERS = (  # every connection but one's own
@@ -175,7 +180,8 @@ def site(
     engine = create_engine(settings.database_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
     variables = environment(settings, port) | {name: str(value) for name, value in variables.items()}
     log = log or folder / "gunicorn.log"
-    with proxies(postgres, redis, variables) as (database, store), log.open("wb") as output:
+    log.write_bytes(b"")
+    with proxies(postgres, redis, variables) as (database, store), log.open("ab") as output:
         process = subprocess.Popen(COMMAND, cwd=ROOT, env=variables, stdout=output, stderr=output)
         made = Site(settings, app, engine, log, keys, process, store, database)
         try:
@@ -183,8 +189,8 @@ def site(
             wait_until(made.is_healthy, "both workers", START_SECONDS)
             yield made
         finally:
-            process.terminate()
-            process.wait(START_SECONDS)
+            made.process.terminate()
+            made.process.wait(START_SECONDS)
             app.extensions["authz"].backend.close()
             engine.dispose()
 
