@@ -48,6 +48,7 @@ def paced(port: int, lanes: Sequence[Lane], per_second: float, seconds: float) -
         while len(latencies) < len(due):
             while asked < len(due) and idle and due[asked] <= time.perf_counter():
                 asking = idle.popleft()
+                assert asking.lane.has_more()
                 asking.ask()
                 asking.asked_at = due[asked]
                 asked += 1

@@ -107,9 +107,7 @@ def signing(server: Server, alg: str) -> Source:
 
 def redeeming(server: Server) -> Source:
     while True:
-        if server.codes:
-            yield server.redeeming(*server.codes.popleft())
-        yield None  # no code is taken before it is asked with: it is good for a minute
+        yield server.redeeming(*server.codes.popleft()) if server.codes else None
 
 
 def refreshing(server: Server, refresh_token: str) -> Source:

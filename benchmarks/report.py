@@ -24,6 +24,7 @@ FOLDER = Path(__file__).parent
 REPORT = FOLDER / "report.md"
 LIBRARIES = ("gunicorn", "Flask", "Authlib", "joserfc", "SQLAlchemy", "psycopg", "redis", "cryptography")
 PROGRAMS = (("node", "--version"), ("redis-server", "--version"))
+OURS = "authz, PostgreSQL + Redis"
 BAR, LABEL, WIDTH = 26, 230, 760  # of a chart, in pixels
 HEAD = (
     "| server | CPU µs | to {reference} | quartiles | to floor | req/s | p50 / p99 ms, 16 | p50 / p99 ms, 1 |\n"
@@ -32,7 +33,7 @@ HEAD = (
 
 
 def write(plan: Plan, found: Found, sizes: Mapping[str, Size], reference: str) -> None:
-    parts = [head(plan)]
+    parts = [head(plan), summary(found)]
     for operation, samples in found.items():
         parts.append(f"## {operation}\n\n![]({chart(operation, samples).name})\n\n{table(samples, reference)}")
     parts.append("## Size\n\n" + size_table(sizes))
@@ -75,6 +76,27 @@ def ratios(samples: Mapping[str, Sequence[Sample]], name: str, to: str) -> list[
     return [one.cpu / other.cpu for one, other in zip(samples[name], samples[to], strict=True)]
 
 
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile; of one value, that."""
+    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else [*values] * 3
+    return low, middle, high
+
+
+def summary(found: Found) -> str:
+    """What this server costs to what each of the others does, pair by pair within the rounds."""
+    names = list(dict.fromkeys(name for samples in found.values() for name in samples if name != OURS))
+    rows = [f"| {OURS}, to | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for operation, samples in found.items():
+        cells = [pair(samples, name) if OURS in samples and name in samples else "-" for name in names]
+        rows.append(f"| {operation} | {' | '.join(cells)} |")
+    return "## In short\n\n" + "\n".join(rows)
+
+
+def pair(samples: Mapping[str, Sequence[Sample]], name: str) -> str:
+    low, middle, high = spread(ratios(samples, OURS, name))
+    return f"**{middle:.2f}** ({low:.2f} to {high:.2f})"
+
+
 def table(samples: Mapping[str, Sequence[Sample]], reference: str) -> str:
     return "\n".join([HEAD.format(reference=reference), *(line(samples, name, reference) for name in samples)])
 
@@ -86,8 +108,8 @@ def line(samples: Mapping[str, Sequence[Sample]], name: str, reference: str) -> 
     ratio = quartiles = floor = "-"
     if reference in samples:
         found = ratios(samples, name, reference)
-        ratio = f"{statistics.median(found):.2f}"
-        low, _, high = statistics.quantiles(found, n=4) if len(found) > 1 else found * 3
+        low, middle, high = spread(found)
+        ratio = f"{middle:.2f}"
         quartiles = f"{low:.2f} to {high:.2f}"
     if "floor, through Flask" in samples:
         floor = f"{statistics.median(ratios(samples, name, 'floor, through Flask')):.2f}"
@@ -106,10 +128,10 @@ def size_table(sizes: Mapping[str, Size]) -> str:
 
 def chart(operation: str, samples: Mapping[str, Sequence[Sample]]) -> Path:
     """Bars of CPU for one answer, the quartiles as a line; the shorter the better."""
-    spread = {name: statistics.quantiles([one.cpu for one in each] * 2, n=4) for name, each in samples.items()}
-    scale = (WIDTH - LABEL - 80) / max(high for _, _, high in spread.values())
+    found = {name: statistics.quantiles([one.cpu for one in each] * 2, n=4) for name, each in samples.items()}
+    scale = (WIDTH - LABEL - 80) / max(high for _, _, high in found.values())
     bars = []
-    for number, (name, (low, middle, high)) in enumerate(spread.items()):
+    for number, (name, (low, middle, high)) in enumerate(found.items()):
         top = 34 + number * BAR
         bars.append(
             f'<text x="{LABEL - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>'
@@ -118,7 +140,7 @@ def chart(operation: str, samples: Mapping[str, Sequence[Sample]]) -> Path:
             f' stroke="#111" stroke-width="2"/>'
             f'<text x="{LABEL + high * scale + 6:.0f}" y="{top + 14}">{middle:.0f} µs</text>'
         )
-    height = 44 + len(spread) * BAR
+    height = 44 + len(found) * BAR
     path = FOLDER / f"{operation.replace(', ', '-').replace('_', '-').replace(' ', '-')}.svg"
     path.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif"'

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.compare import Sample
 from benchmarks.half_load import paced
 from benchmarks.lanes import Lane, Question, load
 from benchmarks.quick import dearer
+from benchmarks.report import OURS, summary
 
 if TYPE_CHECKING:
     from benchmarks.lanes import Source
@@ -46,14 +48,14 @@ def asking(heard: list[bytes]) -> Source:
 
 def spending(stock: list[str]) -> Source:
     while True:
-        if stock:
-            yield Question(ASKED, stock.pop().encode(), b"303")
-        yield None
+        yield Question(ASKED, stock.pop().encode(), b"303") if stock else None
 
 
 def test_every_answer_is_counted_and_told_to_what_asks_next() -> None:
     heard: list[bytes] = []
-    outcome = load(answering(GOOD), [Lane(asking(heard))], 0.05)
+    lane = Lane(asking(heard))
+    outcome = load(answering(GOOD), [lane], 0.05)
+    assert lane.has_more()
     assert heard == [b'{"active":true}'] * len(outcome.latencies)
     assert heard
 
@@ -104,5 +106,14 @@ def test_at_a_set_pace_every_request_is_asked_and_counted_from_when_it_was_due()
     """A server that pauses makes all wait that were due in the meantime: none is left out of the figures."""
     heard: list[bytes] = []
     outcome = paced(answering(GOOD), [Lane(asking(heard))], 1_000_000, 0.00001)
-    assert len(heard) == len(outcome.latencies) == 10
+    assert len(outcome.latencies) == 10
+    assert heard == [b'{"active":true}'] * 9, "the last is heard when more is asked"
     assert outcome.latencies == sorted(outcome.latencies)
+
+
+def test_servers_are_compared_round_by_round_and_who_lacks_an_operation_has_none() -> None:
+    """What else the machine did in a round falls on both."""
+    costs = {OURS: [1.0, 20.0, 3.0], "peer": [2.0, 40.0, 6.0]}
+    found = {"jwks": {name: [Sample(cpu, 1, 1, 1, 1, 1) for cpu in each] for name, each in costs.items()}}
+    found["launch"] = {OURS: found["jwks"][OURS]}
+    assert summary(found).splitlines()[-2:] == ["| jwks | **0.50** (0.50 to 0.50) |", "| launch | - |"]
