@@ -12,7 +12,7 @@ import redis
 from authz.storage.redis import RedisBackend
 from authz.storage.short_lived import StoreUnavailable
 from tests.certificates import encrypted_redis
-from tests.servers import redis_server
+from tests.servers import redis_server, wait_until
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
@@ -27,20 +27,25 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/stores.md"
 RULES = re.compile(r"^user (\w+) .*$", re.MULTILINE)
 
 
+def users() -> dict[str, list[str]]:
+    """The page's lines, with passwords made of the users' names."""
+    lines = [re.sub(r">\S+", f">{line[1]}-secret", line[0]).split() for line in RULES.finditer(PAGE.read_text())]
+    return {line[1]: line for line in lines}
+
+
 @pytest.fixture
 def guarded() -> Iterator[RedisServer]:
     """With the users of the page, and nobody else."""
-    users = [rule[0] for rule in RULES.finditer(PAGE.read_text())]
-    assert [rule.split()[1] for rule in users] == ["default", "authz", "ehr"]
+    found = users()
+    assert list(found) == ["default", "authz", "ehr", "replica", "sentinel"]
     with redis_server() as server:
-        for rule in reversed(users):  # the one by which this is said goes last
-            said = rule.replace("$redis_password", "secret").replace("$ehr_password", "other")
-            server.command("ACL", "SETUSER", *said.split()[1:])
+        for rule in reversed(found.values()):  # the one by which this is said goes last
+            server.command("ACL", "SETUSER", *rule[1:])
         yield server
 
 
 def backend(server: RedisServer) -> RedisBackend:
-    return RedisBackend.from_url(f"redis://authz:secret@127.0.0.1:{server.port}/0")
+    return RedisBackend.from_url(f"redis://authz:authz-secret@127.0.0.1:{server.port}/0")
 
 
 def test_the_user_of_the_page_may_do_all_that_the_server_does(guarded: RedisServer) -> None:
@@ -65,15 +70,67 @@ def test_the_user_of_the_page_may_do_all_that_the_server_does(guarded: RedisServ
 def test_and_nothing_else(guarded: RedisServer, words: str) -> None:
     """Whoever finds the password can't read or empty what is not this server's."""
     with (
-        redis.Redis(port=guarded.port, username="authz", password="secret", protocol=2) as client,
+        redis.Redis(port=guarded.port, username="authz", password="authz-secret", protocol=2) as client,
         pytest.raises(redis.exceptions.NoPermissionError),
     ):
         client.execute_command(*words.split())
 
 
+def test_a_fail_over_needs_no_more_rights_than_those_of_the_page() -> None:
+    """Issue 8.3: this server, the replica and Sentinel, each as its own user."""
+    named = users()
+    default = [
+        "--user",
+        "default",
+        "on",
+        "nopass",
+        "resetkeys",
+        "resetchannels",
+        "-@all",
+        "+@admin",
+        "+@connection",
+        "+info",
+    ]
+    own = [f"--{word}" if word == "user" else word for name in named if name != "default" for word in named[name]]
+    follows = ("--masteruser", "replica", "--masterauth", "replica-secret")
+    with (
+        redis_server(*default, *own) as first,
+        redis_server(*default, *own, *follows, "--replicaof", f"127.0.0.1 {first.port}") as second,
+    ):
+        wait_until(lambda: second.command("INFO", "replication")["master_link_status"] == "up", "the replica")
+        config = f"""
+        sentinel monitor main 127.0.0.1 {first.port} 1
+        sentinel auth-user main sentinel
+        sentinel auth-pass main sentinel-secret
+        sentinel down-after-milliseconds main 500
+        sentinel failover-timeout main 2000
+        """
+        with redis_server(sentinel_config=config) as watcher:
+            wait_until(lambda: len(watcher.command("SENTINEL", "REPLICAS", "main")) == 1, "the sentinel")
+            store = RedisBackend.from_url(f"redis+sentinel://authz:authz-secret@127.0.0.1:{watcher.port}/main?db=0")
+            store.put({"a": b"1"}, 600)
+            wait_until(lambda: offset(second) >= offset(first), "replication")
+            first.kill()
+            wait_until(lambda: takes(store), "the fail-over", seconds=30)
+            assert store.get("a", "b") == [b"1", b"2"]
+
+
+def offset(server: RedisServer) -> int:
+    facts = server.command("INFO", "replication")
+    return int(facts["master_repl_offset"])
+
+
+def takes(store: RedisBackend) -> bool:
+    try:
+        store.put({"b": b"2"}, 600)
+    except StoreUnavailable:
+        return False
+    return True
+
+
 def test_the_story_runs_with_the_rights_of_the_page(guarded: RedisServer, tmp_path: Path) -> None:
     """Issue 8.3: a limit or a ready answer would go on without Redis, unseen; so each call is listened to."""
-    url = f"redis://authz:secret@127.0.0.1:{guarded.port}/0"
+    url = f"redis://authz:authz-secret@127.0.0.1:{guarded.port}/0"
     world = build(settings_in(tmp_path, redis_url=url, metrics_networks="127.0.0.0/8"))
     heard: list[tuple[str, bool]] = []
     world.services.store_hearers.append(lambda verb, seconds: heard.append((verb, seconds is not None)))
@@ -102,7 +159,7 @@ def test_who_names_nobody_is_nobody(guarded: RedisServer) -> None:
 
 def test_an_ehr_writes_launches_and_reads_nothing(guarded: RedisServer) -> None:
     """Decision 4: a launch straight into Redis; what others launched, sessions and answers are not the EHR's."""
-    with redis.Redis(port=guarded.port, username="ehr", password="other", protocol=2) as client:
+    with redis.Redis(port=guarded.port, username="ehr", password="ehr-secret", protocol=2) as client:
         assert client.execute_command("SET", "authz:launch:x", "{}", "EX", 300) is True
         for words in ("GET authz:launch:x", "SET authz:session:x 1", "DEL authz:launch:x"):
             with pytest.raises(redis.exceptions.NoPermissionError):
