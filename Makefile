@@ -32,7 +32,7 @@ attacks-timing: $(VENV)/dev.done  ## how long the server takes to say no, for wh
 machine: $(VENV)/dev.done  ## 200 long lives of a server held against a model of what may be alive
 	MACHINE_EXAMPLES=200 MACHINE_STEPS=40 $(BIN)/python -m pytest -q --hypothesis-show-statistics tests/faults/test_machine.py
 
-faults: $(VENV)/dev.done  ## take every dependency away from a running server, in every way, and show the table of what held (20 s each; FAULT_SECONDS)
+faults: $(VENV)/dev.done  ## break everything this server needs while apps go on, R-01 to R-27, and show the table of what held (8 s each; FAULT_SECONDS)
 	$(BIN)/python -m tests.faults.run
 
 soak: $(VENV)/dev.done  ## twenty minutes of requests with short lifetimes: nothing may grow (SOAK_SECONDS)

@@ -1,4 +1,4 @@
-"""Twelve at once, fifty times, against the running server: nothing single-use pays twice (decisions 1, 8, 9)."""
+"""Twelve at once, fifty times, against the running server: nothing single-use pays twice (R-14, decisions 1, 8, 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many at once about one registration: quota and decisions hold on both databases."""
+"""Many at once about one registration (security.md R-14): quota and decisions hold on both databases."""
 
 from __future__ import annotations
 
