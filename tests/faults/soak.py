@@ -11,7 +11,9 @@ import socket
 import struct
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from math import sqrt
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +21,10 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sqlalchemy import func, select
+
+from authz.storage.database import Base
+from authz.tokens.purge import Purge
 from tests.faults.checker import failures_are_told_as_failures
 from tests.faults.ledger import History, Ledger, Use
 from tests.faults.load import OneByOne, load
@@ -42,6 +48,9 @@ LIFETIMES: dict[str, Any] = {
 }
 MOST_KB_PER_REQUEST = 1024 / 10_000
 LEFT_OVER = 4  # connections, descriptors and threads that may differ from one moment to the next, for each of them
+LONG_AFTER = timedelta(days=3650)  # after the longest refresh token and what is kept of it
+FOR_EVER = -1  # what PTTL says of a key without a time
+PEOPLE_AND_THEIRS = ("user_account", "fhir_identity")  # whoever an EHR vouched for is known from then on
 RST = struct.pack("ii", 1, 0)
 
 
@@ -75,8 +84,8 @@ def spoil(issuer: str, stop: Event) -> None:
             half.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
 
 
-def observe(running: Site, ledger: Ledger) -> list[Sample]:
-    samples, until = [], time.monotonic() + SECONDS
+def observe(running: Site, ledger: Ledger, seconds: float) -> list[Sample]:
+    samples, until = [], time.monotonic() + seconds
     while time.monotonic() < until:
         time.sleep(SAMPLE_SECONDS)
         samples.append(Sample(len(ledger.operations), running.use(), running.log.stat().st_size))
@@ -103,31 +112,62 @@ def hot_copies(redis: RedisServer) -> int:
     return len(redis.command("KEYS", "authz:hot:*"))
 
 
-def soak(folder: Path) -> list[str]:
+def lasting_keys(redis: RedisServer) -> int:
+    """Keys that Redis will never drop by itself."""
+    return sum(redis.command("PTTL", key) == FOR_EVER for key in redis.command("KEYS", "*"))
+
+
+def rows(running: Site) -> Counter[str]:
+    """How many each table has, but for the records that are kept: the trail and what belongs to it."""
+    kept = [each for each in Base.metadata.sorted_tables if not each.name.startswith("audit")]
+    with running.engine.connect() as looking:
+        return Counter({each.name: looking.scalar(select(func.count()).select_from(each)) or 0 for each in kept})
+
+
+def purge_later(running: Site) -> None:
+    """As the server itself does, when all that was issued has long been over."""
+    own = running.app.extensions["authz"]
+    with running.app.app_context():
+        Purge(own.db, own.backend, lambda: datetime.now(UTC) + LONG_AFTER).once()
+        own.db.engine.dispose()
+
+
+def soak(folder: Path, seconds: float) -> tuple[list[Sample], list[str]]:
+    """What the processes held meanwhile, and what was wrong or left over."""
     with postgres_server() as postgres, redis_server() as redis, site(folder, postgres, redis, **LIFETIMES) as running:
-        ledger, stop = Ledger(), Event()
+        ledger, stop, lasting, at_first = Ledger(), Event(), lasting_keys(redis), rows(running)
         spoiler = Thread(target=spoil, args=(running.issuer, stop))
         with load(running.issuer, ledger, running.keys, 20, RATE):
             spoiler.start()
-            samples = observe(running, ledger)
+            samples = observe(running, ledger, seconds)
             stop.set()
             spoiler.join()
         time.sleep(TOKEN_SECONDS + SAMPLE_SECONDS)
         before, after = samples[int(len(samples) * WARM_UP)].use, running.use()  # when every pool has filled
-        found = [*problems(samples), *failures_are_told_as_failures(History(ledger)), *running.errors()]
-        if hot_copies(redis):
-            found.append(f"{hot_copies(redis)} copies of tokens that are over are still in Redis")
         for name in ("descriptors", "threads", "database_connections"):
             print(f"{name}: {getattr(before, name)}, after it {getattr(after, name)}")  # noqa: T201  this is its output
+        found = [*failures_are_told_as_failures(History(ledger)), *running.errors()]
         if after.threads > before.threads + LEFT_OVER:
             found.append(f"{after.threads - before.threads} threads are left over")
-        print(f"requests: {len(ledger.operations)}, rows of tokens: {len(running.truth().tokens)}")  # noqa: T201  this is its output
-    return found
+        if hot_copies(redis):
+            found.append(f"{hot_copies(redis)} copies of tokens that are over are still in Redis")
+        if lasting_keys(redis) > lasting:
+            found.append(f"{lasting_keys(redis) - lasting} keys were put into Redis for ever")
+        issued = rows(running)
+        purge_later(running)
+        left = rows(running) - at_first
+        print(f"requests: {len(ledger.operations)}, rows: {dict(issued - at_first)}, after a purge: {dict(left)}")  # noqa: T201  this is its output
+        for name in PEOPLE_AND_THEIRS:
+            left.pop(name, None)
+        if left:
+            found.append(f"rows are left over: {dict(left)}")
+    return samples, found
 
 
 def main() -> int:
     with TemporaryDirectory() as folder:
-        found = soak(Path(folder))
+        samples, left = soak(Path(folder), SECONDS)
+    found = [*problems(samples), *left]
     print("\n".join(found) or "nothing grew")  # noqa: T201  this is its output
     return 1 if found else 0
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
+import urllib3
 
 from authz.clients.assertion import ASSERTION_TYPE
 from tests.actors import FORM, basic
@@ -67,7 +68,7 @@ def throw(running: Site, bomb: Bomb) -> int:
     path, headers, body = bomb
     try:
         return OneByOne(running.issuer).send("POST", f"{running.issuer}{path}", dict(headers), body).status
-    except OSError:
+    except urllib3.exceptions.HTTPError:
         return CUT  # what is too large is not read to its end: the answer may be lost with the connection
 
 
@@ -76,13 +77,14 @@ def test_bombs_harm_nobody(tmp_path: Path, postgres: PostgresServer) -> None:
     statuses: dict[str, set[int]] = {}
 
     def bomb(running: Site) -> None:
-        for name in BOMBS:
+        for name, each in BOMBS.items():
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                statuses[name] = set(pool.map(partial(throw, running), [BOMBS[name]] * TIMES))
+                statuses[name] = set(pool.map(partial(throw, running), [each] * TIMES))
         time.sleep(1)
 
     with site(tmp_path, postgres) as running:
         before = running.workers
+        bomb(running)  # what is set aside for the largest of them is kept; more of them must not take more
         history = Campaign("R-23 bombs", 23).run(running, bomb)
         assert running.workers == before, "a worker died"
     wrong = {name: found - REFUSALS for name, found in statuses.items() if found - REFUSALS}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.actors import SmartApp
 from tests.faults.campaign import Campaign
+from tests.faults.load import OneByOne, hospitals, service_form
 from tests.faults.proxy import Mode, Proxy
+from tests.world import FHIR, actors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +26,16 @@ pytestmark = [pytest.mark.redis, pytest.mark.postgres, pytest.mark.fault]
 
 SHORT_SECONDS = 9.0
 AWAY_SECONDS = 1.5
+HANGING_SECONDS, CLIENTS, WORKERS, THREADS = 5.0, 12, 2, 8
+MOST_TRIES = WORKERS * (THREADS + 3 + 2 * int(HANGING_SECONDS + 1))  # at once, until it is known, then one a second
+SCOPE = "launch openid patient/*.rs offline_access"
+LAUNCH = {
+    "client_id": "public",
+    "fhir_server": FHIR,
+    "user": "Practitioner/dr",
+    "patient": "A",
+    "launch_url": "https://app.example/launch",
+}
 
 
 def proxy(site: Site) -> Proxy:
@@ -49,6 +64,42 @@ def test_redis_hangs(running: Site, redis: RedisServer) -> None:
         time.sleep(1)
 
     Campaign("R-03 Redis stopped", 3).run(running, stop, SHORT_SECONDS)
+
+
+def test_a_redis_that_hangs_is_left_alone(running: Site) -> None:
+    """R-03: after three failures a process asks once a second, and what needs no Redis is answered as before."""
+    before, until, asked = proxy(running).accepted, time.monotonic() + HANGING_SECONDS, 0
+    ehr, transport = hospitals(OneByOne(running.issuer))[FHIR].ehr, OneByOne(running.issuer)
+    with proxy(running).misbehaving(Mode.STALL), ThreadPoolExecutor(CLIENTS) as pool:
+        while time.monotonic() < until:
+            launches = list(pool.map(lambda _: ehr.post("/launch", LAUNCH), range(CLIENTS)))
+            assert {(reply.status, reply.header("retry-after") is not None) for reply in launches} == {(503, True)}
+            for path in ("/jwks", "/.well-known/openid-configuration"):
+                assert transport.send("GET", f"{running.issuer}{path}").status == 200
+            asked += len(launches)
+        tried = proxy(running).accepted - before
+    assert asked > 2 * MOST_TRIES, "too little was tried"
+    assert tried <= MOST_TRIES, f"{tried} connections for {asked} requests"
+
+
+def test_what_redis_forgot_allows_nothing(running: Site, redis: RedisServer) -> None:
+    """R-02, I3, I4: a launch that is gone, a proof that was used and a token that was revoked stay so."""
+    hospital, app = hospitals(OneByOne(running.issuer))[FHIR], actors(OneByOne(running.issuer))["public"]
+    assert isinstance(app, SmartApp)
+    proof = service_form(running.issuer, running.keys)
+    service = replace(app, client_id="bulk")
+    assert service.post("/token", proof).status == 200
+    tokens = app.tokens(hospital.ehr.post("/launch", LAUNCH).json()["launch"], SCOPE)
+    app.revoke(tokens["refresh_token"])
+    waiting = hospital.ehr.post("/launch", LAUNCH).json()["launch"]
+    redis.restart()
+    running.seconds_to_heal()
+    assert app.launched(waiting, SCOPE).location_parameters["error"] == "invalid_request"
+    again = service.post("/token", proof)
+    assert (again.status, again.json()["error"]) == (401, "invalid_client")
+    assert hospital.fhir_server.introspect(tokens["access_token"]) == {"active": False}
+    refused = app.refresh(tokens["refresh_token"])
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_grant")
 
 
 WAYS: dict[str, Callable[[Proxy], object]] = {

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.ledger import Use
-from tests.faults.soak import Sample, problems, slope
+from tests.faults.soak import Sample, problems, slope, soak
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHORT_SECONDS = 45.0
 LINE = [(x, 3.0 * x + 7) for x in range(10)]
 
 
@@ -41,3 +46,13 @@ def test_two_megabytes_per_ten_thousand_requests_are_told() -> None:
 def test_a_log_that_says_more_and_more_is_told() -> None:
     (problem,) = problems(samples(0.0, later_log_bytes=900))
     assert problem.startswith("the log grew by 300, later ")
+
+
+@pytest.mark.redis
+@pytest.mark.postgres
+@pytest.mark.fault
+@pytest.mark.campaign
+def test_nothing_is_left_over(tmp_path: Path) -> None:
+    """R-20, I8, I12: threads, keys of Redis and rows come back to what they were; ``make soak`` is longer."""
+    _, found = soak(tmp_path, SHORT_SECONDS)
+    assert found == []
