@@ -6,9 +6,10 @@ The driver is loaded by SQLAlchemy, and only where it is used: an installation o
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import event
+from sqlalchemy.exc import InvalidatePoolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from psycopg.abc import RV, PQGen
     from sqlalchemy import Connection, Dialect, Engine
     from sqlalchemy.engine import ExceptionContext
+    from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
     Driver = DriverConnection[tuple[Any, ...]]
@@ -28,6 +30,8 @@ CONNECT_TIMEOUT_SECONDS = 2  # for each host of the URL
 KEPT_CONNECTIONS = 20
 RECYCLE_SECONDS = 1_800  # before a firewall between forgets them
 READ_ONLY = "25006"  # read_only_sql_transaction, which psycopg counts among the internal errors
+READ_ONLY_STATUS = b"default_transaction_read_only"
+BORN_READ_ONLY = "authz_born_read_only"
 ACTIVE = 1  # libpq's PQTRANS_ACTIVE: a command was sent, and its answer has not come
 SESSION = {
     "statement_timeout": str(STATEMENT_TIMEOUT_MS),
@@ -70,10 +74,25 @@ def prepare(engine: Engine) -> None:
         made: Driver = impatient(dialect.loaded_dbapi.Connection).connect(*words, **named)
         return made
 
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[BORN_READ_ONLY] = takes_no_writes(connection)
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if takes_no_writes(connection) and not record.info[BORN_READ_ONLY]:
+            raise InvalidatePoolError  # whoever only reads would go on reading old rows
+
     @event.listens_for(engine, "handle_error")
     def on_error(context: ExceptionContext) -> None:
         if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
             context.is_disconnect = True  # the pool is left, and the next connection finds who takes writes now
+
+
+def takes_no_writes(connection: DBAPIConnection) -> bool:
+    """As the server said with its last reply, unasked (from PostgreSQL 14 on; an older one says nothing)."""
+    said: bytes | None = cast("Driver", connection).pgconn.parameter_status(READ_ONLY_STATUS)
+    return said == b"on"
 
 
 def impatient(plain: type[Driver]) -> type[Driver]:

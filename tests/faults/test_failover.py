@@ -107,15 +107,17 @@ def launched(world: World) -> dict[str, Any]:
     return world.public.tokens(launch, "launch patient/*.rs online_access")
 
 
-def test_a_switch_over_to_the_replica_costs_one_answer(pair: Pair, world: World) -> None:
-    """R-10, I8: the connections to the old primary are alive, and are left at the first refusal of a write."""
+def test_a_switch_over_to_the_replica_costs_one_answer_at_most(pair: Pair, world: World) -> None:
+    """R-10, I8: the connections to the old primary are alive; they are left when it says so, or refuses a write."""
     first, second = launched(world), launched(world)
     assert world.public.revoke(first["refresh_token"]).status == 200
     pair.switch_over()
-    refused = world.public.refresh(second["refresh_token"])
-    assert (refused.status, refused.json()["error"]) == (503, "temporarily_unavailable")
-    assert refused.header("retry-after")
-    third = world.public.refresh(second["refresh_token"]).json()
+    answer = world.public.refresh(second["refresh_token"])
+    if answer.status != 200:
+        assert (answer.status, answer.json()["error"]) == (503, "temporarily_unavailable")
+        assert answer.header("retry-after")
+        answer = world.public.refresh(second["refresh_token"])
+    third = answer.json()
     assert world.fhir_server.introspect(third["access_token"])["active"] is True
     assert world.fhir_server.introspect(first["access_token"]) == {"active": False}
     assert world.public.revoke(third["refresh_token"]).status == 200

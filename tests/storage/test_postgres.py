@@ -185,6 +185,25 @@ def test_connections_to_a_server_that_became_read_only_are_left(server: Postgres
     assert remember(made, "a") is True
 
 
+def test_who_only_reads_leaves_a_server_that_became_read_only_too(server: PostgresServer, made: Registries) -> None:
+    """security.md R-10, I4: else a worker that is asked for nothing but introspection would never hear of a revocation.
+
+    A server that was read-only from the start is kept: reads go on (R-24).
+    """
+    pid = "SELECT pg_backend_pid()"
+    before = value(made.db, pid)
+    assert value(made.db, pid) == before
+    server.command("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.command("SELECT pg_reload_conf()")
+    try:
+        wait_until(lambda: value(made.db, pid) != before, "another connection")
+        after = value(made.db, pid)
+        assert [value(made.db, pid) for _ in range(3)] == [after] * 3
+    finally:
+        server.command("ALTER SYSTEM RESET default_transaction_read_only")
+        server.command("SELECT pg_reload_conf()")
+
+
 def test_a_transaction_that_was_left_alone_is_an_outage(made: Registries) -> None:
     """security.md R-11: the server ended it, and let others have what it had locked."""
 
