@@ -124,7 +124,9 @@ lock: $(VENV)/dev.done  ## resolve the dependencies anew and write the hashes
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  --extra postgres pyproject.toml requirements/build.in -o requirements/run.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
-	  --extra postgres --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
+	  --extra postgres --extra otel pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/otel.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
+	  --extra postgres --extra otel --group dev pyproject.toml requirements/build.in -c requirements/run.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \
 	  requirements/campaigns.in -c requirements/dev.txt -o requirements/campaigns.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-annotate --no-header --no-strip-extras --python-version 3.11 \

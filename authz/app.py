@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
@@ -58,6 +59,7 @@ from authz.storage.short_lived import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from wsgiref.types import WSGIApplication
 
     from authz.outbound import Outbound
 
@@ -99,6 +101,7 @@ LANES = {  # what programs ask all day
     ("GET", "/.well-known/openid-configuration"): discovery.openid_configuration,
     ("GET", "/.well-known/oauth-authorization-server"): discovery.oauth_metadata,
 }
+TRACES_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
 SWEEP_SECONDS = 60.0
 
@@ -135,10 +138,25 @@ def create_app(
     errors.init_app(app)
     cors = Cors(services_of(app).clients)
     frame(app, cors)
-    app.wsgi_app = Door(  # type: ignore[method-assign]  # how Flask documents middleware
-        FastLane(app, settings, cors, LANES), metrics.count if settings.metrics_networks else None
+    app.wsgi_app = traced(  # type: ignore[method-assign,assignment]  # how Flask documents middleware
+        app, Door(FastLane(app, settings, cors, LANES), metrics.count if settings.metrics_networks else None)
     )
     return app
+
+
+def traced(app: Flask, whole: WSGIApplication) -> WSGIApplication:
+    """As the environment asks, by the names of the OpenTelemetry specification.
+
+    Raises ConfigurationError if it asks for traces, and the extra is not installed.
+    """
+    if not any(os.environ.get(name) for name in TRACES_GO_TO):
+        return whole
+    try:
+        from authz.endpoints import tracing  # noqa: PLC0415  of an extra, which few install
+    except ImportError as error:
+        raise ConfigurationError([f"{TRACES_GO_TO[0]} is set, and the extra otel is not installed"]) from error
+    with app.app_context():
+        return tracing.traced(whole, services_of(app), tracing.exporting())
 
 
 def frame(app: Flask, cors: Cors) -> None:

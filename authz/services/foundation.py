@@ -50,9 +50,8 @@ class Foundation:
 
     @cached_property
     def backend(self) -> Backend:
-        """Timed where somebody may ask for metrics."""
-        plain = self.plain_backend()
-        return TimedBackend(plain, self.store_hearers) if self.settings.metrics_networks else plain
+        """Timed, for whoever hears of it: metrics, traces."""
+        return TimedBackend(self.plain_backend(), self.store_hearers)
 
     def plain_backend(self) -> Backend:
         """Redis where its address is set, else a SQLite file beside this server."""
