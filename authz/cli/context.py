@@ -15,6 +15,7 @@ from authz.audit.event import Event, EventName
 from authz.errors import InvalidValue, NotFound
 from authz.services import wire
 from authz.settings import Settings
+from authz.storage import migrations
 from authz.storage.database import Database
 
 if TYPE_CHECKING:
@@ -31,14 +32,20 @@ MAX_SECRET = 256
 
 
 @contextmanager
-def services() -> Iterator[Services]:
-    """A server's parts with these settings; nothing that serves anybody is imported, so a command starts quickly."""
+def services(*, of_any_schema: bool = False) -> Iterator[Services]:
+    """A server's parts with these settings; nothing that serves anybody is imported, so a command starts quickly.
+
+    ``of_any_schema``: for whoever only looks. Raises InvalidValue where this version may not touch the database.
+    """
     settings = Settings.load()
     app, db = Flask("authz"), Database()
     db.init_app(app, settings.database_url)
     made = wire(settings, db, lambda: datetime.now(UTC))
     with app.app_context():
         try:
+            problem = None if of_any_schema else migrations.misfit(db.engine)
+            if problem:
+                raise InvalidValue(problem)
             yield made
         finally:
             db.engine.dispose()

@@ -24,7 +24,7 @@ def doctor(ctx: click.Context) -> None:
     finding means stands in docs/reference/doctor.md.
     """
     try:
-        with services() as made:
+        with services(of_any_schema=True) as made:
             found = examine(made)
     except ConfigurationError as error:
         found = [Finding("settings.invalid", "settings", problem) for problem in error.problems]

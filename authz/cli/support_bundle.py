@@ -20,6 +20,6 @@ def support_bundle(file: Path) -> None:
     """
     if file.exists():
         raise InvalidValue(f"{file} is there already")
-    with services() as made:
+    with services(of_any_schema=True) as made:
         parts = write(made, file)
     show({"file": str(file), "parts": parts})

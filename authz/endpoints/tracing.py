@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 NAME = "authz"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-PARENTS = {"traceparent": "HTTP_TRACEPARENT", "tracestate": "HTTP_TRACESTATE"}
+PARENT = "traceparent"  # and no tracestate, which holds whatever its sender likes
 SPAN = "authz_span"
 NANOSECONDS = 1_000_000_000
 
@@ -54,7 +54,7 @@ class Traced:
         self.tracer = tracer
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        carrier = {name: environ[key] for name, key in PARENTS.items() if key in environ}
+        carrier = {PARENT: environ["HTTP_TRACEPARENT"]} if "HTTP_TRACEPARENT" in environ else {}
         method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "other"
         statuses: list[int] = []
 

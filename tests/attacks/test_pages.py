@@ -216,7 +216,8 @@ def test_an_absurd_password_is_wrong_and_no_trouble(way: Way, password: str, sta
 def test_a_page_left_open_for_an_hour_is_over(way: Way, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """LC-09, LC-26: an expired interaction, at each step; in a frame as well."""
     page = way.sign_in_page() if step == "sign-in" else way.consent_page()
-    monkeypatch.setattr(way.world.services.backend, "_now", lambda: time.time() + 3600)  # the store's own clock
+    store = vars(way.world.services.backend)["_plain"]
+    monkeypatch.setattr(store, "_now", lambda: time.time() + 3600)  # the store's own clock
     reply = way.sign_in(page) if step == "sign-in" else way.browser.submit(page, press="allow")
     assert (reply.status, OUT_OF_DATE in reply.text) == (400, True)
     assert nothing_issued(way.world)

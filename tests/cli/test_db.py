@@ -135,3 +135,15 @@ def test_the_command_says_where_the_database_stands(empty: Cli) -> None:
     assert empty("db", "upgrade") == {"revision": newest, "before": newest}
     assert empty("db", "current") == {"revision": newest, "newest": newest}
     assert empty("db", "check") == {"ok": True, "problem": None}
+
+
+def test_a_version_below_the_floor_touches_nothing(authz: Cli) -> None:
+    """security.md R-18: nor does its command line; whoever only looks may."""
+    with engine_of(authz.environ["AUTHZ_DATABASE_URL"]) as engine, engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
+        connection.execute(text("UPDATE schema_floor SET revision = '9001'"))
+    told = f"the database is at revision 9001, for a newer version: this one ends at {migrations.newest()}"
+    for words in (["keys", "rotate", "--now"], ["purge"], ["client", "list"]):
+        code, _, problem = authz.run(*words)
+        assert (code, told in problem) == (1, True), words
+    assert told in str(authz.run("doctor", "--json"))

@@ -55,7 +55,7 @@ def spans(told: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
 
 
 def test_a_request_and_what_it_asks_of_the_stores_are_one_trace(told: InMemorySpanExporter, traced: World) -> None:
-    headers = {"Traceparent": PARENT, "X-Request-Id": "of-this-request"}
+    headers = {"Traceparent": PARENT, "Tracestate": "a=Jane-Doe-MRN-123", "X-Request-Id": "of-this-request"}
     assert traced.transport.send("GET", f"{traced.issuer}/readyz", headers).status == 200
     (request,) = spans(told, "GET health")
     assert dict(request.attributes or {}) == {
@@ -66,6 +66,7 @@ def test_a_request_and_what_it_asks_of_the_stores_are_one_trace(told: InMemorySp
     }
     assert request.parent is not None
     assert (request.context.trace_id, request.parent.span_id) == (int(PARENT[3:35], 16), int(PARENT[36:52], 16))
+    assert [span.context.trace_state for span in told.get_finished_spans() if span.context.trace_state] == []
     statements = spans(told, "sqlite SELECT")
     assert statements
     assert {span.parent.span_id for span in statements if span.parent} == {request.context.span_id}

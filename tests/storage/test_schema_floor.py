@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -77,13 +78,22 @@ def calls(of: ast.AST) -> Iterator[ast.Call]:
                 yield part
 
 
+def holds_up(source: str) -> list[str]:
+    """Tables that are there already and get an index, or have each row changed: who writes there waits."""
+    made = set(re.findall(r"""op\.create_table\(\s*['"](\w+)""", source))
+    indexed = re.findall(r"""op\.create_index\(\s*[^,]+,\s*['"](\w+)""", source)
+    changed = re.findall(r"""op\.execute\(\s*['"]UPDATE (\w+)""", source)
+    return [table for table in (*indexed, *changed) if table not in made]
+
+
 def adds(call: ast.Call) -> bool:
     assert isinstance(call.func, ast.Attribute)
     match call.func.attr:
         case "add_column":
             given = {word.arg for part in ast.walk(call) if isinstance(part, ast.Call) for word in part.keywords}
-            is_nullable = "nullable=True" in ast.unparse(call)
-            return is_nullable or "server_default" in given
+            text = ast.unparse(call)
+            asks = "unique=True" in text or "Constraint(" in text
+            return ("nullable=True" in text or "server_default" in given) and not asks
         case "create_index":
             return "unique=True" not in ast.unparse(call)
         case "execute":
@@ -98,6 +108,13 @@ def test_each_migration_adds_or_says_why_not() -> None:
     later = [file for file in sorted(migrations.directory().glob("versions/*.py")) if file.name[:4] > FIRST]
     sources = {file.name: file.read_text() for file in later}
     assert [name for name, source in sources.items() if takes_away(source) and "\ncontracts = " not in source] == []
+    assert [name for name, source in sources.items() if holds_up(source) and "\nholds_up = " not in source] == []
+
+
+def test_what_others_wait_for() -> None:
+    """Issue 8.4: a table that is new holds nobody up."""
+    assert holds_up('op.create_table("a", x)\n    op.create_index("ix_a_y", "a", ["y"])') == []
+    assert holds_up('op.create_index("ix_a_y", "a", ["y"])\n    op.execute("UPDATE b SET y = 1")') == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +124,8 @@ def test_each_migration_adds_or_says_why_not() -> None:
         ('op.add_column("a", sa.Column("y", sa.Integer, nullable=True))', []),
         ('op.add_column("a", sa.Column("y", sa.Integer, nullable=False, server_default="0"))', []),
         ('op.create_index("ix_a_y", "a", ["y"])', []),
+        ('op.add_column("a", sa.Column("y", sa.Integer, sa.CheckConstraint("y > 0"), nullable=True))', ["add_column"]),
+        ('op.add_column("a", sa.Column("y", sa.Integer, nullable=True, unique=True))', ["add_column"]),
         ('op.execute("UPDATE a SET y = 1")', []),
         ('op.add_column("a", sa.Column("y", sa.Integer, nullable=False))', ["add_column"]),
         ('op.create_index("ix_a_y", "a", ["y"], unique=True)', ["create_index"]),
