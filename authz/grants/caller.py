@@ -61,7 +61,10 @@ class Registered(Protocol):
 
 
 class Callers:
-    """Authenticates who asks; a good secret is remembered for a second, so that SQL is left in peace."""
+    """Authenticates who asks; a good secret is remembered for a second, so that SQL is left in peace.
+
+    Not a client's: clients are (see ``Clients.recent``), and what is remembered of what is remembered grows old.
+    """
 
     def __init__(
         self,
@@ -74,7 +77,7 @@ class Callers:
         self.registered = registered
         self.introspection = introspection
         self.authenticate_client = authenticate_client
-        self.recent: Recent[Caller] = Recent(A_SECOND)
+        self.recent: Recent[Caller | None] = Recent(A_SECOND)
 
     def authenticate(self, request: BackChannelRequest) -> Caller:
         """Whoever is registered for it by its credential; a client that is registered for the scope by its secret or
@@ -95,7 +98,7 @@ class Callers:
     def by_secret(self, request: BackChannelRequest) -> Caller:
         sent = [*(part for reading in request.basic for part in reading), *map(request.form.get, SECRET_PARAMETERS)]
         key = sha256("\0".join(part or "" for part in sent).encode()).digest()
-        return self.recent.get(key, lambda: self.registered.caller(request) or self.by_client(request))
+        return self.recent.get(key, lambda: self.registered.caller(request)) or self.by_client(request)
 
     def by_client(self, request: BackChannelRequest) -> Caller:
         client = self.authenticate_client(request)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from authz.audit.model import AuditEventRow
 from authz.clients.metadata import ClientMetadata
+from authz.clients.model import ClientRow
 from authz.clients.registry import HospitalDecisions
 from authz.tokens import scan_alarm
 from tests.actors import FORM, SmartApp, basic
@@ -151,6 +152,22 @@ def test_a_client_that_is_switched_off_may_not_ask_within_a_second(
     monkeypatch.setattr(world.services.callers.recent, "monotonic", lambda: later)
     for reply in (post(world, {"token": "x"}, header), gateway.post("/introspect", token="x")):
         assert (reply.status, reply.json()) == (401, FAILED)
+
+
+def test_a_client_switched_off_elsewhere_asks_for_a_second_and_no_longer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 9.3, decision 0080: what is remembered of what is remembered would be believed for two."""
+    header, now = basic("asking", with_secret(world, "client_secret_basic")), [0.0]
+    for remembered in (world.services.callers.recent, world.services.clients.rows):
+        monkeypatch.setattr(remembered, "monotonic", lambda: now[0])
+    assert world.services.clients.recent("asking") is not None  # as when it has just got a token
+    with world.services.db.write() as session:
+        session.execute(update(ClientRow).values(enabled=False))  # this process is not told
+    statuses = []
+    for now[0] in (0.9, 1.0, 1.5):
+        statuses.append(post(world, {"token": "x"}, header).status)
+    assert statuses == [200, 401, 401]
 
 
 def test_a_hint_changes_nothing_for_an_access_token(world: World) -> None:
