@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer, FhirServers
     from authz.tokens.introspection import Introspection
 
-SERVER_SECONDS = 1.0  # a FHIR server that is switched off is off after this
 AUDIT_SECONDS = 60.0  # the same refusal of the same token is one line in the trail for so long
 MOST_LINES = 30  # of one token in that time, by one process; what is asked is in the line, and can be made up
 
@@ -56,13 +55,12 @@ class Gateway:
     upstream: Upstream
     user_reach: UserReach
     trail: Trail
-    servers: Recent[FhirServer | None] = field(default_factory=lambda: Recent(SERVER_SECONDS))
     audited: Recent[bool] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
     lines: Recent[list[str]] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
 
     def fhir_server(self, name: str) -> FhirServer | None:
         """The enabled FHIR server of this name."""
-        server = self.servers.get(name, lambda: self.fhir_servers.get(name))
+        server = self.fhir_servers.get(name)
         return server if server is not None and server.enabled else None
 
     def rule(self, server: FhirServer, request: FhirRequest, token: str | None, peer: Peer) -> dict[str, Any]:
