@@ -16,7 +16,9 @@ from authz.errors import InvalidRequest, Unavailable
 from authz.keyring.compact import NotCompact, read_jwe_header
 from authz.keyring.files import read_private, write_private
 from authz.keyring.model import LaunchKeyRow
+from authz.keyring.rotation import LOCK
 from authz.settings import ConfigurationError
+from authz.storage.database import one_at_a_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +140,7 @@ class LaunchKeys:
 
 
 def all_launch_keys(session: Session) -> list[LaunchKeyRow]:
-    """Every key, oldest first, locked, so that two operators don't rotate at once."""
+    """Every key, oldest first; nobody else changes them, or makes the first ones, until this transaction ends."""
+    one_at_a_time(session, LOCK)
     ordered = select(LaunchKeyRow).order_by(LaunchKeyRow.created_at, LaunchKeyRow.kid)
     return list(session.scalars(ordered.with_for_update()))

@@ -9,11 +9,14 @@ from sqlalchemy import select
 
 from authz.errors import InvalidRequest
 from authz.keyring.model import SigningKeyRow
+from authz.storage.database import one_at_a_time
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.keyring.signing import Keyring
+
+LOCK = 0x6B657973  # "keys"
 
 
 class Rotation:
@@ -72,6 +75,7 @@ class Rotation:
 
 
 def all_keys(session: Session) -> list[SigningKeyRow]:
-    """Every key, oldest first, locked, so that two operators don't rotate at once."""
+    """Every key, oldest first; nobody else changes them, or makes the first ones, until this transaction ends."""
+    one_at_a_time(session, LOCK)
     ordered = select(SigningKeyRow).order_by(SigningKeyRow.created_at, SigningKeyRow.kid)
     return list(session.scalars(ordered.with_for_update()))

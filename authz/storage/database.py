@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Engine, MetaData, event, insert
+from sqlalchemy import DateTime, Engine, MetaData, event, insert, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -157,6 +157,12 @@ def unavailable_if_gone() -> Iterator[None]:
         if error.connection_invalidated:
             raise Unavailable("the database went away") from error
         raise
+
+
+def one_at_a_time(session: Session, number: int) -> None:
+    """Wait for whoever does the same with this number, until this transaction ends; SQLite's writers queue anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 INSERTS: dict[str, Callable[..., Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from flask import current_app
+from sqlalchemy import select
 
 from authz.errors import InvalidRequest
-from authz.keyring.signing import BadSignature
+from authz.keyring.model import SigningKeyRow
+from authz.keyring.rotation import Rotation
+from authz.keyring.signing import BadSignature, Keyring
 from tests.keyring.conftest import PUBLISHED_SECONDS, TOKEN_SECONDS
+from tests.registries import made, postgres_url
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.keyring.conftest import Keys
+    from tests.registries import Registries
+
+__all__ = ["made", "postgres_url"]
 
 READ_SECONDS = 60  # in which every process reads the keys
 CLAIMS = {"sub": "someone"}
@@ -109,3 +120,27 @@ def test_the_key_that_signs_is_not_removed(keys: Keys) -> None:
 def test_an_unknown_key_is_not_removed(keys: Keys) -> None:
     with pytest.raises(InvalidRequest, match="there is no key of this kid"):
         keys.remove("../secrets")
+
+
+def test_of_two_who_make_the_first_keys_at_once_the_second_finds_them(made: Registries, tmp_path: Path) -> None:
+    """security.md R-26, decision 7: one key signs; a row that is not there yet can't be locked, so its making is."""
+    app, begun = current_app._get_current_object(), threading.Event()  # type: ignore[attr-defined]  # werkzeug's proxy has it
+    rotation = Rotation(Keyring(made.db, tmp_path, made.clock), PUBLISHED_SECONDS, TOKEN_SECONDS)
+    found: list[list[str]] = []
+
+    def second() -> None:
+        begun.wait(10)
+        with app.app_context(), made.db.write() as session:
+            found.append([row.state for row in rotation.generate(session)])
+
+    other = threading.Thread(target=second)
+    other.start()
+    with made.db.write() as session:
+        assert [row.state for row in rotation.generate(session)] == ["active", "next"]
+        begun.set()
+        other.join(0.3)  # it waits, on either database
+        assert found == []
+    other.join(10)
+    assert found == [[]]
+    with made.db.read() as session:
+        assert sorted(session.scalars(select(SigningKeyRow.state))) == ["active", "next"]
