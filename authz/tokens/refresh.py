@@ -52,7 +52,7 @@ SECOND_TIME = EXCHANGE.where(TOKENS.c.grace_used_at.is_(None)).values(grace_used
 
 
 class RefreshReplayed(InvalidGrant):
-    """A used refresh token came back after the grace: the whole family must be revoked (decision 9)."""
+    """A used or replaced refresh token came back after the grace: the family must be revoked (decision 9)."""
 
     def __init__(self, grant_id: str) -> None:
         super().__init__(UNUSABLE)
@@ -112,8 +112,8 @@ class RefreshTokens:
     def spend(self, session: Session, client_id: str, token: str | None, successor: NewPair) -> SpentRefreshToken:
         """Exchange a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
 
-        Raises InvalidRequest if it is missing, InvalidGrant if it is no use, RefreshReplayed if it was used longer ago
-        than the grace.
+        Raises InvalidRequest if it is missing, InvalidGrant if it is no use, RefreshReplayed if it was used, or
+        replaced as lost, longer ago than the grace.
         """
         if not token:
             raise InvalidRequest("refresh_token is missing")
@@ -121,6 +121,7 @@ class RefreshTokens:
         row = session.get(RefreshTokenRow, digest(token), populate_existing=True)
         if grant is None or row is None:
             raise InvalidGrant(UNUSABLE)
+        self.check_was_lost(grant, row)
         self.check_alive(session, grant, row)
         now = self.now()
         exchanged = {
@@ -132,6 +133,14 @@ class RefreshTokens:
         if changed(session, FIRST_TIME, exchanged):
             return SpentRefreshToken(grant, row)
         return SpentRefreshToken(grant, row, self.spend_grace(session, row, now, exchanged))
+
+    def check_was_lost(self, grant: GrantRow, row: RefreshTokenRow) -> None:
+        """Who sends what a repeat replaced had got that answer, so somebody else repeated (RFC 9700 §4.14.2)."""
+        if row.revoked_at is not None and grant.revoked_at is None and self.is_past_grace(row.revoked_at):
+            raise RefreshReplayed(row.grant_id)
+
+    def is_past_grace(self, since: datetime) -> bool:
+        return self.now() - since > timedelta(seconds=self.settings.refresh_grace_seconds)
 
     def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow) -> datetime:
         """Until when it is good. Raises InvalidGrant for a token whose time, grant, user or session is over."""
@@ -161,7 +170,7 @@ class RefreshTokens:
         """A repeat: once within the grace it replaces the pair whose answer got lost; later it is a theft."""
         session.refresh(row)
         assert row.used_at is not None
-        if now - row.used_at > timedelta(seconds=self.settings.refresh_grace_seconds):
+        if self.is_past_grace(row.used_at):
             raise RefreshReplayed(row.grant_id)
         successor = session.get(RefreshTokenRow, row.successor_digest, populate_existing=True)
         if successor is None or successor.used_at is not None:

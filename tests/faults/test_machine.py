@@ -86,7 +86,7 @@ class Refresh:
     access: Access
     used_at: datetime | None = None
     is_repeated: bool = False
-    is_revoked: bool = False
+    replaced_at: datetime | None = None  # its answer was taken for lost
     successor: Refresh | None = None
 
 
@@ -272,17 +272,19 @@ class Machine(RuleBasedStateMachine):
         if not self.is_up(grant.app):
             assert reply.json()["error"] == "invalid_client"
             return nothing
-        is_alive = not token.is_revoked and not grant.is_revoked and self.ends(token) > self.now
+        is_alive = token.replaced_at is None and not grant.is_revoked and self.ends(token) > self.now
+        was_not_lost = token.replaced_at is not None and self.now - token.replaced_at > grace
         is_late = token.used_at is not None and self.now - token.used_at > grace
         successor = token.successor
         may_repeat = successor is not None and successor.used_at is None and not token.is_repeated
         if not is_alive or is_late or (token.used_at is not None and not may_repeat):
             assert (reply.status, reply.json()["error"]) == (400, "invalid_grant")
-            if is_alive and is_late:
+            if (is_alive and is_late) or was_not_lost:
                 grant.is_revoked = True
             return nothing
         if successor is not None:
-            token.is_repeated = successor.is_revoked = successor.access.is_revoked = True
+            token.is_repeated = successor.access.is_revoked = True
+            successor.replaced_at = self.now
         token.used_at = token.used_at or self.now
         token.successor = self.tokens_of(reply, grant)
         assert token.successor is not None
