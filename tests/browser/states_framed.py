@@ -60,7 +60,7 @@ def breaking_the_glass(visit: Visit) -> Iterator[tuple[str, Frame]]:
     launched(visit, patient="B")
     visit.sign_in("doctor")
     yield "a reason", visit.is_at("These records are protected")
-    visit.frame.get_by_role("radio").first.check()
+    visit.frame.get_by_role("radio").first.press("Space")
     visit.frame.fill("[name=text]", "no         time")
     visit.press("Open the records")
     yield (

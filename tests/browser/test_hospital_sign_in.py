@@ -107,7 +107,7 @@ def test_in_the_frame_of_the_ehr_a_window_opens_and_its_code_goes_on(
     )
     frame = page.frame_locator("iframe")
     with strict_profile.expect_page() as opened:
-        frame.get_by_text("Sign in with Hospital ID").click()
+        frame.get_by_text("Sign in with Hospital ID").press("Enter")
     window = opened.value
     at_the_provider(window, hospital, "idp-doctor")
     expect(window.locator("h1")).to_have_text("You are signed in")
@@ -115,7 +115,7 @@ def test_in_the_frame_of_the_ehr_a_window_opens_and_its_code_goes_on(
     code = window.locator(".patient strong").inner_text()
     frame.locator("input[name=code]").fill(code)
     with page.expect_request(f"{APP}/**") as asked:
-        frame.get_by_role("button", name="Go on").click()
+        frame.get_by_role("button", name="Go on").press("Enter")
     assert hospital.live.public.redeem(code_of(asked.value.url)).json()["patient"] == "A"
 
 

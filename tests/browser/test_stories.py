@@ -52,7 +52,7 @@ def test_a_parent_opens_an_app_from_the_portal_and_is_always_asked(
         allow = frame.locator("button[value=allow]")
         allow.wait_for()
         expect(frame.locator("input[name=password]")).to_have_count(0)
-        allow.click()
+        allow.press("Enter")
         frame.locator("svg.plot").wait_for()
         expect(frame.locator("#bar-end")).to_contain_text("Katharina Brandt")
 
@@ -69,7 +69,7 @@ def test_a_patient_opens_an_app_from_the_portal_in_a_new_tab_and_is_asked(
         allow = app.locator("button[value=allow]")
         allow.wait_for()
         expect(app.locator("input[name=password]")).to_have_count(0)
-        allow.click()
+        allow.press("Enter")
         expect(app.locator("#patient")).to_contain_text("Okafor")
         app.close()
 
@@ -79,5 +79,5 @@ def test_a_parent_who_says_no_leaves_the_app_with_nothing(strict_profile: Browse
     page = portal(strict_profile, hospital, "parent", "child-1")
     page.click("text=Open in the chart")
     frame = page.frame_locator("#app-frame")
-    frame.locator("button[value=deny]").click()
+    frame.locator("button[value=deny]").press("Enter")
     expect(frame.locator("body")).to_contain_text("did not agree")

@@ -119,9 +119,9 @@ def test_the_way_through_sign_in_and_consent_does_not_cut_the_app_off(
     app = opened(page, where)
     app.fill("input[name=username]", "clinician")
     app.fill("input[name=password]", "clinician")
-    app.click("button[value=sign_in]")
+    app.locator("button[value=sign_in]").press("Enter")
     expect(app.locator("body")).to_contain_text("drafts")
-    app.click("button[value=allow]")
+    app.locator("button[value=allow]").press("Enter")
     work(page, app)
 
 
@@ -143,7 +143,7 @@ def test_a_parent_who_agrees_lets_the_app_talk_to_the_portal(
     app = opened(page, "frame")
     drafts = app.get_by_role("checkbox", name="read and change unsigned drafts in your current session")
     expect(drafts).to_be_checked()
-    app.click("button[value=allow]")
+    app.locator("button[value=allow]").press("Enter")
     work(page, app)
 
 
@@ -153,8 +153,10 @@ def test_without_the_persons_yes_to_messages_the_app_has_no_handle(
     """WM-01, REQ-6: both unticked; the app works, and knows of no EHR to talk to."""
     app = opened(portal(strict_profile, hospital), "frame")
     for words in ("unsigned drafts in your current session", "another screen in the EHR"):
-        app.get_by_role("checkbox", name=words).uncheck()
-    app.click("button[value=allow]")
+        box = app.get_by_role("checkbox", name=words)
+        box.press("Space")
+        expect(box).not_to_be_checked()
+    app.locator("button[value=allow]").press("Enter")
     app.locator("svg.plot").wait_for()
     expect(app.locator("#in-ehr")).to_be_hidden()
     assert app.evaluate(HANDLE) is None

@@ -71,9 +71,9 @@ class Visit:
         return self.press("Sign in")
 
     def press(self, name: str) -> Frame:
-        """A button or a link, by what it is called."""
+        """A button or a link, by what it is called; by keyboard, which no frame ever loses."""
         button = self.frame.get_by_role("button", name=self.words(name), exact=True)
-        (button if button.count() else self.frame.get_by_role("link", name=self.words(name))).first.click()
+        (button if button.count() else self.frame.get_by_role("link", name=self.words(name))).first.press("Enter")
         self.frame.wait_for_load_state()
         return self.frame
 
@@ -91,7 +91,7 @@ class Visit:
 
     def follow(self, part: str, within: str = "main") -> Frame:
         """A link, by a part of where it leads."""
-        self.frame.locator(f"{within} a[href*='{part}']").first.click()
+        self.frame.locator(f"{within} a[href*='{part}']").first.press("Enter")
         self.frame.wait_for_load_state()
         return self.frame
 

@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, FrameLocator, Page, Playwright, expect
 
+from tests.browser.chromium import CHROMIUM
 from tests.demo.sites import Sites, running_sites
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    # Playwright switches storage partitioning off; people's browsers have it on. The last such switch counts.
-    "--disable-features=HttpsUpgrades,MediaRouter,OptimizationHints,NetworkTimeServiceQuerying,PreconnectToSearch",
-]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +89,7 @@ def test_a_recorded_weight_is_in_the_chart_of_the_app_and_of_the_ehr(context: Br
     frame = framed(page)
     before = frame.locator("svg.plot circle").count()
     frame.get_by_label("Weight in kg").fill("23.45")
-    frame.get_by_role("button", name="Save to the record").click()
+    frame.get_by_role("button", name="Save to the record").press("Enter")
     expect(frame.locator("#saved")).to_contain_text("It is in the hospital's record now.")
     expect(frame.locator("svg.plot circle")).to_have_count(before + 1)
     expect(frame.locator("svg.plot .value")).to_have_text("23.45 kg")
@@ -266,7 +255,7 @@ def test_signing_out_at_the_ehr_ends_the_apps_access(context: BrowserContext, si
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")
     app.get_by_label("Weight in kg").fill("8.1")
-    app.get_by_role("button", name="Save to the record").click()
+    app.get_by_role("button", name="Save to the record").press("Enter")
     expect(app.locator("#saved")).to_contain_text("The access has ended")
 
 
@@ -297,10 +286,10 @@ def test_the_app_drafts_an_order_shows_it_and_says_that_it_is_done(
     app = framed(page) if where == "frame" else in_a_tab(context, page, "Growth Chart")
     expect(app.locator("#ehr-state")).to_have_text("it answers")
     app.get_by_label("Order for the next visit").fill("Weight check in a week")
-    app.get_by_role("button", name="Draft it in the EHR").click()
+    app.get_by_role("button", name="Draft it in the EHR").press("Enter")
     expect(app.locator("#told")).to_have_text("“Weight check in a week” is a draft in the EHR now.")
     expect(page.locator("#drafts li")).to_have_text(["Weight check in a week"])
-    app.get_by_role("button", name="Show the drafts there").click()
+    app.get_by_role("button", name="Show the drafts there").press("Enter")
     expect(app.locator("#told")).to_have_text("The EHR shows them.")
     expect(page.locator("#activity")).to_contain_text("Growth Chart brought you here")
     page.bring_to_front()
@@ -331,7 +320,7 @@ def test_a_page_of_another_origin_gets_silence_with_a_guessed_and_with_a_stolen_
     assert lookalike_hears(context, page, handle) == ["silence"] * 3
     expect(page.locator("#story li", has_text="A message got no answer")).to_have_count(6)
     assert [*sites.state.handles] == [handle]
-    frame.get_by_role("button", name="Draft it in the EHR").click()
+    frame.get_by_role("button", name="Draft it in the EHR").press("Enter")
     expect(frame.locator("#told")).to_contain_text("is a draft in the EHR now.")
 
 
@@ -341,7 +330,7 @@ def test_what_the_ehr_refuses_is_said_to_the_person_at_the_app(context: BrowserC
     expect(frame.locator("#ehr-state")).to_have_text("it answers")
     for answer in sites.state.handles.values():
         answer["scope"] = "messaging/ui"
-    frame.get_by_role("button", name="Draft it in the EHR").click()
+    frame.get_by_role("button", name="Draft it in the EHR").press("Enter")
     expect(frame.locator("#told")).to_have_text("The EHR says: The app was not granted messaging/scratchpad.")
     expect(page.locator("#story li strong").last).to_have_text("The EHR refused scratchpad.create")
 
