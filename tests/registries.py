@@ -25,7 +25,7 @@ from authz.clients.registry import Clients, HospitalDecisions
 from authz.fhir_servers.registry import Ehrs, FhirServers, NewFhirServer
 from authz.keyring.secrets import Secrets
 from authz.login.password import Passwords
-from authz.storage import migrations
+from authz.storage import migrations, revisions
 from authz.storage.database import Base, Database
 from authz.users.registry import Users
 from tests.prepared import share_statements
@@ -146,5 +146,5 @@ def emptied(url: str) -> str:
             connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))
         connection.execute("UPDATE hot_epoch SET epoch = 1")
         connection.execute("UPDATE schema_floor SET revision = '0037'")
-        connection.execute("UPDATE alembic_version SET version_num = %s", [migrations.newest()])
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revisions.newest()])
     return url

@@ -15,7 +15,7 @@ from authz.audit.order import ORDER
 from authz.concurrency import BACKGROUND_JOBS
 from authz.errors import Unavailable
 from authz.settings import ConfigurationError
-from authz.storage import migrations
+from authz.storage import revisions
 from authz.storage.short_lived import StoreUnavailable
 from tests.servers import wait_until
 from tests.world import build, settings_in
@@ -97,7 +97,7 @@ def test_a_server_without_its_database_is_not_ready(world: World, monkeypatch: p
     def gone(*_: object) -> NoReturn:
         raise Unavailable("ZZ9SECRET")
 
-    monkeypatch.setattr(migrations, "misfit", gone)
+    monkeypatch.setattr(revisions, "misfit", gone)
     monkeypatch.setattr(world.services.keyring, "check", gone)
     answer = world.app.test_client().get("/readyz")
     assert (answer.status_code, answer.get_json()["problems"]) == (

@@ -15,7 +15,7 @@ from authz.audit.event import Event, EventName
 from authz.errors import InvalidValue, NotFound
 from authz.services import wire
 from authz.settings import Settings
-from authz.storage import migrations
+from authz.storage import revisions
 from authz.storage.database import Database
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def services(*, of_any_schema: bool = False) -> Iterator[Services]:
     made = wire(settings, db, lambda: datetime.now(UTC))
     with app.app_context():
         try:
-            problem = None if of_any_schema else migrations.misfit(db.engine)
+            problem = None if of_any_schema else revisions.misfit(db.engine)
             if problem:
                 raise InvalidValue(problem)
             yield made

@@ -14,7 +14,7 @@ from authz.cli.context import operator, services
 from authz.cli.output import json_option, show
 from authz.errors import InvalidValue
 from authz.settings import Settings
-from authz.storage import migrations, service_role
+from authz.storage import migrations, revisions, service_role
 from authz.storage.connections import copy_sqlite
 from authz.storage.database import Database
 from authz.tokens.restored import after_restore
@@ -61,7 +61,7 @@ def upgrade() -> None:
             about = {"operator": operator(), "before": before, "after": after}
             trail.record(session, Event(EventName.SCHEMA_MIGRATED, role="operator", detail=about))
 
-        before = migrations.current(found.engine)
+        before = revisions.current(found.engine)
         show({"revision": migrations.upgrade(found.engine, note), "before": before})
 
 
@@ -70,7 +70,7 @@ def upgrade() -> None:
 def current() -> None:
     """Say at which revision the database is, and which one this version needs."""
     with engine() as found:
-        show({"revision": migrations.current(found), "newest": migrations.newest()})
+        show({"revision": revisions.current(found), "newest": revisions.newest()})
 
 
 @db.command()

@@ -19,7 +19,7 @@ from authz.audit.model import AuditEventRow
 from authz.doctor.examine import examine
 from authz.errors import Unavailable
 from authz.keyring.model import SigningKeyRow
-from authz.storage import migrations
+from authz.storage import revisions
 from authz.storage.database import Base
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def database(made: Services) -> dict[str, Any]:
         tables = sorted(Base.metadata.tables.values(), key=lambda table: table.name)
         rows = {table.name: session.scalar(select(func.count()).select_from(table)) for table in tables}
         dialect = session.get_bind().dialect
-    revision = {"revision": migrations.current(made.db.engine), "newest": migrations.newest()}
+    revision = {"revision": revisions.current(made.db.engine), "newest": revisions.newest()}
     return {"kind": dialect.name, "version": dialect.server_version_info, **revision, "rows": rows}
 
 

@@ -16,7 +16,7 @@ from authz.doctor.finding import Finding
 from authz.doctor.outside import CLOCK_SECONDS
 from authz.errors import Unavailable
 from authz.settings import LOOPBACK_HOSTS
-from authz.storage import migrations
+from authz.storage import revisions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ MAY_CHANGE_THE_TRAIL = text(
 def schema(made: Services) -> Iterator[Finding]:
     """Nothing else can be asked of a database that this finds something about."""
     try:
-        found = migrations.misfit(made.db.engine)
+        found = revisions.misfit(made.db.engine)
     except Unavailable as problem:
         yield Finding("database.unreachable", ABOUT, in_full(problem))
         return

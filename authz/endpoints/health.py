@@ -10,7 +10,7 @@ from authz.endpoints.current import services
 from authz.endpoints.exchange import json_answer, to_flask
 from authz.errors import Unavailable
 from authz.settings import ConfigurationError
-from authz.storage import migrations
+from authz.storage import revisions
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -37,7 +37,7 @@ def readyz() -> ResponseReturnValue:
 
 def database_problems(services: Services) -> list[str]:
     try:
-        found = migrations.misfit(services.db.engine)
+        found = revisions.misfit(services.db.engine)
     except Unavailable:
         return ["the database does not answer"]
     return [found] if found else []

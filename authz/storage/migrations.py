@@ -1,15 +1,13 @@
-"""The schema's versions: bring a database to the newest one, say where it stands, compare it with the models."""
+"""Bring a database to the newest revision of the schema; compare it with the models. Servers never load this."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import text
@@ -21,6 +19,7 @@ from authz.storage import schema_floor
 from authz.storage.connections import WRITE
 from authz.storage.database import unavailable_if_gone
 from authz.storage.postgres import unhurried
+from authz.storage.revisions import directory, found, newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
     Note = Callable[[Session, str | None, str], None]
 
-PACKAGE = Path(__file__).resolve().parent.parent
-PLACES = (PACKAGE / "migrations", PACKAGE.parent / "migrations")  # in the wheel; in the source tree
 ADVISORY_LOCK = 0x61757468  # "auth", the same number for every deployer
 WAIT_FOR_OTHERS_MS = 60_000  # for another deployer to finish
 WAIT_FOR_TABLES_MS = 5_000  # for a table in use: requests queue behind a waiting ALTER
@@ -40,43 +37,8 @@ class MigrationFailed(AuthzError):
     """A migration does not fit what it found; nothing was changed."""
 
 
-def directory() -> Path:
-    """Where the migration files are."""
-    return next(place for place in PLACES if (place / "env.py").exists())
-
-
 def scripts() -> ScriptDirectory:
     return ScriptDirectory(str(directory()))
-
-
-def newest() -> str:
-    """The revision that this version of the program brings a database to."""
-    head = scripts().get_current_head()
-    assert head is not None
-    return head
-
-
-def current(engine: Engine) -> str | None:
-    """The database's revision; None before the first upgrade. Raises Unavailable if it does not answer."""
-    with unavailable_if_gone(), engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
-
-
-def misfit(engine: Engine) -> str | None:
-    """Why this version of the program may not work with the database; None if it may. Raises Unavailable.
-
-    It may be newer: an upgrade comes before the servers that need it, and older ones serve on meanwhile.
-    """
-    with unavailable_if_gone(), engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-        if found == newest():
-            return None
-        known = {script.revision for script in scripts().walk_revisions()}
-        if found is None or found in known:
-            return f"the database is at revision {found}, this version needs {newest()}: authz db upgrade"
-        if schema_floor.read(connection) in known:
-            return None
-    return f"the database is at revision {found}, for a newer version: this one ends at {newest()}"
 
 
 def upgrade(engine: Engine, note: Note | None = None) -> str:
@@ -87,7 +49,7 @@ def upgrade(engine: Engine, note: Note | None = None) -> str:
     """
     try:
         with one_at_a_time(engine) as connection:
-            before = MigrationContext.configure(connection).get_current_revision()
+            before = found(connection)
             command.upgrade(config(connection), "head")
             schema_floor.write(connection, scripts())
             if note is not None and before != newest():

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import inspect, text
 
-from authz.storage import migrations
+from authz.storage import migrations, revisions
 from authz.storage.database import Base, Database
 from tests.servers import postgres_server
 
@@ -52,9 +52,9 @@ def engine_of(url: str) -> Iterator[Engine]:
 def test_an_upgrade_makes_what_the_models_say(url: str) -> None:
     """`alembic check`: no difference between models and migrations, on either database."""
     with engine_of(url) as engine:
-        assert migrations.current(engine) is None
+        assert revisions.current(engine) is None
         assert migrations.problem(engine) == "Target database is not up to date."
-        assert migrations.upgrade(engine) == migrations.newest() == migrations.current(engine)
+        assert migrations.upgrade(engine) == revisions.newest() == revisions.current(engine)
         assert migrations.problem(engine) is None
         assert set(inspect(engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
 
@@ -72,7 +72,7 @@ def test_an_upgrade_is_on_the_trail_and_one_that_had_nothing_to_do_is_not(authz:
     authz("db", "upgrade")
     (record,) = [entry for entry in authz("audit", "search") if entry["event"] == "schema.migrated"]
     about = {name: record["detail"][name] for name in ("before", "after")}
-    assert (record["role"], about) == ("operator", {"before": None, "after": migrations.newest()})
+    assert (record["role"], about) == ("operator", {"before": None, "after": revisions.newest()})
 
 
 def test_an_upgrade_of_an_upgraded_database_does_nothing(url: str) -> None:
@@ -99,7 +99,7 @@ def test_two_deployers_at_once_are_safe(url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert outcomes == [migrations.newest()] * 4
+    assert outcomes == [revisions.newest()] * 4
 
 
 def test_a_failed_upgrade_leaves_nothing(url: str) -> None:
@@ -127,7 +127,7 @@ def test_a_difference_is_seen(url: str) -> None:
 
 def test_the_command_says_where_the_database_stands(empty: Cli) -> None:
     """authz db upgrade | current | check."""
-    newest = migrations.newest()
+    newest = revisions.newest()
     assert empty("db", "current") == {"revision": None, "newest": newest}
     code, out, _ = empty.run("db", "check", "--json")
     assert (code, out) == (1, '{\n  "ok": false,\n  "problem": "Target database is not up to date."\n}\n')
@@ -142,7 +142,7 @@ def test_a_version_below_the_floor_touches_nothing(authz: Cli) -> None:
     with engine_of(authz.environ["AUTHZ_DATABASE_URL"]) as engine, engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
         connection.execute(text("UPDATE schema_floor SET revision = '9001'"))
-    told = f"the database is at revision 9001, for a newer version: this one ends at {migrations.newest()}"
+    told = f"the database is at revision 9001, for a newer version: this one ends at {revisions.newest()}"
     for words in (["keys", "rotate", "--now"], ["purge"], ["client", "list"]):
         code, _, problem = authz.run(*words)
         assert (code, told in problem) == (1, True), words

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from authz.storage import migrations
+from authz.storage import revisions
 from tests.attacks.live.wire import children
 from tests.faults.campaign import Campaign
 from tests.faults.ledger import CUT
@@ -38,7 +38,9 @@ NEWER = '''"""What a later version adds."""
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "9001", "{newest}", None, None
+revision = "9001"
+down_revision = "{newest}"
+branch_labels = depends_on = None
 {contracts}
 
 def upgrade() -> None:
@@ -83,7 +85,7 @@ def newer_version(folder: Path, contracts: str = "") -> Path:
     for name in ("authz", "migrations", "config", "tests"):
         shutil.copytree(ROOT / name, made / name, ignore=left_out)
     shutil.copy(ROOT / "wsgi.py", made)
-    text = NEWER.format(newest=migrations.newest(), contracts=contracts)
+    text = NEWER.format(newest=revisions.newest(), contracts=contracts)
     (made / "migrations/versions/9001_later.py").write_text(text)
     return made
 
@@ -168,7 +170,7 @@ def test_a_version_that_misses_what_was_taken_away_does_not_serve(tmp_path: Path
     with site(tmp_path, postgres) as running:
         later = newer_version(tmp_path, 'contracts = "an older version would write what is no longer there"')
         assert run(later, running, "db", "upgrade").returncode == 0
-        told = f"the database is at revision 9001, for a newer version: this one ends at {migrations.newest()}"
+        told = f"the database is at revision 9001, for a newer version: this one ends at {revisions.newest()}"
         refused = run(ROOT, running, "doctor", "--json")
         assert told in refused.stdout
         variables = environment(running.settings, 0)

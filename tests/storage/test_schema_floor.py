@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from authz.storage import migrations
+from authz.storage import migrations, revisions
 from tests.registries import made, postgres_url
 
 if TYPE_CHECKING:
@@ -29,18 +29,18 @@ def moved(made: Registries, revision: str, floor: str) -> str | None:
     with made.db.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
         session.execute(text("UPDATE schema_floor SET revision = :floor"), {"floor": floor})
-    return migrations.misfit(made.db.engine)
+    return revisions.misfit(made.db.engine)
 
 
 def test_the_floor_is_the_newest_revision_that_takes_away(made: Registries) -> None:
     with made.db.read() as session:
         assert session.execute(text("SELECT id, revision FROM schema_floor")).all() == [(1, FIRST)]
-    assert migrations.misfit(made.db.engine) is None
+    assert revisions.misfit(made.db.engine) is None
 
 
 def test_a_newer_schema_serves_whoever_knows_its_floor(made: Registries) -> None:
     """security.md R-18: migrate, then replace the servers one by one; and one that is restarted meanwhile starts."""
-    newest = migrations.newest()
+    newest = revisions.newest()
     assert moved(made, "9001", FIRST) is None
     assert moved(made, "9001", newest) is None
     newer = f"the database is at revision 9001, for a newer version: this one ends at {newest}"
@@ -53,7 +53,7 @@ def test_an_upgrade_by_an_older_version_changes_nothing(made: Registries) -> Non
     moved(made, "9001", FIRST)
     with pytest.raises(migrations.MigrationFailed, match="9001"):
         migrations.upgrade(made.db.engine)
-    assert migrations.current(made.db.engine) == "9001"
+    assert revisions.current(made.db.engine) == "9001"
 
 
 def takes_away(source: str) -> list[str]:
@@ -105,7 +105,7 @@ def adds(call: ast.Call) -> bool:
 
 def test_each_migration_adds_or_says_why_not() -> None:
     """Issue 8.4, expand and contract: ``contracts = "why"`` where something is taken away or asked for."""
-    later = [file for file in sorted(migrations.directory().glob("versions/*.py")) if file.name[:4] > FIRST]
+    later = [file for file in sorted(revisions.directory().glob("versions/*.py")) if file.name[:4] > FIRST]
     sources = {file.name: file.read_text() for file in later}
     assert [name for name, source in sources.items() if takes_away(source) and "\ncontracts = " not in source] == []
     assert [name for name, source in sources.items() if holds_up(source) and "\nholds_up = " not in source] == []
