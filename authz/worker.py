@@ -6,58 +6,22 @@ import selectors
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from collections import deque
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gunicorn.glogging import Logger
 from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
+from authz.deadlines import EXCHANGE_SECONDS, LOOK_SECONDS, Deadlines
 from authz.incoming import Come, Incoming
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-EXCHANGE_SECONDS = 10.0  # to send a request and to take its answer; what this server does in between is far quicker
-LOOK_SECONDS = 1.0
 SMALL = 64 * 1024  # bytes of a request that there is always room for
+PART_SECONDS = 2.0  # for the peer to take the end of an answer and to hang up
+MOST_DRAINED = 64 * 1024  # bytes of what it still sends meanwhile
 MOST_HELD = 64 * 1024 * 1024  # bytes of requests that are larger and not all there, of one worker
-
-
-class Deadlines:
-    """Shuts down connections whose time is over; a thread that waits for such a peer is free again at once.
-
-    A time-out of the socket would not do: it begins anew with every byte that a slow peer sends.
-    """
-
-    def __init__(self, seconds: float = EXCHANGE_SECONDS) -> None:
-        self.seconds = seconds
-        self.ends: dict[socket.socket, float] = {}
-        self.lock = threading.Lock()
-
-    @contextmanager
-    def watch(self, connection: socket.socket) -> Iterator[None]:
-        with self.lock:
-            self.ends[connection] = time.monotonic() + self.seconds
-        try:
-            yield
-        finally:
-            with self.lock:
-                del self.ends[connection]
-
-    def enforce(self, monotonic: float) -> None:
-        """Shut down, in both directions, what should have ended by ``monotonic``."""
-        with self.lock:
-            overdue = [connection for connection, end in self.ends.items() if end <= monotonic]
-            for connection in overdue:
-                with suppress(OSError):  # the peer may have gone by itself
-                    connection.shutdown(socket.SHUT_RDWR)
-
-    def run(self) -> None:
-        while True:
-            time.sleep(LOOK_SECONDS)
-            self.enforce(time.monotonic())
 
 
 class Log(Logger):
@@ -79,6 +43,7 @@ class DeadlineWorker(ThreadWorker):
     def init_process(self) -> None:
         self.deadlines = Deadlines(self.exchange_seconds)
         self.unfinished: set[Any] = set()
+        self.parting: deque[Any] = deque()
         self.most_unfinished = max(1, self.cfg.threads // 2)
         threading.Thread(target=self.deadlines.run, name="deadlines", daemon=True).start()
         super().init_process()
@@ -138,7 +103,45 @@ class DeadlineWorker(ThreadWorker):
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         self.unfinished.discard(conn)
-        super().finish_request(conn, fs)
+        if fs.cancelled() or fs.exception() or fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self.part_from(conn)
+
+    def part_from(self, conn: Any) -> None:
+        """Say that no more comes, and close when the peer has hung up (RFC 9112 §9.6).
+
+        gunicorn itself would wait for that here, where all other connections wait for it.
+        """
+        self.parting.append(conn)
+        conn.timeout, conn.drained = time.monotonic() + PART_SECONDS, 0
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_parting_socket_readable, conn))
+        except OSError:  # the peer has gone
+            self.hang_up(conn)
+
+    def on_parting_socket_readable(self, conn: Any, client: Any) -> None:
+        read = 0
+        with suppress(OSError):
+            read = len(client.recv(MOST_DRAINED))
+        conn.drained += read
+        if not read or conn.drained > MOST_DRAINED:
+            self.poller.unregister(client)
+            self.hang_up(conn)
+
+    def hang_up(self, conn: Any) -> None:
+        self.parting.remove(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def murder_pending(self) -> None:
+        super().murder_pending()
+        now = time.monotonic()
+        while self.parting and self.parting[0].timeout <= now:
+            self.poller.unregister(self.parting[0].sock)
+            self.hang_up(self.parting[0])
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A worker that stops does not wait longer for half a request than for a whole one."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from authz import limits, strict_json
 from authz.clients import redirect_uri, statement, values
+from authz.deadlines import EXCHANGE_SECONDS
 from authz.endpoints import consent, exchange, gate
 from authz.keyring import public_keys
 from authz.launch import schema
@@ -17,7 +18,6 @@ from authz.login import password, throttle
 from authz.outbound import Limits
 from authz.registration import limits as registration
 from authz.settings import Settings
-from authz.worker import EXCHANGE_SECONDS
 
 if TYPE_CHECKING:
     from authz.storage.limiter import Limit

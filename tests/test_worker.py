@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 import time
 from collections import deque
-from contextlib import closing
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn
+
+from authz.deadlines import Deadlines
 from authz.incoming import Come, Incoming
-from authz.worker import MOST_HELD, SMALL, Deadlines, DeadlineWorker
+from authz.worker import MOST_DRAINED, MOST_HELD, SMALL, DeadlineWorker
 from tests.servers import wait_until
 from tests.test_server import FORM, HOST, serving
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    import pytest
 
 
 def test_a_connection_over_its_time_is_shut_down_under_the_thread_that_reads_it() -> None:
@@ -122,6 +128,95 @@ def test_more_slow_peers_than_threads_do_not_close_the_server(tmp_path: Path) ->
             b"HTTP/1.1 200"
         )
         assert "Traceback" not in server.log.read_text()
+
+
+def test_peers_that_do_not_hang_up_keep_nobody_waiting(tmp_path: Path) -> None:
+    """HP-14, RFC 9112 §9.6: each said that it wants one answer only, and holds its end of the connection.
+
+    Were they waited for where all connections wait, whoever comes after them would wait a minute.
+    """
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    last = b"GET /jwks HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    with serving(tmp_path, WEB_THREADS="1") as server, ExitStack() as held:
+        for _ in range(60):
+            peer = held.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            peer.sendall(last)
+        assert server.send(last).startswith(b"HTTP/1.1 200 ")
+
+
+class Parting:
+    """A worker that has just answered for the last time on one connection."""
+
+    def __init__(self) -> None:
+        self.worker = object.__new__(DeadlineWorker)
+        self.worker.poller = selectors.DefaultSelector()
+        self.worker.unfinished, self.worker.parting, self.worker.pending_conns = set(), deque(), deque()
+        self.worker.nr_conns = 1
+        self.ours, self.peer = socket.socketpair()
+        self.conn = TConn(Config(), self.ours, "", "")
+
+    def begin(self) -> None:
+        done: Future[bool] = Future()
+        done.set_result(False)
+        self.worker.finish_request(self.conn, done)
+
+    def look(self) -> None:
+        for key, _ in self.worker.poller.select(0):
+            key.data(key.fileobj)
+
+    def is_over(self) -> bool:
+        watched = self.worker.poller.get_map() or self.worker.parting
+        return self.ours.fileno() < 0 and self.worker.nr_conns == 0 and not watched
+
+
+@pytest.fixture
+def parting() -> Iterator[Parting]:
+    made = Parting()
+    with closing(made.ours), closing(made.peer), closing(made.worker.poller):
+        yield made
+
+
+def test_a_connection_is_closed_when_the_peer_has_hung_up(parting: Parting) -> None:
+    """RFC 9112 §9.6: not before, for what it had sent would have the answer thrown away; what it sends is not read."""
+    parting.begin()
+    assert parting.peer.recv(1) == b""
+    parting.peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    parting.look()
+    assert not parting.is_over()
+    parting.peer.close()
+    parting.look()
+    assert parting.is_over()
+
+
+def test_a_connection_is_closed_under_a_peer_that_goes_on_and_on(parting: Parting) -> None:
+    """HP-14: a little of what it still sends is thrown away, then the connection."""
+    parting.begin()
+    sent = 0
+    while sent <= MOST_DRAINED:
+        assert not parting.is_over()
+        sent += parting.peer.send(bytes(8192))
+        parting.look()
+    assert parting.is_over()
+
+
+def test_a_connection_is_closed_under_a_peer_that_waits_too_long(
+    parting: Parting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HP-14: two seconds."""
+    parting.begin()
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for seconds, is_over in ((1.5, False), (1.0, True)):
+        now[0] += seconds
+        parting.worker.murder_pending()
+        assert parting.is_over() is is_over
+
+
+def test_of_a_peer_that_has_gone_nothing_stays(parting: Parting) -> None:
+    parting.ours.close()
+    parting.begin()
+    assert parting.is_over()
 
 
 def test_a_worker_says_once_a_second_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
