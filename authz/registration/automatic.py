@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from authz.audit.event import Event, EventName
 from authz.clients.model import ClientRow
 from authz.consent.withdraw import withdraw_all
-from authz.errors import Unavailable
+from authz.errors import NotFound, Unavailable
 from authz.registration.decision import MAX_WORDS, AlreadyDecided, Reviewer
 from authz.registration.history import SERVER
 from authz.registration.model import RegistrationRow, State
@@ -55,16 +55,21 @@ class Automatic:
         return [client_id for client_id in found if not self.stop(client_id) and self.approve(client_id)]
 
     def stop(self, client_id: str) -> bool:
-        """Whether it was held for what the checks found too late to stop the time."""
+        """Whether it was held for what the checks found too late to stop the time, or another app of its name that was
+        approved meanwhile.
+        """
         with self.review.db.read() as session:
             report = self.review.checks.latest(session, client_id)
-        if report is None or not report.errors:
+        if report is None:
             return False
-        found = "The automatic checks found: " + "; ".join(f"{one.subject}: {one.words}" for one in report.errors)
         try:
+            errors = report.errors or self.review.checks.wrong_names(client_id)
+            if not errors:
+                return False
+            found = "The automatic checks found: " + "; ".join(f"{one.subject}: {one.words}" for one in errors)
             self.review.hold(client_id, CHECKS, found[:MAX_WORDS])
-        except AlreadyDecided:
-            log.info("%s was decided about meanwhile", client_id)
+        except (AlreadyDecided, NotFound):
+            log.info("%s was decided about meanwhile, or deleted", client_id)
         return True
 
     def approve(self, client_id: str) -> bool:

@@ -44,11 +44,12 @@ class Cases:
     words: ScopeWords
 
     def read(self, session: Session, client_id: str) -> Case:
-        """As it is, or as its vendor proposes that it becomes."""
+        """As it is, or, once approved, as its vendor proposes that it becomes: what time approves is what there is."""
+        asked = asked_for(session, client_id)  # first: whoever changes the app while it is read asks anew
         row, registration = session.get(ClientRow, client_id), session.get(RegistrationRow, client_id)
         if row is None:
             raise NotFound(f"{client_id}: there is no client of this id")
-        said = (registration.proposed if registration else None) or members(row)
+        said = (registration.proposed if registration and row.approved else None) or members(row)
         others = session.scalars(select(ClientRow).where(ClientRow.client_id != client_id, ClientRow.enabled)).all()
         now = self.now()
         known = (from_row(one, now) for one in others)
@@ -61,7 +62,7 @@ class Cases:
             ),
             fhir_servers=tuple(row.fhir_servers),
             organizations=self.organizations(session),
-            asked=asked_for(session, client_id),
+            asked=asked,
         )
 
     def organizations(self, session: Session) -> frozenset[str]:

@@ -118,6 +118,11 @@ class Checks:
         case = self.read(client_id)
         return self.conclude(client_id, case, self.published.findings(case.said))
 
+    def wrong_names(self, client_id: str) -> tuple[Finding, ...]:
+        """What stands against its names now, with nobody asked. Raises NotFound."""
+        case = self.read(client_id)
+        return Report.of(self.now(), findings.names(case.mine, case.others, case.organizations)).errors
+
     def read(self, client_id: str) -> Case:
         with self.db.read() as session:
             return self.cases.read(session, client_id)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
     from authz.registration.scope_words import ScopeWords
 
+ELSEWHERE = {"redirect_uris": Level.ERROR, "launch_uris": Level.WARNING}  # people read whose site it says it is from
 SHORT_LABEL, COUNTRY = 3, 2  # co.uk, com.au: a parent that strangers share
 
 
@@ -56,9 +57,12 @@ def addresses(said: Mapping[str, Any]) -> Iterator[Finding]:
     found = False
     for member in ("redirect_uris", "launch_uris"):
         for uri in said.get(member, ()):
-            for words in address_problems(uri, home, said.get("application_type", "web")):
+            for words in address_problems(uri, said.get("application_type", "web")):
                 found = True
                 yield Finding(Level.WARNING, member, f"{uri}: {words}")
+            if home and is_elsewhere(uri, home):
+                found = True
+                yield Finding(ELSEWHERE[member], member, f"{uri}: is not at the app's own site, {home}")
     hosts = sorted({host for uri in web_addresses(said) if (host := host_of(uri)) not in LOOPBACK_HOSTS})
     strangers = [host for host in hosts[1:] if not is_same_site(hosts[0], host)]
     if strangers and not home:
@@ -68,7 +72,7 @@ def addresses(said: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(Level.OK, "redirect_uris", "all lead to the app's own site")
 
 
-def address_problems(uri: str, home: str, application_type: str) -> Iterator[str]:
+def address_problems(uri: str, application_type: str) -> Iterator[str]:
     parts = urlsplit(uri)
     if parts.scheme not in {"http", "https"}:
         yield "another app on the same device can claim this scheme; an https address that the app claims is safer"
@@ -80,8 +84,12 @@ def address_problems(uri: str, home: str, application_type: str) -> Iterator[str
         return
     if parts.port not in (None, 443):
         yield f"the port {parts.port} is unusual"
-    if home and not is_same_site(host, home):
-        yield f"is not at the app's own site, {home}"
+
+
+def is_elsewhere(uri: str, home: str) -> bool:
+    """Whether it leads over the web to another site; an address on the user's own device is at no site."""
+    host = host_of(uri)
+    return urlsplit(uri).scheme in {"http", "https"} and host not in LOOPBACK_HOSTS and not is_same_site(host, home)
 
 
 def web_addresses(said: Mapping[str, Any]) -> list[str]:

@@ -248,16 +248,16 @@ def checked_again(world: World, client_id: str, **members: Any) -> list[str]:
     return report(world, client_id)
 
 
-def test_a_proposed_change_is_what_is_checked_while_there_is_one(world: World) -> None:
+@pytest.mark.parametrize("approved", [True, False])
+def test_of_an_approved_app_a_proposed_change_is_checked_while_there_is_one(world: World, *, approved: bool) -> None:
+    """What time would approve is what there is."""
     register(world)
     with world.services.db.write() as session:
-        row = session.get(RegistrationRow, "growth")
-        assert row is not None
-        row.proposed = {**APP, "redirect_uris": ["https://elsewhere.example/cb"]}
+        session.get_one(RegistrationRow, "growth").proposed = {**APP, "redirect_uris": ["https://elsewhere.example/cb"]}
+        session.get_one(ClientRow, "growth").approved = approved
     world.services.registration.checks.check("growth")
-    assert report(world)[0] == (
-        "warning redirect_uris https://elsewhere.example/cb: is not at the app's own site, growth.example"
-    )
+    elsewhere = "error redirect_uris https://elsewhere.example/cb: is not at the app's own site, growth.example"
+    assert (report(world) == WELL, report(world)[0] == elsewhere) == (not approved, approved)
 
 
 def test_an_approved_app_stays_approved_whatever_is_found(world: World, outside: Outside) -> None:

@@ -31,10 +31,6 @@ def test_an_app_whose_addresses_are_its_own_is_well() -> None:
     ("changes", "expected"),
     [
         (
-            {"redirect_uris": ["https://evil.example.net/cb"]},
-            ["redirect_uris https://evil.example.net/cb: is not at the app's own site, growth.example"],
-        ),
-        (
             {"launch_uris": ["https://other.example/launch"]},
             ["launch_uris https://other.example/launch: is not at the app's own site, growth.example"],
         ),
@@ -58,6 +54,13 @@ def test_an_app_whose_addresses_are_its_own_is_well() -> None:
 )
 def test_addresses_that_a_reviewer_should_look_at(changes: dict[str, Any], expected: list[str]) -> None:
     assert words(addresses(WEB | changes)) == [f"warning {line}" for line in expected]
+
+
+def test_answers_that_go_to_another_site_than_people_read_are_an_error() -> None:
+    """RG-15, RFC 7591 §5: the consent page has the host of ``client_uri`` for the app's maker."""
+    assert words(addresses(WEB | {"redirect_uris": [*WEB["redirect_uris"], "https://evil.example.net/cb"]})) == [
+        "error redirect_uris https://evil.example.net/cb: is not at the app's own site, growth.example"
+    ]
 
 
 def test_a_native_app_may_come_back_to_the_users_own_machine() -> None:
