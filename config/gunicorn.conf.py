@@ -13,10 +13,14 @@ METRICS = "PROMETHEUS_MULTIPROC_DIR"
 if f"-{os.getpid()}-" not in os.environ.get(METRICS, ""):  # a new server on SIGUSR2 has the variable of the old one
     os.environ[METRICS] = tempfile.mkdtemp(prefix=f"authz-metrics-{os.getpid()}-")
 
+gc.disable()  # what is being loaded is no garbage, and looking for some again and again takes a fifth of the start
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402  it reads the variable
 
 from authz import concurrency  # noqa: E402  likewise
 from authz.app import end_background, note_stop, start_background  # noqa: E402  likewise
+
+gc.freeze()
+gc.enable()
 
 if TYPE_CHECKING:
     import threading
