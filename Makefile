@@ -67,7 +67,7 @@ types: $(VENV)/dev.done
 imports: $(VENV)/dev.done
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.done peers  ## this server beside its peers and the floor, about twenty minutes: benchmarks/report.md (BENCH="--rounds 1 --seconds 1")
+bench: $(VENV)/dev.done peers  ## this server beside its peers (glewlwyd if Debian's is installed) and the floor, about twenty minutes: benchmarks/report.md (BENCH="--rounds 1 --seconds 1")
 	$(BIN)/python -m benchmarks.compare $(BENCH)
 
 bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseline? two minutes (BENCH=--store keeps what is found)

@@ -102,7 +102,8 @@ def measure(plan: Plan, running: dict[str, Running]) -> dict[str, dict[str, list
         for _ in range(plan.rounds):
             for name, server in able.items():
                 samples[name].append(sample(server, operation, plan.seconds))
-        found[operation] = samples
+        if samples:
+            found[operation] = samples
         print(operation, {name: round(each[-1].cpu) for name, each in samples.items()}, flush=True)
     return found
 

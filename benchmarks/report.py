@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 from html import escape
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent
 REPORT = FOLDER / "report.md"
 LIBRARIES = ("gunicorn", "Flask", "Authlib", "joserfc", "SQLAlchemy", "psycopg", "redis", "cryptography")
-PROGRAMS = (("node", "--version"), ("redis-server", "--version"))
+PROGRAMS = ("node", "redis-server", "glewlwyd")
 OURS = "authz, PostgreSQL + Redis"
 BAR, LABEL, WIDTH = 26, 230, 760  # of a chart, in pixels
 HEAD = (
@@ -43,10 +44,7 @@ def write(plan: Plan, found: Found, sizes: Mapping[str, Size], reference: str) -
 def head(plan: Plan) -> str:
     load_average = " ".join(f"{one:.1f}" for one in os.getloadavg())
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    programs = ", ".join(
-        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(" sha=")[0].strip()
-        for command in PROGRAMS
-    )
+    programs = ", ".join(map(program_version, PROGRAMS))
     return f"""# This server and its peers
 
 Written by `make bench`. CPU is what the server's processes used for one answer (its stores apart), all on one core;
@@ -60,11 +58,20 @@ over the rounds count, not the microseconds. Every answer was checked.
 - yardsticks: an RS256 signature {yardsticks.signature():.0f} µs, {yardsticks.exchange():.1f} µs to send and receive 300
   bytes over loopback; figures of two machines differ by about as much as these do
 - this server: one preloaded gunicorn worker with 8 threads, audit on, PostgreSQL with fsync; one process of each peer.
-  Authlib, django-oauth-toolkit and Canaille write each token to a PostgreSQL with fsync, none of them an audit trail;
-  node-oidc-provider writes to a Redis that keeps nothing on disk. django-oauth-toolkit's clients have secrets that are
-  not hashed: by itself it hashes them with a million rounds of PBKDF2, for each request
+  Authlib, django-oauth-toolkit, Canaille and glewlwyd write each token to a PostgreSQL with fsync, none of them an
+  audit trail; node-oidc-provider writes to a Redis that keeps nothing on disk. django-oauth-toolkit's clients have
+  secrets that are not hashed: by itself it hashes them with a million rounds of PBKDF2, for each request.
+  glewlwyd (C) keeps its clients' secrets as they are; its tokens are JWTs, an RS256 signature each, and a client can
+  introspect only tokens of its own: it is asked about one that the FHIR server itself was given
 - `client_credentials, secret`: this server takes no secret for a backend service, and its row is a request with ES384;
   rows that a server lacks are what it does not do, or not for one person twice in a second (Canaille)"""
+
+
+def program_version(name: str) -> str:
+    if shutil.which(name) is None:
+        return f"no {name} here, so it was not measured"
+    said = subprocess.run([name, "--version"], capture_output=True, text=True, check=True).stdout
+    return f"{name} {said.split(' sha=')[0].removeprefix('Redis server v=').strip()}"
 
 
 def cpu_model() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.floor import ANSWER
 from benchmarks.lanes import Lane, Question
+from benchmarks.peers.glewlwyd import glewlwyd
 from benchmarks.peers.node import node_with_redis
 from benchmarks.peers.python import AUTHLIB, CANAILLE, DJANGO
 from benchmarks.process import pinned
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NODE, POSTGRES, SQLITE = "node oidc-provider, Redis", "authz, PostgreSQL + Redis", "authz, SQLite"
+GLEWLWYD = "glewlwyd, PostgreSQL"
 FLOOR_BARE, FLOOR_FLASK = "floor, bare", "floor, through Flask"
 WORKER = [sys.executable, "-m", "gunicorn", "-k", "authz.worker.DeadlineWorker", "--threads", "8", "--preload"]
 
@@ -46,6 +49,7 @@ SERVERS: dict[str, Callable[[Path], AbstractContextManager[Running]]] = {
     "Authlib + ORM, PostgreSQL": AUTHLIB,
     "django-oauth-toolkit, PostgreSQL": DJANGO,
     "Canaille, PostgreSQL": CANAILLE,
+    **({GLEWLWYD: glewlwyd} if shutil.which("glewlwyd") else {}),  # of Debian: no make target can install it
     FLOOR_BARE: lambda folder: floor(folder, "bare"),
     FLOOR_FLASK: lambda folder: floor(folder, "through_flask"),
 }

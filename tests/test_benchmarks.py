@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pytest
 from benchmarks.compare import Sample
 from benchmarks.half_load import paced
 from benchmarks.lanes import Lane, Question, load
+from benchmarks.process import on_a_core
 from benchmarks.quick import dearer
 from benchmarks.report import OURS, summary
 
@@ -109,6 +112,30 @@ def test_at_a_set_pace_every_request_is_asked_and_counted_from_when_it_was_due()
     assert len(outcome.latencies) == 10
     assert heard == [b'{"active":true}'] * 9, "the last is heard when more is asked"
     assert outcome.latencies == sorted(outcome.latencies)
+
+
+BURNS = """
+import threading, time
+def burn():
+    while time.thread_time() < 0.05: pass
+one = threading.Thread(target=burn)
+one.start()
+one.join()
+print(time.process_time_ns(), flush=True)
+input()
+"""
+
+
+def test_what_a_thread_has_cost_still_counts_when_it_is_gone() -> None:
+    """A server with a thread for each connection would seem to cost nothing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BURNS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        own = int(process.stdout.readline())
+        assert own > 50_000_000
+        assert on_a_core(process.pid) >= own
+        process.communicate("\n")
 
 
 def test_servers_are_compared_round_by_round_and_who_lacks_an_operation_has_none() -> None:
