@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from authz.registration.scope_words import ScopeWords
 
 ELSEWHERE = {"redirect_uris": Level.ERROR, "launch_uris": Level.WARNING}  # people read whose site it says it is from
+LIKE_LATIN = {  # alphabets with letters that are drawn like those of another: who mixes them has a reason
+    *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "CHEROKEE", "COPTIC", "LISU", "CANADIAN", "TAI", "OLD"),
+    *("TIFINAGH", "VAI", "BAMUM", "MIAO", "WARANG", "DESERET", "OSAGE", "ELBASAN", "RUNIC", "GOTHIC", "CARIAN"),
+}
 SHORT_LABEL, COUNTRY = 3, 2  # co.uk, com.au: a parent that strangers share
 
 
@@ -153,7 +157,7 @@ def names(mine: Named, others: Iterable[Named], organizations: Iterable[str]) ->
         ]
         if len(scripts(name)) > 1:
             kinds = " and ".join(sorted(scripts(name)))
-            found.append(Finding(Level.WARNING, "client_name", f"{name}: mixes letters of {kinds}"))
+            found.append(Finding(Level.ERROR, "client_name", f"{name}: mixes letters of {kinds}"))
     for other in others:
         if mine.skeletons & other.skeletons:
             found.append(twin(mine, other))
@@ -180,4 +184,4 @@ def twin(mine: Named, other: Named) -> Finding:
 def scripts(name: str) -> set[str]:
     """The scripts of its letters, by the first word of their Unicode names."""
     found = {unicodedata.name(c, "?").partition(" ")[0] for c in name if c.isalpha()}
-    return {script.capitalize() for script in found & {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"}}
+    return {script.capitalize() for script in found & LIKE_LATIN}

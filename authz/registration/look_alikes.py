@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from functools import cache
 from importlib.resources import files
 
 SHORTEST = 2  # of what is compared: an emoji alone is like nothing
 ONE = 1
+OF_LATIN = re.compile(r"(?!COMBINING)(?:.* )?(?:LATIN|REGIONAL INDICATOR) .*?\b([A-Z])(?: WITH .*)?")
+STROKE = str.maketrans("i1", "ll")
 
 
 def look_alike(one: str, other: str) -> bool:
@@ -30,10 +33,16 @@ def contains(name: str, part: str) -> bool:
 
 
 def drawing(name: str) -> str:
-    """Without accents, spaces and signs, which are easily overlooked."""
+    """Without accents, spaces and signs, which are easily overlooked, and the dot of an i."""
     plain = unicodedata.normalize("NFKD", name)
     drawn = unicodedata.normalize("NFKD", "".join(prototypes().get(c, c) for c in plain)).casefold()
-    return "".join(c for c in drawn if c.isalnum())
+    return "".join(c for c in map(letter, drawn) if c.isalnum()).translate(STROKE)
+
+
+def letter(c: str) -> str:
+    """The letter that one reads in it, which its name in Unicode ends with: a small capital, in a circle, turned."""
+    found = None if c.isascii() else OF_LATIN.fullmatch(unicodedata.name(c, ""))
+    return found[1].lower() if found else c
 
 
 @cache

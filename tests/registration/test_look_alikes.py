@@ -24,6 +24,12 @@ NAMES = st.text(min_size=1, max_size=12)
         ("Resume", "Résumé"),
         ("Fullwidth", "Ｆｕｌｌ width"),  # noqa: RUF001  that is the trick
         ("Zero", "Zer\u200bo"),
+        ("Test Hospital", "\u0422\u0435\u0455\u0442 \u041d\u043e\u0455\u0440\u0456\u0442\u0430\u04cf"),  # all Cyrillic
+        ("Test", "\u1d1b\u1d07s\u1d1b"),  # small capitals
+        ("Test", "\U0001f163\U0001f154\U0001f162\U0001f163"),  # in black circles
+        ("Test", "\U0001f1f9\U0001f1ea\U0001f1f8\U0001f1f9"),  # of which flags are made
+        ("Test", "T\u01ddst"),  # turned
+        ("Sight", "Slght"),
     ],
 )
 def test_names_that_look_alike_are_found(one: str, other: str) -> None:
