@@ -6,11 +6,12 @@ import secrets
 from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
-from authz.clients.client import is_approved
+from authz.clients.client import from_row
 from authz.clients.model import ClientRow
 from authz.errors import InvalidClient, InvalidRequest, InvalidScope, InvalidTarget, UnauthorizedClient
 from authz.fhir_servers.features import Feature
 from authz.grants.base import Grant
+from authz.keyring.public_keys import keeps_keys
 from authz.policy.access import switched_off
 from authz.policy.app_state import only_own_state
 from authz.scopes import (
@@ -48,12 +49,8 @@ class ClientCredentials(Grant):
         requested = ScopeSet.parse(self.sent.form.get("scope", ""))
         if not requested:
             raise InvalidRequest("scope is missing: a backend service says what it needs")
+        client = self.current(session, client)
         server = self.fhir_server(client)
-        row = session.get(ClientRow, client.client_id, with_for_update={"read": True})
-        if row is None or not row.enabled:
-            raise InvalidClient  # switched off since it authenticated: what revoked its grants missed this one
-        if not is_approved(row, services.now()):
-            raise UnauthorizedClient(NOT_APPROVED)
         judgement = decide(client, server, requested)
         verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         if not judgement.granted:
@@ -72,6 +69,22 @@ class ClientCredentials(Grant):
             event=EventName.TOKEN_ISSUED,
         )
 
+    def current(self, session: Session, known: Client) -> Client:
+        """The client as it is until this transaction ends; ``known`` is as it authenticated, perhaps a moment ago.
+
+        Whoever changed it since has revoked the grants that there were, and not the one that is made here. Raises
+        InvalidClient and UnauthorizedClient.
+        """
+        row = session.get(ClientRow, known.client_id, with_for_update={"read": True})
+        if row is None or not row.enabled:
+            raise InvalidClient
+        client = from_row(row, self.services.now())
+        if not keeps_proof(known, client) or self.GRANT_TYPE not in client.grant_types:
+            raise InvalidClient
+        if not client.is_approved:
+            raise UnauthorizedClient(NOT_APPROVED)
+        return client
+
     def fhir_server(self, client: Client) -> FhirServer:
         """The one that ``resource`` names, else the only one the client may use (BKS-12, RFC 8707 §2)."""
         known = [s for s in self.services.fhir_servers.all() if s.enabled and client.may_use(s.name)]
@@ -86,6 +99,12 @@ class ClientCredentials(Grant):
         if len(usable) != 1:
             raise InvalidRequest("say with resource which FHIR server the token is for: its base URL")
         return usable[0]
+
+
+def keeps_proof(known: Client, client: Client) -> bool:
+    """Whether what a client was known by still proves that it is this client."""
+    same_way = known.token_endpoint_auth_method == client.token_endpoint_auth_method
+    return same_way and known.jwks_uri == client.jwks_uri and keeps_keys(known.jwks, client.jwks)
 
 
 def decide(client: Client, server: FhirServer, requested: ScopeSet) -> Judgement:

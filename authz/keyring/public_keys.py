@@ -60,6 +60,12 @@ def ec_problem(key: dict[str, Any]) -> str | None:
     return None
 
 
+def keeps_keys(before: dict[str, Any] | None, after: dict[str, Any] | None) -> bool:
+    """Whether each key that there was is still there, so that a new one stands beside it."""
+    kept = (after or {"keys": []})["keys"]
+    return all(key in kept for key in (before or {"keys": []})["keys"])
+
+
 CHECKS = {"RSA": rsa_problem, "EC": ec_problem}
 KEY_TYPES = {"RS256": "RSA", "RS384": "RSA", "PS256": "RSA", "PS384": "RSA", "ES256": "EC", "ES384": "EC"}
 CURVE_OF = {"ES256": "P-256", "ES384": "P-384"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from authz.clients.metadata import ClientMetadata
+from authz.keyring.public_keys import keeps_keys
 from authz.registration.lanes import Lane
 from authz.registration.model import State
 from authz.scopes import ScopeSet
@@ -71,12 +72,6 @@ def revokes(before: Members, after: Members) -> bool:
     changed = differences(before, after)
     moved = "redirect_uris" in changed or "token_endpoint_auth_method" in changed
     return moved or "jwks_uri" in changed or not keeps_keys(before.get("jwks"), after.get("jwks"))
-
-
-def keeps_keys(before: Members | None, after: Members | None) -> bool:
-    """Whether each key that there was is still there, so that a new one stands beside it."""
-    kept = (after or {"keys": []})["keys"]
-    return all(key in kept for key in (before or {"keys": []})["keys"])
 
 
 def next_state(before: State, placement: Placement, *, is_decided: bool) -> tuple[State, datetime | None]:
