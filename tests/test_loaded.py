@@ -22,7 +22,16 @@ from authz.settings import Settings
 app = create_app(Settings.load())
 check(app)
 answer = app.test_client().get("/readyz")
-print(answer.status_code, *sys.modules)
+assert answer.status_code == 200, answer.text
+print(*sys.modules)
+"""
+WIRE = """
+import sys
+from authz.app import create_app
+from authz.settings import Settings
+
+app = create_app(Settings.load())
+print(*sys.modules)
 """
 CONFIGURE = """
 import gc, runpy, sys
@@ -38,6 +47,8 @@ gc.callbacks.append(collects)
 runpy.run_path("config/gunicorn.conf.py")
 print(len(meanwhile), gc.isenabled(), len(gc.get_objects()) < gc.get_freeze_count())
 """
+ON_ONE_MACHINE = {"authz.storage.sqlite", "authz.storage.sqlite_truth", "sqlite3"}
+ON_SEVERAL = {"authz.storage.redis", "redis", "psycopg"}
 NEVER = {
     "alembic": "changes schemas: authz.storage.revisions only reads where one stands",
     "mako": "Alembic's",
@@ -51,19 +62,32 @@ NEVER = {
 @pytest.fixture
 def loaded(world: World) -> set[str]:
     """The modules of a new process that loaded the program as gunicorn does, checked it, and was asked for /readyz."""
-    variables = environment(world.services.settings, 0)
+    return modules(SERVE, environment(world.services.settings, 0))
+
+
+def modules(program: str, variables: dict[str, str]) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", SERVE], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
     )
-    status, *modules = done.stdout.split()
-    assert status == "200", done.stderr
-    return set(modules)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
 
 
 def test_a_server_loads_nothing_that_it_never_needs(loaded: set[str]) -> None:
     """Memory and time of each start, and of each ``/readyz``, are spent on what serves."""
     assert "authz.storage.revisions" in loaded
     assert {name: reason for name, reason in NEVER.items() if name in loaded} == {}
+
+
+def test_a_server_loads_the_stores_that_it_uses_and_no_other(world: World, loaded: set[str]) -> None:
+    """And loads them when the app is made, before a request asks for them."""
+    on_one_machine = environment(world.services.settings, 0)
+    elsewhere = {"AUTHZ_DATABASE_URL": "postgresql://a@127.0.0.1:1/a", "AUTHZ_REDIS_URL": "redis://127.0.0.1:1/0"}
+    on_several = modules(WIRE, on_one_machine | elsewhere)
+    assert modules(WIRE, on_one_machine) >= ON_ONE_MACHINE
+    assert loaded.isdisjoint(ON_SEVERAL)
+    assert on_several >= ON_SEVERAL
+    assert on_several.isdisjoint(ON_ONE_MACHINE)
 
 
 def test_loading_is_not_interrupted_to_look_for_garbage() -> None:

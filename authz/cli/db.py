@@ -14,8 +14,7 @@ from authz.cli.context import operator, services
 from authz.cli.output import json_option, show
 from authz.errors import InvalidValue
 from authz.settings import Settings
-from authz.storage import migrations, revisions, service_role
-from authz.storage.connections import copy_sqlite
+from authz.storage import migrations, revisions, service_role, sqlite_truth
 from authz.storage.database import Database
 from authz.tokens.restored import after_restore
 
@@ -94,7 +93,7 @@ def backup(file: Path) -> None:
             raise InvalidValue("this is PostgreSQL: use pg_dump")
         if file.exists():
             raise InvalidValue(f"{file} is there already")
-        copy_sqlite(found, file)
+        sqlite_truth.copy(found, file)
     show({"file": str(file), "bytes": file.stat().st_size})
 
 

@@ -22,8 +22,6 @@ from authz.keyring.signing import Keyring
 from authz.limits import AuditedLimiter, Limits
 from authz.outbound import Outbound
 from authz.storage.limiter import Limiter
-from authz.storage.redis import RedisBackend
-from authz.storage.sqlite import SQLiteBackend
 from authz.storage.timed import TimedBackend
 from authz.users.registry import Users
 
@@ -54,11 +52,15 @@ class Foundation:
         return TimedBackend(self.plain_backend(), self.store_hearers)
 
     def plain_backend(self) -> Backend:
-        """Redis where its address is set, else a SQLite file beside this server."""
+        """Redis where its address is set, else a SQLite file beside this server; the other is not loaded."""
         settings = self.settings
         if settings.redis_url:
+            from authz.storage.redis import RedisBackend  # noqa: PLC0415  when the parts are wired, before any request
+
             return RedisBackend.from_url(settings.redis_url)
         settings.short_lived_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        from authz.storage.sqlite import SQLiteBackend  # noqa: PLC0415  likewise
+
         return SQLiteBackend(settings.short_lived_path)
 
     @cached_property

@@ -16,8 +16,8 @@ from sqlalchemy.pool import NullPool
 from authz.clients.model import SeenAssertionRow
 from authz.errors import Unavailable
 from authz.storage import connections
-from authz.storage.connections import switch_to_wal
 from authz.storage.database import changed, insert_once
+from authz.storage.sqlite_truth import switch_to_wal
 from tests.registries import Registries, database_at, made, postgres_url
 
 if TYPE_CHECKING:
