@@ -4,8 +4,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "how-to" / "production.md").read_text()
+HOW_TO = ROOT / "docs" / "how-to"
+PAGE = (HOW_TO / "production.md").read_text()
 UNIT = (ROOT / "deploy" / "systemd" / "authz.service").read_text()
 
 
@@ -28,3 +31,11 @@ def test_the_page_makes_what_the_unit_reads() -> None:
         "/opt/authz",
     }
     assert [path for path in paths if path not in PAGE] == []
+
+
+@pytest.mark.parametrize("name", ["production.md", "upgrade.md"])
+def test_what_the_service_may_not_compile_is_compiled_when_it_is_put_there(name: str) -> None:
+    """Issue 9.6: pip compiles nothing of an editable installation, and the unit runs with PYTHONDONTWRITEBYTECODE."""
+    assert "PYTHONDONTWRITEBYTECODE=1" in UNIT
+    installs = re.findall(r"^\.venv/bin/pip install .*--editable \.\n(.*)$", (HOW_TO / name).read_text(), re.MULTILINE)
+    assert installs == [".venv/bin/python -m compileall -q authz"]
