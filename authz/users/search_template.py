@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 PROVIDER = re.compile(r"(?:(?P<provider>[a-z0-9][a-z0-9-]{0,62}):)?(?P<search>.*)")
 CLAIM = re.compile(r"\{([^{}\s]{1,255})\}")
 MAX_LENGTH = 1_000
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+DATES = frozenset({"birthdate", "death-date", "date"})  # ge1900-01-01 would find nearly everybody, 1980 many
+BEGINNINGS = frozenset(  # of texts: Li finds Lincoln (FHIR search, string)
+    {"name", "family", "given", "phonetic"}
+    | {f"address{part}" for part in ("", "-city", "-country", "-postalcode", "-state", "-use")}
+)
 E_MAIL = frozenset({"email", "email_verified"})  # somebody else may have had the address, or will
 
 
@@ -50,6 +56,8 @@ class SearchTemplate:
                 raise InvalidValue(f"{text}: {name or 'a parameter'} must be a search parameter with a value")
             if "{" in CLAIM.sub("", value) or "}" in CLAIM.sub("", value):
                 raise InvalidValue(f"{text}: the name of a claim stands between braces")
+            if CLAIM.search(value) and (problem := looseness(name, value)):
+                raise InvalidValue(f"{text}: {problem}")
         template = cls(found["provider"], resource_type, parameters, text)
         if not template.claims - E_MAIL:
             raise InvalidValue(f"{text}: it must name a claim in braces, and not the e-mail address alone")
@@ -60,9 +68,25 @@ class SearchTemplate:
         return frozenset(name for _, value in self.parameters for name in CLAIM.findall(value))
 
     def filled(self, claims: Mapping[str, str]) -> list[tuple[str, str]] | None:
-        """The parameters with this person's values, none of which means more than itself; None if one is missing."""
+        """The parameters with this person's values, none of which means more than itself; None if one is missing, or
+        is no day where one is asked for.
+        """
         if any(not claims.get(name, "").strip() for name in self.claims):
             return None
-        return [
+        found = [
             (name, CLAIM.sub(lambda match: escaped(claims[match[1]].strip()), value)) for name, value in self.parameters
         ]
+        days = [value for name, value in found if name in DATES]
+        return found if all(DATE.fullmatch(day) for day in days) else None
+
+
+def looseness(name: str, value: str) -> str | None:
+    """Why what this finds by a claim may be somebody else, who has more or less the same value."""
+    base, _, modifier = name.partition(":")
+    if modifier not in {"", "exact"}:
+        return f"with :{modifier} it finds others as well"
+    if base in BEGINNINGS and not modifier:
+        return f"{base} finds everybody whose {base} begins so; write {base}:exact"
+    if base == "identifier" and "|" not in value:
+        return "say whose number it is: identifier=http://staff.example|{claim}"
+    return None
