@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServers
     from authz.registration.scope_words import ScopeWords
 
+SHORTEST_ALIAS = 4  # UC stands in glucose
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -66,10 +68,11 @@ class Cases:
         )
 
     def organizations(self, session: Session) -> frozenset[str]:
-        """Who runs this server, its FHIR servers, and the published brands."""
+        """Who runs this server, its FHIR servers, and the published brands, by what people call them too."""
         shown = {one.branding.organization for one in self.fhir_servers.all()}
-        brands = {brand.name for brand in self.brands.all(session)}
-        return frozenset({self.words.describer.holder} | shown | brands) - {""}
+        brands = self.brands.all(session)
+        called = {alias for brand in brands for alias in brand.aliases if len(alias) >= SHORTEST_ALIAS}
+        return frozenset({self.words.describer.holder} | shown | called | {brand.name for brand in brands}) - {""}
 
 
 def asked_for(session: Session, client_id: str) -> datetime | None:

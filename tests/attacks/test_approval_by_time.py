@@ -161,12 +161,14 @@ def test_time_approves_no_app_that_says_it_is_made_by_somebody_else(
     assert hospital.stands(answer) is State.HELD
 
 
+GROUP = {"name": "Group", "website": "https://group.example", "aliases": ["TestCare", "Ze"]}
 NAMES = {
     "in another language": {"client_name#fr": OF_THE_HOSPITAL},
     "in a language of nobody": {"client_name#x-y": OF_THE_HOSPITAL},
     "in Cyrillic": {"client_name": "\u0422\u0435\u0455\u0442 \u041d\u043e\u0455\u0440\u0456\u0442\u0430\u04cf"},
     "with one letter of Cyrillic": {"client_name": "Test Hospita\u04cf"},
     "with one letter of Coptic": {"client_name": "Test Hospit\u2c81l"},
+    "as people call it": {"client_name": "My TestCare"},
     "in small capitals": {"client_name": "\u1d1b\u1d07s\u1d1b \u029c\u1d0fs\u1d18\u026a\u1d1b\u1d00\u029f"},
     "with letters struck through": {"client_name": "\u0166est \u0126ospita\u0142"},
 }
@@ -175,6 +177,8 @@ NAMES = {
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 def test_time_approves_no_app_that_people_take_for_the_hospital(hospital: Hospital, name: dict[str, str]) -> None:
     """RG-15, UTS #39 §4: whichever of its names they read, and in whatever letters."""
+    with hospital.world.services.db.write() as session:
+        hospital.world.services.brands.add(session, "us", GROUP)
     answer = hospital.register(**name)
     hospital.pass_time(49)
     assert hospital.stands(answer) is State.HELD
