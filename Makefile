@@ -73,10 +73,10 @@ bench: $(VENV)/dev.done peers  ## this server beside its peers (glewlwyd if Debi
 bench-quick: $(VENV)/dev.done  ## has an operation become dearer than its baseline? two minutes (BENCH=--store keeps what is found)
 	$(BIN)/python -m benchmarks.quick $(BENCH)
 
-bench-growth: $(VENV)/dev.done  ## is it as cheap with a million tokens in PostgreSQL? six minutes (SIZES)
+bench-growth: $(VENV)/dev.done  ## is it as cheap with a million tokens, in PostgreSQL and Redis and in SQLite? ten minutes (SIZES)
 	$(BIN)/python -m benchmarks.growth
 
-bench-workers: $(VENV)/dev.done  ## one worker and two: throughput, latency at half load, memory, start
+bench-workers: $(VENV)/dev.done  ## one worker, two and four: throughput, latency at half load, memory, start; four on SQLite
 	$(BIN)/python -m benchmarks.half_load
 
 peers: build/peers/oidc-provider/.done build/peers/django/.done build/peers/canaille/.done
