@@ -8,10 +8,20 @@ from typing import TYPE_CHECKING, Any
 from authz.clients.client import from_row
 from authz.clients.metadata import InvalidClientMetadata
 from authz.clients.registry import HospitalDecisions
+from authz.clients.statement import read
 from authz.consent.withdraw import withdraw_all
 from authz.errors import InvalidRequest, InvalidValue
 from authz.keyring.secrets import new_secret
-from authz.registration.changes import Members, differences, needs_review, next_state, reviewed, revokes, snapshot
+from authz.registration.changes import (
+    KEYS,
+    Members,
+    differences,
+    needs_review,
+    next_state,
+    reviewed,
+    revokes,
+    snapshot,
+)
 from authz.registration.history import VENDOR
 from authz.registration.lanes import in_lane, lane_of
 from authz.registration.model import State
@@ -90,7 +100,7 @@ class Replacement:
         after = snapshot(placement.metadata)
         is_approved = from_row(client, self.clients.now()).is_approved
         changes_lane = placement.lane != registration.lane and not is_approved  # an approved one asks for less
-        is_another = changes_lane or needs_review(self.before, after)
+        is_another = changes_lane or needs_review(self.before, after) or self.drops_keys(registration)
         if is_another and self.introduced.over_since:
             raise outdated(self.introduced, reviewed(self.before, after) or ["scope"])  # less of it: another lane
         decisions, stood = kept(client, placement.metadata), registration.state
@@ -110,6 +120,13 @@ class Replacement:
         if stood != registration.state:
             self.history.held(session, registration)
         return self.renewed_secret(client)
+
+    def drops_keys(self, registration: RegistrationRow) -> bool:
+        """Whether a statement that names no keys takes the place of one that does: statements are public, and who
+        registered by that one as somebody else has all of theirs but the key (RG-18).
+        """
+        before = registration.software_statement
+        return before is not None and names_keys(read(before).members) and not names_keys(self.introduced.members)
 
     def approval(
         self, session: Session, client: ClientRow, registration: RegistrationRow, placement: Placement
@@ -143,6 +160,10 @@ class Replacement:
         secret = new_secret()
         client.secrets = [self.clients.stored.keep(secret, self.clients.now())]
         return secret
+
+
+def names_keys(stated: Members) -> bool:
+    return any(stated.get(name) is not None for name in KEYS)
 
 
 def outdated(introduced: Introduced, changes: Iterable[str]) -> InvalidSoftwareStatement:

@@ -21,7 +21,7 @@ from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.registration.decision import AlreadyDecided, Reviewer, Terms
 from authz.registration.lanes import Lane
 from authz.registration.statements import NewIssuer
-from tests.backend import answered, key_set
+from tests.backend import Backend, answered, key_set
 from tests.outside import FakeOutbound, Outside
 from tests.vendor import METADATA, Vendor
 from tests.world import ISSUER, build, settings_in
@@ -367,3 +367,59 @@ def test_an_issuer_is_trusted_once(alliance: Alliance) -> None:
     alliance.trust()
     with pytest.raises(AlreadyExists):
         alliance.trust()
+
+
+SERVICE: dict[str, Any] = {
+    "client_name": "Registry export",
+    "token_endpoint_auth_method": "private_key_jwt",
+    "grant_types": ["client_credentials"],
+    "redirect_uris": None,
+    "launch_uris": None,
+    "scope": "system/*.rs",
+    "jwks": key_set(theirs=KEYS["p384"]),
+    "fhir_user_types": None,
+}
+GUILD = "https://guild.example"
+STRANGERS = ECKey.generate_key("P-384")
+NOTHING: dict[str, Any] = dict.fromkeys(STATED)
+MINE: dict[str, Any] = {"jwks": key_set(ES384=STRANGERS)}
+
+
+@pytest.mark.parametrize("more", [{}, {"software_id": "strangers"}], ids=["the name", "the name and a software_id"])
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "in two steps"])
+def test_a_statement_that_says_less_approves_no_other_keys(
+    alliance: Alliance, more: dict[str, str], *, later: bool
+) -> None:
+    """RG-18, RFC 7591 §5: a statement is public; who registers by it as somebody else has their name and no key.
+
+    Then another trusted issuer says of an app how it is called, and nothing of keys.
+    """
+    alliance.trust(approves=True)
+    alliance.trust(GUILD)
+    answer = alliance.register(alliance.statement(**SERVICE), **SERVICE)
+    assert answer["registration_state"] == "approved"
+    sparse: dict[str, Any] = {**NOTHING, "iss": GUILD, "client_name": SERVICE["client_name"], **more}
+    first = {"software_statement": alliance.statement(**sparse), "software_id": None, **({} if later else MINE)}
+    changed = alliance.vendor().replace(answer, **first)
+    assert (changed.status, changed.json()["registration_state"]) == (200, "requested")
+    changed = alliance.vendor().replace({**answer, **changed.json()}, **MINE)
+    assert (changed.status, changed.json()["registration_state"]) == (200, "requested")
+    stranger = Backend(alliance.world, answer["client_id"], {"ES384": STRANGERS})
+    assert (stranger.ask().status, stranger.ask().json()["error"]) == (400, "unauthorized_client")
+
+
+def test_new_keys_that_are_stated_are_approved(alliance: Alliance) -> None:
+    """SMART REG-06: their issuer speaks for them, as at registration."""
+    alliance.trust(approves=True)
+    answer = alliance.register(alliance.statement(**SERVICE), **SERVICE)
+    new = alliance.statement(**{**SERVICE, **MINE})
+    assert alliance.vendor().replace(answer, software_statement=new).json()["registration_state"] == "approved"
+    assert Backend(alliance.world, answer["client_id"], {"ES384": STRANGERS}).ask().status == 200
+
+
+def test_keys_that_no_statement_named_are_the_vendors_to_change(alliance: Alliance) -> None:
+    """SMART REG-06: a person has approved the app, and its holder brought the keys."""
+    alliance.trust()
+    answer = alliance.register(alliance.statement(**{**NOTHING, "contacts": ["ann@maker.example"]}), **SERVICE)
+    alliance.world.services.registration.review.approve(answer["client_id"], Reviewer("ann"))
+    assert alliance.vendor().replace(answer, **MINE).json()["registration_state"] == "approved"
