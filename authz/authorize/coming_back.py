@@ -142,7 +142,7 @@ class ComingBack:
         cookie, session = self.signing_in.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         with self.identifying.db.write() as sql:
             self.federation.sessions.note(sql, session.digest, provider, arrival.proof)
-        handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))
+        handle = self.front.interactions.keep(pending.by(sign_in))
         server = request.fhir_server.name
         if not needs_somebody(request) or self.identifying.users.fhir_user(sign_in.sub, server) is not None:
             return Continue(handle, cookie)

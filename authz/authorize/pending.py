@@ -67,6 +67,10 @@ class Pending:
         """The name by which the audit trail knows this opening of the app."""
         return launch_id(self.parameters) if self.launch is None else self.launch.launch_id
 
+    def by(self, sign_in: SignIn) -> Pending:
+        """Somebody has signed in: what was chosen and said before may be another person's, and is forgotten (LC-09)."""
+        return Pending(self.parameters, self.launch, self.binding, sign_in)
+
     def event(self, name: EventName, peer: Peer) -> Event:
         """What the audit trail is to say of a refusal: about whom, as far as that is known."""
         if self.launch is not None:

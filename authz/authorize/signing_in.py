@@ -99,7 +99,7 @@ class SigningIn:
             return self.of_launch(request, pending, sign_in, browser)
         self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
         cookie, _session = self.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
-        handle = self.front.interactions.keep(replace(pending, sign_in=sign_in))
+        handle = self.front.interactions.keep(pending.by(sign_in))
         return Continue(handle, cookie, self.by_password.throttle.device_mark(name))
 
     def of_launch(
@@ -109,7 +109,7 @@ class SigningIn:
         assert pending.launch is not None
         if sign_in.sub != pending.launch.user_sub:
             return self.wrong_user(request, pending, sign_in.sub, browser)
-        return self.front.proceed(request, replace(pending, sign_in=sign_in), browser)
+        return self.front.proceed(request, pending.by(sign_in), browser)
 
     def wrong_user(
         self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.consent import words
 from authz.consent.catalogue import Kind
+from authz.scopes.encoding import encode
 from authz.wording import all_of, alphabetical, any_of, capital, gettext, said
 
 if TYPE_CHECKING:
@@ -110,7 +111,12 @@ def kind_of(data: ResourceScope, catalogue: Catalogue) -> Kind:
 
 
 def constraint(resource_type: str, name: str, values: tuple[str, ...], catalogue: Catalogue) -> str:
-    """One search parameter: ``lab results or vital signs``, ``status final``."""
+    """One search parameter: ``lab results or vital signs``, ``status final``.
+
+    A value without words here is the app's own text: with its spaces encoded it can't be read as words of this page.
+    """
     known = {value: catalogue.of_value(resource_type, name, value) for value in values}
-    told = [kind.in_words().title if kind else value.rpartition("|")[2] or value for value, kind in known.items()]
+    told = [
+        kind.in_words().title if kind else encode(value.rpartition("|")[2] or value) for value, kind in known.items()
+    ]
     return any_of(told) if all(known.values()) else f"{name} {any_of(told)}"

@@ -97,16 +97,23 @@ class Directory:
         return server
 
     def person(self, user: str, server: FhirServer) -> Person:
-        """Decision 15: a login name must exist; a ``fhirUser`` of this FHIR server need not, its EHR vouches."""
+        """Decision 15: a login name must exist; a ``fhirUser`` of this FHIR server need not, its EHR vouches.
+
+        Who is somebody at other FHIR servers only is not for an EHR of this one to speak for.
+        """
         reference = server.relative(user)
         if reference is None and "://" in user:
             raise InvalidRequest("user: not a person of this FHIR server")
         found = self.users.by_name(user) if reference is None else self.users.by_fhir_user(server.name, reference)
-        if found is not None and found.enabled:
+        if found is not None and found.enabled and self.is_here(found.sub, server):
             return Person(found.sub, reference or self.users.fhir_user(found.sub, server.name))
         if found is None and reference is not None and server.vouched_users:
             return Person(None, reference)
         raise InvalidRequest("user: no such person here")
+
+    def is_here(self, sub: str, server: FhirServer) -> bool:
+        identities = self.users.fhir_users(sub)
+        return not identities or server.name in identities
 
     def sub(self, session: Session, vetted: Vetted) -> str:
         """The person's ``sub``; whoever is first seen here is made in the caller's transaction (decision 19)."""

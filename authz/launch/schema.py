@@ -76,8 +76,9 @@ class LaunchSchema(Schema):
         "must be a login name or a fhirUser",
         required=True,
         metadata=told(
-            "Who opens the app: a login name here, or the person's FHIR resource (Patient, Practitioner, "
-            "PractitionerRole, RelatedPerson or Person), relative or absolute under the base URL.",
+            "Who opens the app: a login name here (not of somebody who is known at other FHIR servers only), or the "
+            "person's FHIR resource (Patient, Practitioner, PractitionerRole, RelatedPerson or Person), relative or "
+            "absolute under the base URL.",
             "Practitioner/prac-1",
         ),
     )

@@ -101,6 +101,7 @@ def populate(services: Services) -> tuple[str, list[Ehr]]:
         services.clients.set_enabled(session, "off", enabled=False)
         sub = services.users.add(session, "prac", "Dr Prac").sub
         services.users.link(session, sub, "hospital", "Practitioner/prac-1")
+        services.users.link(session, sub, "lab", "Practitioner/prac-lab")
         gone = services.users.add(session, "gone", "Dr Gone").sub
         services.users.link(session, gone, "hospital", "Practitioner/gone-1")
         services.users.set_enabled(session, gone, enabled=False)
