@@ -103,6 +103,8 @@ class FrontChannel:
                 return self.proceed(request, pending, browser)
             if not asked.is_whole(ticked):
                 left = self.judge.look(request, pending, browser, asked.agreed(ticked))
+                if left.judgement is None or left.facts.needs_reason:  # it has changed since the look above
+                    return self.proceed(request, pending, browser)
                 situation = replace(left, consent=situation.consent)
             check_enough(asked, ticked, situation)
             location = self.responder.grant(request, pending, situation, browser.peer, asked=True)

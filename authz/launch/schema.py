@@ -135,7 +135,11 @@ class LaunchSchema(Schema):
     session = Text(
         PRINTABLE,
         "must be 1 to 1024 printable characters",
-        metadata=told("Id of the person's session at the EHR; `POST /ehr-session/end` ends it.", "s-81af02"),
+        metadata=told(
+            "Id of the person's session at the EHR; `POST /ehr-session/end` ends it. Long and random: all EHRs of a "
+            "FHIR server share these ids, and whoever knows one can end it.",
+            "s-81af02",
+        ),
     )
     web_messaging_origin = Text(
         PRINTABLE,
