@@ -75,7 +75,8 @@ def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[s
         scope = ScopeSet.parse(handle.scope).narrow_to(client.scope)
     except InvalidScope:  # the registration has changed, and what is left takes too many scopes to say
         return None
-    if not scope.messaging:
+    origins = [origin for origin in handle.app_origins if origin in client.web_messaging_origins]
+    if not scope.messaging or not origins:
         return None
     assert handle.issued_at is not None  # it was told
     ehr_session = None if handle.sealed_session is None else box.open(handle.sealed_session)
@@ -87,7 +88,7 @@ def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[s
         "client_name": client.client_name,
         "scope": " ".join(map(str, scope.messaging)),
         "fhir_scope": " ".join(map(str, scope.resources)),
-        "app_origins": handle.app_origins,
+        "app_origins": origins,
         "smart_web_messaging_origin": handle.origin,
         "aud": server.base_url,
         "sub": grant.sub,

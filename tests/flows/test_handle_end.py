@@ -150,9 +150,13 @@ def test_it_lasts_no_longer_than_a_session_may(world: World, window: Window, ses
     assert "messaging" not in str(world.public.refresh(tokens["refresh_token"]).json())
 
 
+NEW = ["https://new.example"]
 CHANGES: dict[str, Callable[[Any, Services], object]] = {
     "the app is not registered for it": lambda s, m: m.clients.update(s, "public", {"scope": EVERYTHING}, {}),
     "the app is native by now": lambda s, m: m.clients.update(s, "public", {"application_type": "native"}, {}),
+    "the app's pages are elsewhere by now": lambda s, m: m.clients.update(
+        s, "public", {"smart_web_messaging_origins": NEW}, {}
+    ),
     "the origin is not the EHR's": lambda s, m: m.fhir_servers.update(s, "main", {"ehr_origins": ()}),
     "web messaging is switched off": lambda s, m: m.fhir_servers.update(s, "main", {"without": ("web-messaging",)}),
     "EHR launches are switched off": lambda s, m: m.fhir_servers.update(s, "main", {"without": ("ehr-launch",)}),
