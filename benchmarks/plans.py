@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LARGE = 100_000  # rows; a smaller table is read from end to end, and that is right
 EXPLAINED = {
     "postgresql": ("EXPLAIN", r"Seq Scan on (\w+)"),
-    "sqlite": ("EXPLAIN QUERY PLAN", r"SCAN (\w+)(?! USING)\b"),
+    "sqlite": ("EXPLAIN QUERY PLAN", r"SCAN (\w+?)(?:_\d+)?(?! USING)\b"),  # an alias ends in a number
 }
 
 

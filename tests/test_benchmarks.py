@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from benchmarks.compare import Sample
 from benchmarks.half_load import paced
 from benchmarks.lanes import Lane, Question, load
+from benchmarks.plans import EXPLAINED
 from benchmarks.process import on_a_core
 from benchmarks.quick import dearer
 from benchmarks.report import OURS, summary
@@ -136,6 +138,21 @@ def test_what_a_thread_has_cost_still_counts_when_it_is_gone() -> None:
         assert own > 50_000_000
         assert on_a_core(process.pid) >= own
         process.communicate("\n")
+
+
+@pytest.mark.parametrize(
+    ("plan", "tables"),
+    [
+        ("SCAN access_token", ["access_token"]),
+        ("SCAN grant_record_1", ["grant_record"]),
+        ("SCAN access_token USING COVERING INDEX ix_access_token_expires_at", []),
+        ("SEARCH access_token USING INDEX sqlite_autoindex_access_token_1 (digest=?)", []),
+    ],
+)
+def test_only_a_table_that_is_read_without_its_indexes_is_read_from_end_to_end(plan: str, tables: list[str]) -> None:
+    """What SQLite says of a statement; an alias is its table with a number."""
+    _, reading = EXPLAINED["sqlite"]
+    assert re.findall(reading, plan) == tables
 
 
 def test_servers_are_compared_round_by_round_and_who_lacks_an_operation_has_none() -> None:
