@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from authz.app import create_app
 from authz.tokens.model import AccessTokenRow
-from authz.tokens.purge import PAGE, rules
+from authz.tokens.purge import PAGE, TURN, rules
 from benchmarks import room
 from benchmarks.fill import fill, fill_copies, forget_copies, token
 from benchmarks.lanes import Lane, Question, load
@@ -165,7 +165,9 @@ def opened(stack: ExitStack, database_url: str = "", redis_url: str = "") -> Sit
     folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2)]
     settings = installed(folders[0], database_url, redis_url)
     server = prepared(settings.issuer, *stack.enter_context(served(settings, folders[0])))
-    return Site(settings, create_app(settings), server, stack.enter_context(SERVERS[FLOOR_FLASK](folders[1])))
+    app = create_app(settings)
+    assert app.extensions["authz"].backend.claim(TURN, b"taken", 86_400) is None, "the server purges nothing itself"
+    return Site(settings, app, server, stack.enter_context(SERVERS[FLOOR_FLASK](folders[1])))
 
 
 def main() -> int:
