@@ -47,6 +47,13 @@ gc.callbacks.append(collects)
 runpy.run_path("config/gunicorn.conf.py")
 print(len(meanwhile), gc.isenabled(), len(gc.get_objects()) < gc.get_freeze_count())
 """
+PRELOAD = """
+from babel import localedata
+import wsgi
+
+assert "en" in localedata._cache  # babel tells nobody else
+print(*(key[1] for key in wsgi.app.jinja_env.cache.keys()))
+"""
 ON_ONE_MACHINE = {"authz.storage.sqlite", "authz.storage.sqlite_truth", "sqlite3"}
 ON_SEVERAL = {"authz.storage.redis", "redis", "psycopg"}
 NEVER = {
@@ -62,10 +69,10 @@ NEVER = {
 @pytest.fixture
 def loaded(world: World) -> set[str]:
     """The modules of a new process that loaded the program as gunicorn does, checked it, and was asked for /readyz."""
-    return modules(SERVE, environment(world.services.settings, 0))
+    return printed(SERVE, environment(world.services.settings, 0))
 
 
-def modules(program: str, variables: dict[str, str]) -> set[str]:
+def printed(program: str, variables: dict[str, str]) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
     )
@@ -81,13 +88,18 @@ def test_a_server_loads_nothing_that_it_never_needs(loaded: set[str]) -> None:
 
 def test_a_server_loads_the_stores_that_it_uses_and_no_other(world: World, loaded: set[str]) -> None:
     """And loads them when the app is made, before a request asks for them."""
-    on_one_machine = environment(world.services.settings, 0)
     elsewhere = {"AUTHZ_DATABASE_URL": "postgresql://a@127.0.0.1:1/a", "AUTHZ_REDIS_URL": "redis://127.0.0.1:1/0"}
-    on_several = modules(WIRE, on_one_machine | elsewhere)
-    assert modules(WIRE, on_one_machine) >= ON_ONE_MACHINE
+    on_several = printed(WIRE, environment(world.services.settings, 0) | elsewhere)
+    assert loaded >= ON_ONE_MACHINE
     assert loaded.isdisjoint(ON_SEVERAL)
     assert on_several >= ON_SEVERAL
     assert on_several.isdisjoint(ON_ONE_MACHINE)
+
+
+def test_what_the_first_pages_need_is_made_before_the_workers(world: World) -> None:
+    """Issue 9.6: else each worker compiles every template for itself, and has a calendar of its own."""
+    made = printed(PRELOAD, environment(world.services.settings, 0))
+    assert made == set(world.app.jinja_env.list_templates())
 
 
 def test_loading_is_not_interrupted_to_look_for_garbage() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from flask import Response, render_template
 from authz.endpoints.cookies import SESSION, cookie
 from authz.endpoints.headers import page_policy
 from authz.policy.sensitive import PURPOSES
-from authz.wording import language
+from authz.wording import language, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,3 +69,14 @@ def init_app(app: Flask, settings: Settings) -> None:
         purposes=PURPOSES, static_url=static_url, public_path=settings.public_path, organization=settings.organization
     )
     app.jinja_env.autoescape = True
+
+
+def warm(app: Flask) -> None:
+    """Make what each process would make for itself at its first pages: compiled templates, the calendar in English.
+
+    For a server that forks afterwards: made once, and shared.
+    """
+    for name in app.jinja_env.list_templates():
+        app.jinja_env.get_template(name)
+    with app.test_request_context():
+        moment(datetime.now(UTC))
