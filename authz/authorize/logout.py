@@ -140,13 +140,14 @@ class Logout:
     def begin(self, request: LogoutRequest, browser: BrowserFacts) -> LogoutOutcome:
         """Sign out whom the hint names, at once; anybody else is asked. Who is not signed in has signed out (§2)."""
         session = self.sessions.current(browser.session)
-        if session is None or browser.session is None:
-            if request.client_id and request.sub and request.sid:
-                self.sign_out.end_at_app(request.client_id, request.sub, request.sid)
-            return SignedOut(request.location)
-        if (request.sub, request.sid) == (session.sign_in.sub, session.sid):
+        is_own = session is not None and (request.sub, request.sid) == (session.sign_in.sub, session.sid)
+        if session is not None and browser.session is not None and is_own:
             self.sign_out.end(browser.session, session, "app", browser.peer)
             return self.signed_out(session, request.location)
+        if request.client_id and request.sub and request.sid:  # of another session, whoever is signed in here
+            self.sign_out.end_at_app(request.client_id, request.sub, request.sid)
+        if session is None:
+            return SignedOut(request.location)
         handle = self.waiting.put(Waiting(session.sid, request.location, request.ui_locales), SECONDS)
         client = self.client(request.client_id)
         return AskToSignOut(handle, self.name(session), client.shown_name if client else None, request.location)

@@ -53,7 +53,7 @@ def end(request: HttpRequest) -> HttpAnswer:
             )
             services().trail.record(session, event)
             of_session = (GrantRow.fhir_server == fhir_server) & (GrantRow.session_digest == digest)
-            services().sign_out.notices.write(session, of_session)
+            services().sign_out.notices.write(session, of_session & GrantRow.has_ehr_session)
 
         services().revocation.revoke_session(fhir_server, digest, "ehr_session_ended", within=within)
         return HttpAnswer(204, dict(NO_STORE), b"")

@@ -81,7 +81,7 @@ class Revocation:
         """End what came from an EHR's session, or from one at this server (None). SMART REF-12."""
         where = GrantRow.session_digest == session_digest
         if fhir_server is not None:
-            where &= GrantRow.fhir_server == fhir_server
+            where &= (GrantRow.fhir_server == fhir_server) & GrantRow.has_ehr_session
         return self.revoke(where, reason, within=within, with_session=True)
 
     def revoke(

@@ -97,3 +97,26 @@ def test_an_app_writes_no_sentence_of_its_own_into_what_is_agreed_to(world: Worl
     code = value.rpartition("|")[2]
     assert f"See measurements and results, only code {quote(code)} " in says(page)
     assert code not in says(page)
+
+
+def test_whoever_else_is_signed_in_an_app_that_signs_its_user_out_is_out(world: World) -> None:
+    """RP-Initiated Logout §2: the session in the browser is another's and goes on; the app's access does not."""
+    browser = world.browser()
+    page = browser.open(world.public.authorize_url(scope="openid"))
+    browser.submit(browser.sign_in(page, "alice", "alice-password"), press="allow")
+    handle = str(world.ehr.launch("public", "Practitioner/dr", patient="A", session="s-1")["launch"])
+    doctors = world.public.tokens(handle, "launch openid patient/Observation.rs online_access")
+    page = browser.open(f"{ISSUER}/logout?{urlencode({'id_token_hint': doctors['id_token']})}")
+    assert "You are signed in as Alice" in says(page)
+    assert world.fhir_server.introspect(doctors["access_token"]) == {"active": False}
+    assert world.public.refresh(doctors["refresh_token"]).json()["error"] == "invalid_grant"
+    assert browser.request("GET", f"{ISSUER}/my-apps").status == 200
+
+
+def test_an_ehr_ends_no_session_of_this_server(world: World) -> None:
+    """SMART REF-12: an app may tell an EHR the ``sid`` of a session at this server, which is none of the EHR's."""
+    code = world.standalone(world.public, "openid launch/patient patient/Observation.rs", "alice")
+    granted = world.public.redeem(code).json()
+    sid = world.services.keyring.verify(granted["id_token"])["sid"]
+    assert world.ehr.end_session(sid).status == 204
+    assert world.fhir_server.introspect(granted["access_token"])["active"] is True
