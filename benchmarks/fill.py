@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, text
 
+from authz.tokens.hot import COPIES
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from authz.storage.database import Base
-    from authz.storage.short_lived import Backend
+    from authz.tokens.hot import HotAnswers
 
 OVER = 10_000  # besides, so many access tokens that are over, for the purge
 PAGE = 50_000  # copies in a transaction
@@ -144,9 +145,11 @@ def forget_copies(url: str) -> None:
     engine.dispose()
 
 
-def fill_copies(backend: Backend, size: int) -> None:
+def fill_copies(hot: HotAnswers, size: int) -> None:
     """A hot copy of each token, as the one that the server left when it was asked about the first."""
-    (left,) = backend.get(f"hot:{digest(0)}")
-    assert left is not None
+    (left,) = hot.backend.get(COPIES + digest(0))
+    content = left and hot.seal.open(digest(0), left)
+    assert content is not None
     for start in range(0, size, 1000):
-        backend.put({f"hot:{digest(one)}": left for one in range(start, min(start + 1000, size))}, HOUR_MS / 1000)
+        some = [digest(one) for one in range(start, min(start + 1000, size))]
+        hot.backend.put({COPIES + one: hot.seal.close(one, content) for one in some}, HOUR_MS / 1000)

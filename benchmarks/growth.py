@@ -129,7 +129,7 @@ def grow(site: Site) -> list[str]:
             if name == HOT:
                 site.tokens = deque([token(0)])  # the server leaves the copy that the others are made of
                 load(site.server.port, [Lane(site.looks())], SECONDS)
-                fill_copies(site.app.extensions["authz"].backend, size)
+                fill_copies(site.app.extensions["authz"].hot, size)
             ratios.setdefault(name, []).append(measure(site, size, name))
         purging(site, size)
     growth = {name: found[-1] / found[0] for name, found in ratios.items()}

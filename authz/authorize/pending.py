@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from authz.audit.event import Event
 from authz.authorize.flow import launch_id
 from authz.authorize.picking import Choice, Picking
+from authz.keyring.seal import Seal
 from authz.launch.launch import Launch
 from authz.login.method import BrokenGlass, HalfSignIn, SignIn
 from authz.storage.records import Records, digest
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from authz.keyring.box import Box
     from authz.storage.short_lived import Backend
 
-PREFIX = "interaction:"
+PREFIX = "sealed-interaction:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Interactions:
             assert pending is not None
             return box.close(encode(pending))
 
-        self.records = Records(backend, PREFIX, closed, opened)
+        self.records = Records(backend, PREFIX, closed, opened, Seal(box.secrets, "interaction"))
         self.seconds = seconds
 
     def keep(self, pending: Pending) -> str:

@@ -42,7 +42,7 @@ def build(
         catalogue=catalogue,
         overview=Overview(discovery, catalogue, describer.settings.organization),
         previews=Previews(describer),
-        sessions=DeveloperSessions(db, launches.backend, clients, launches.trail),
+        sessions=DeveloperSessions(db, launches.backend, launches.secrets, clients, launches.trail),
         trials=Trials(db, directory.users, directory.fhir_servers, launches),
         attempts=Attempts(db, directory.fhir_servers, now),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
+from authz.keyring.seal import Seal
 from authz.registration.holder import Holder, held
 from authz.storage.records import Records, digest, plausible
 
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
     from authz.clients.registry import Client, Clients
+    from authz.keyring.secrets import Secrets
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
 
-PREFIX = "developer:"
+PREFIX = "sealed-developer:"
 SECONDS = 3600
 MEANS = "registration_access_token"  # by which somebody signed in, as the trail has it
 
@@ -33,11 +35,11 @@ class Maker:
 class DeveloperSessions:
     """The record is short-lived and signs nobody in by itself: the registration is looked at with every page."""
 
-    def __init__(self, db: Database, backend: Backend, clients: Clients, trail: Trail) -> None:
+    def __init__(self, db: Database, backend: Backend, secrets: Secrets, clients: Clients, trail: Trail) -> None:
         self.db = db
         self.clients = clients
         self.trail = trail
-        self.records = Records(backend, PREFIX, encode, decode)
+        self.records = Records(backend, PREFIX, encode, decode, Seal(secrets, "developer"))
 
     def begin(self, client_id: str, token: str, peer: Peer) -> str | None:
         """The handle of a new session; None for a wrong token, an unknown app, and one that has no token: all alike."""

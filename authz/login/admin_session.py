@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import secrets
+import secrets as random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
+from authz.keyring.seal import Seal
 from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
 from authz.storage.records import Records, digest
@@ -17,13 +18,14 @@ from authz.storage.records import Records, digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from authz.keyring.secrets import Secrets
     from authz.login.method import SignIn
     from authz.login.second_factor import SecondFactor
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
     from authz.users.registry import Users
 
-PREFIX = "admin-session:"
+PREFIX = "sealed-admin-session:"
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
 RECENT = timedelta(minutes=15)  # how old a code may be by which something is decided
@@ -47,17 +49,23 @@ class AdminSessions:
     """
 
     def __init__(
-        self, db: Database, backend: Backend, users: Users, second_factor: SecondFactor, now: Callable[[], datetime]
+        self,
+        db: Database,
+        backend: Backend,
+        secrets: Secrets,
+        users: Users,
+        second_factor: SecondFactor,
+        now: Callable[[], datetime],
     ) -> None:
         self.db = db
-        self.records = Records(backend, PREFIX, encode, decode)
+        self.records = Records(backend, PREFIX, encode, decode, Seal(secrets, "admin-session"))
         self.users = users
         self.second_factor = second_factor
         self.now = now
 
     def begin(self, sign_in: SignIn, name: str) -> str:
         """A new handle for the cookie."""
-        now, sid = self.now(), secrets.token_hex(16)
+        now, sid = self.now(), random.token_hex(16)
         with self.db.write() as session:
             session.add(BrowserSessionRow(session_digest=digest(sid), sub=sign_in.sub, began_at=now, used_at=now))
         return self.records.put(Administrator(sign_in.sub, name, sid, now, now), LONGEST.total_seconds())

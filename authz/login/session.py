@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import secrets as random
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from authz.audit.trail import short
+from authz.keyring.seal import Seal
 from authz.login.method import SignIn
 from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Update
     from sqlalchemy.orm import Session
 
+    from authz.keyring.secrets import Secrets
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
     from authz.users.registry import Users
 
-PREFIX = "session:"
+PREFIX = "sealed-session:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,17 @@ class Sessions:
     ``seconds`` is the longest life of a session. Every method raises Unavailable while the store is away.
     """
 
-    def __init__(self, db: Database, backend: Backend, users: Users, now: Callable[[], datetime], seconds: int) -> None:
+    def __init__(
+        self,
+        db: Database,
+        backend: Backend,
+        secrets: Secrets,
+        users: Users,
+        now: Callable[[], datetime],
+        seconds: int,
+    ) -> None:
         self.db = db
-        self.records = Records(backend, PREFIX, encode, decode)
+        self.records = Records(backend, PREFIX, encode, decode, Seal(secrets, "session"))
         self.users = users
         self.now = now
         self.seconds = seconds
@@ -72,7 +82,7 @@ class Sessions:
             with self.db.write() as sql:
                 self.use_in(sql, session.digest)
         else:
-            session = BrowserSession(sign_in, secrets.token_hex(16))
+            session = BrowserSession(sign_in, random.token_hex(16))
             now = self.now()
             with self.db.write() as sql:
                 sql.add(

@@ -15,6 +15,7 @@ from authz.grants.caller import HANDLE_SCOPE, INTROSPECT_SCOPE, Callers
 from authz.grants.registered import EhrCredentials, FhirServerCredentials
 from authz.grants.server import TokenServer
 from authz.keyring.box import Box
+from authz.keyring.seal import Seal
 from authz.launch.admission import Admission
 from authz.launch.direct import DirectWrites
 from authz.launch.directory import LAUNCH_SCOPE, Directory
@@ -94,7 +95,7 @@ class BackChannel(Foundation):
 
     @cached_property
     def hot(self) -> HotAnswers:
-        return HotAnswers(self.db, self.backend, self.now)
+        return HotAnswers(self.db, self.backend, Seal(self.secrets, "hot answer"), self.now)
 
     @cached_property
     def revocation(self) -> Revocation:

@@ -59,7 +59,7 @@ class FrontChannel(BackChannel):
 
     @cached_property
     def administrators(self) -> Administrators:
-        sessions = AdminSessions(self.db, self.backend, self.users, self.second_factor, self.now)
+        sessions = AdminSessions(self.db, self.backend, self.secrets, self.users, self.second_factor, self.now)
         return Administrators(self.by_password, sessions)
 
     @cached_property
@@ -69,7 +69,7 @@ class FrontChannel(BackChannel):
 
     @cached_property
     def sessions(self) -> Sessions:
-        return Sessions(self.db, self.backend, self.users, self.now, self.settings.session_seconds)
+        return Sessions(self.db, self.backend, self.secrets, self.users, self.now, self.settings.session_seconds)
 
     @cached_property
     def sign_out(self) -> SignOut:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,20 +21,35 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+class Sealing(Protocol):
+    """Binds a stored value to its key; see ``keyring.seal``."""
+
+    def close(self, key: str, content: bytes) -> bytes: ...
+
+    def open(self, key: str, stored: bytes) -> bytes | None: ...
+
+
 class Records(Generic[T]):
     """Values of one kind, each under a 256-bit handle of which the store knows only the digest.
 
     A handle that is empty, too long or not ASCII is simply unknown. Everything raises StoreUnavailable when the store
-    is away, and whatever ``decode`` raises when a stored value cannot be read.
+    is away, and whatever ``decode`` raises when a stored value cannot be read. With a ``seal``, what somebody else
+    wrote or moved is not there.
     """
 
     def __init__(
-        self, backend: Backend, prefix: str, encode: Callable[[T], bytes], decode: Callable[[bytes], T]
+        self,
+        backend: Backend,
+        prefix: str,
+        encode: Callable[[T], bytes],
+        decode: Callable[[bytes], T],
+        seal: Sealing | None = None,
     ) -> None:
         self._backend = backend
         self._prefix = prefix
         self._encode = encode
         self._decode = decode
+        self._seal = seal
 
     def put(self, value: T, ttl_seconds: float) -> str:
         """Keep a value and return its new handle (43 URL-safe characters)."""
@@ -46,7 +61,8 @@ class Records(Generic[T]):
         """Read and keep."""
         if not plausible(handle):
             return None
-        return self._read(self._backend.get(self._key(handle))[0])
+        key = self._key(handle)
+        return self._read(key, self._backend.get(key)[0])
 
     def consume(self, handle: str) -> T | None:
         """Read and delete: of racing callers one gets the value.
@@ -55,7 +71,8 @@ class Records(Generic[T]):
         """
         if not plausible(handle):
             return None
-        return self._read(self._backend.take(self._key(handle)))
+        key = self._key(handle)
+        return self._read(key, self._backend.take(key))
 
     def replace(self, handle: str, value: T, ttl_seconds: float) -> None:
         """Write under a handle that ``put`` returned; a record that has expired meanwhile is there again.
@@ -64,7 +81,8 @@ class Records(Generic[T]):
         """
         if not plausible(handle):
             raise ValueError("not a handle")
-        self._backend.put({self._key(handle): self._encode(value)}, ttl_seconds)
+        key, content = self._key(handle), self._encode(value)
+        self._backend.put({key: content if self._seal is None else self._seal.close(key, content)}, ttl_seconds)
 
     def forget(self, handle: str) -> None:
         if plausible(handle):
@@ -73,7 +91,9 @@ class Records(Generic[T]):
     def _key(self, handle: str) -> str:
         return self._prefix + digest(handle)
 
-    def _read(self, stored: bytes | None) -> T | None:
+    def _read(self, key: str, stored: bytes | None) -> T | None:
+        if stored is not None and self._seal is not None:
+            stored = self._seal.open(key, stored)
         return None if stored is None else self._decode(stored)
 
 

@@ -3,7 +3,8 @@
 A copy names the epoch it was made in. The epoch is a row in SQL, re-read at least once a second; a process raises it
 when its store was restarted, emptied or replaced, and a revocation raises it when it can't leave tombstones. The same
 row tells the last revocation, and so does the store: one that knows an older one was put back to an earlier time, which
-raises the epoch too. Whatever is missing, doubtful or unreachable makes the answer None: SQL decides (decision 2).
+raises the epoch too. Each copy is sealed, so that who can write into the store makes none and moves none. Whatever is
+missing, doubtful or unreachable makes the answer None: SQL decides (decision 2).
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from authz.keyring.seal import Seal
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
     from authz.tokens.response import HotCopy
 
+COPIES = "hot:sealed:"
 EPOCH_SECONDS = 1.0
 MARKER = "hot-epoch"
 LAST_REVOCATION = "hot-last-revocation"
@@ -42,11 +45,13 @@ class HotAnswers:
         self,
         db: Database,
         backend: Backend,
+        seal: Seal,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.db = db
         self.backend = backend
+        self.seal = seal
         self.now = now
         self.monotonic = monotonic
         self.epoch = 0  # of no copy: the first look reads SQL
@@ -65,13 +70,18 @@ class HotAnswers:
         epoch = self.current_epoch()
         last_revocation = self.last_revocation  # before the store is asked: it may know a later one, never an older
         try:
-            copy, tombstone, marker, mark = self.backend.get(f"hot:{digest}", f"dead:{digest}", MARKER, LAST_REVOCATION)
+            sealed, tombstone, marker, mark = self.backend.get(
+                COPIES + digest, f"dead:{digest}", MARKER, LAST_REVOCATION
+            )
             incarnation = self.backend.incarnation()
         except StoreUnavailable:
             return None
         known = None if mark is None or int(mark) < last_revocation else marker
-        if not self.is_current(incarnation, known, epoch) or copy is None or tombstone is not None:
+        if not self.is_current(incarnation, known, epoch) or sealed is None or tombstone is not None:
             return None
+        copy = self.seal.open(digest, sealed)
+        if copy is None:
+            return None  # of somebody who can write into the store
         made_in, expires, fhir_server, answer = copy.split(b"\n", 3)
         if int(made_in) != epoch or int(expires) <= self.now().timestamp():
             return None
@@ -84,7 +94,8 @@ class HotAnswers:
             return
         header = f"{epoch}\n{int(copy.expires_at.timestamp())}\n{copy.fhir_server}\n"
         try:
-            self.backend.put({f"hot:{copy.digest}": header.encode() + copy.answer}, seconds)
+            content = self.seal.close(copy.digest, header.encode() + copy.answer)
+            self.backend.put({COPIES + copy.digest: content}, seconds)
         except StoreUnavailable:
             return  # without a copy SQL answers
 

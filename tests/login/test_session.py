@@ -16,7 +16,7 @@ HOURS = 8
 
 @pytest.fixture
 def sessions(made: Registries, backend: Backend) -> Sessions:
-    return Sessions(made.db, backend, made.users, made.clock, HOURS * 3600)
+    return Sessions(made.db, backend, made.secrets, made.users, made.clock, HOURS * 3600)
 
 
 def alice(made: Registries) -> SignIn:

@@ -1,0 +1,125 @@
+"""Somebody who reads the short-lived store and writes into it: what they make, change or move there opens nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from authz.login.admin_session import Administrator
+from authz.login.method import SignIn
+from authz.login.session import BrowserSession
+from authz.registration.holder import Holder
+from authz.storage.records import digest
+from tests.actors import Forms
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.world import World
+
+INACTIVE = {"active": False}
+LIFE_SECONDS = 3600.0
+GUESS = "a-token-that-nobody-issued"
+
+
+class Intruder:
+    """Sees what is put into the store, and puts it there in other ways."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.backend = world.services.backend
+        self.seen: dict[str, bytes] = {}
+        put = self.backend.put
+
+        def seeing(entries: Mapping[str, bytes], ttl_seconds: float) -> None:
+            self.seen.update(entries)
+            put(entries, ttl_seconds)
+
+        monkeypatch.setattr(self.backend, "put", seeing)
+
+    def writes(self, of: str, to: str, *changes: tuple[bytes, bytes]) -> None:
+        """What lies under the digest of one handle again under another's, with bytes replaced."""
+        found = {key: value for key, value in self.seen.items() if key.endswith(digest(of))}
+        assert found
+        for key, value in found.items():
+            changed = value
+            for old, new in changes:
+                assert old in changed
+                changed = changed.replace(old, new)
+            self.backend.put({key.removesuffix(digest(of)) + digest(to): changed}, LIFE_SECONDS)
+
+
+@pytest.fixture
+def intruder(world: World, monkeypatch: pytest.MonkeyPatch) -> Intruder:
+    return Intruder(world, monkeypatch)
+
+
+def token(world: World) -> str:
+    launch = world.ehr.launch("public", "Practitioner/dr", patient="A", launch_url="https://app.example/launch")
+    issued: dict[str, Any] = world.public.tokens(str(launch["launch"]), "launch patient/*.rs")
+    return str(issued["access_token"])
+
+
+@pytest.mark.parametrize("changes", [(), ((b'"A"', b'"B"'),)], ids=["moved", "made"])
+def test_an_answer_in_the_store_makes_no_token(
+    world: World, intruder: Intruder, changes: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    """security.md IN-02: whoever is let near the store would give themselves everybody's records."""
+    good = token(world)
+    assert world.fhir_server.introspect(good)["patient"] == "A"
+    intruder.writes(good, GUESS, *changes)
+    assert world.fhir_server.introspect(GUESS) == INACTIVE
+
+
+def test_an_answer_that_was_changed_in_the_store_is_not_given(world: World, intruder: Intruder) -> None:
+    """The patient of a live token stays who it was: SQL is asked."""
+    good = token(world)
+    asked = world.fhir_server.introspect(good)
+    intruder.writes(good, good, (b'"A"', b'"B"'))
+    assert world.fhir_server.introspect(good) == asked
+
+
+def test_a_session_in_the_store_signs_nobody_in(world: World, intruder: Intruder) -> None:
+    """security.md LC-05: neither a copy of a doctor's under another cookie, nor one's own with the name of a doctor."""
+    sessions, users = world.services.sessions, world.services.users
+    doctor, alice = users.by_name("doctor"), users.by_name("alice")
+    assert doctor is not None
+    assert alice is not None
+    theirs, _ = sessions.begin(SignIn(doctor.sub, world.clock(), ("pwd",)))
+    mine, session = sessions.begin(SignIn(alice.sub, world.clock(), ("pwd",)))
+    assert isinstance(session, BrowserSession)
+    intruder.writes(theirs, GUESS)
+    assert sessions.current(GUESS) is None
+    intruder.writes(mine, mine, (alice.sub.encode(), doctor.sub.encode()))
+    assert sessions.current(mine) is None
+
+
+def test_somebody_elses_page_is_not_answered_under_another_handle(world: World, intruder: Intruder) -> None:
+    """security.md LC-26: an interaction in an EHR's frame has no cookie; who copies it would agree for a doctor."""
+    launch = world.ehr.launch("public", "Practitioner/dr", patient="A", launch_url="https://app.example/launch")
+    page = world.browser().open(
+        world.public.authorize_url(scope="launch patient/*.rs", launch=launch["launch"], prompt="login")
+    )
+    handle = dict(Forms(page.text).fields)["interaction"]
+    intruder.writes(handle, GUESS)
+    waiting = world.services.authorization.interactions
+    assert waiting.look(handle, None) is not None
+    assert waiting.look(GUESS, None) is None
+
+
+def test_a_session_of_the_makers_of_an_app_is_not_copied(world: World, intruder: Intruder) -> None:
+    """security.md LC-05: who changes an app's addresses gets the codes that are sent there."""
+    records = world.services.developers.sessions.records
+    theirs = records.put(Holder("public", digest("its registration access token")), LIFE_SECONDS)
+    intruder.writes(theirs, GUESS)
+    assert records.peek(GUESS) is None
+
+
+def test_a_session_of_an_administrator_can_not_be_put_into_the_store(world: World, intruder: Intruder) -> None:
+    """security.md LC-05: one's own session is not made an administrator's, and theirs is not copied."""
+    records = world.services.administrators.sessions.records
+    theirs = records.put(Administrator("admin", "admin", "0" * 32, world.clock(), world.clock()), LIFE_SECONDS)
+    intruder.writes(theirs, GUESS)
+    assert records.peek(GUESS) is None
+    intruder.writes(theirs, theirs, (b"admin", b"other"))
+    assert records.peek(theirs) is None
