@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 ANOTHER_METHOD = "a header wants another method than the request's own"
+ELSEWHERE = "a header wants the records of another tenant"
 MORE = "a header wants more done than the request itself says"
 REFUSED_HEADERS = {
     "x-http-method-override": ANOTHER_METHOD,
@@ -20,6 +21,8 @@ REFUSED_HEADERS = {
     "x-method-override": ANOTHER_METHOD,
     "x-cascade": MORE,  # HAPI FHIR: delete what refers to it as well
     "x-rewrite-history": MORE,  # HAPI FHIR: write a version anew that is over
+    "x-fhir-tenant-id": ELSEWHERE,  # LinuxForHealth FHIR Server: whose records
+    "x-fhir-dsid": ELSEWHERE,  # and in which of the tenant's stores
 }
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 FORM = "application/x-www-form-urlencoded"

@@ -334,6 +334,9 @@ THE_OTHER = f"identifier={SYSTEM}|{THEIRS}"
         # whatever refers to it goes as well, and a version that is over is written anew
         (request("DELETE", "/Observation/o1"), [("X-Cascade", "delete")]),
         (request("PUT", "/Observation/o1", MINE), [("Content-Type", JSON), ("X-Rewrite-History", "true")]),
+        # the same address in the records of another house
+        (request("GET", "/Observation/o1"), [("X-FHIR-TENANT-ID", "other")]),
+        (request("GET", "/Observation/o1"), [("x-fhir-dsid", "other")]),
     ],
     ids=lambda value: None if isinstance(value, FhirRequest) else " ".join(":".join(pair) for pair in value)[:60],
 )

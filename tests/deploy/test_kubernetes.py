@@ -88,3 +88,13 @@ def test_traffic_leaves_by_rule_only() -> None:
     ports = [sorted({port["port"] for port in rule["ports"]}) for rule in policy["egress"]]
     assert ports == [[53], [5432], [6379], [8080], [443]]
     assert "169.254.0.0/16" in policy["egress"][-1]["to"][0]["ipBlock"]["except"]
+
+
+def test_the_world_asks_nobody_what_a_token_may() -> None:
+    """security.md IN-01, RFC 7662 §4: to this server the ingress is a trusted proxy, whoever stands behind it."""
+    (rule,) = OBJECTS["base", "Ingress", "authz"]["spec"]["rules"]
+    (closed,) = [path for path in rule["http"]["paths"] if path["path"] == "/forward-auth"]
+    service = OBJECTS["base", "Service", closed["backend"]["service"]["name"]]["spec"]
+    assert closed["pathType"] == "Prefix"
+    assert "selector" not in service
+    assert "externalName" not in service
