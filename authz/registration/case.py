@@ -12,6 +12,7 @@ from authz.clients.model import ClientRow
 from authz.errors import NotFound
 from authz.registration import findings
 from authz.registration.model import RegistrationRow, ReportRow
+from authz.settings import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class Case:
     others: tuple[findings.Named, ...]
     fhir_servers: tuple[str, ...]  # names; empty: all
     organizations: frozenset[str]  # whose names it may not take
+    sites: frozenset[str]  # hosts of the same organizations, where it may not be at home
     asked: datetime | None  # what was due when it was read
 
 
@@ -64,6 +66,7 @@ class Cases:
             ),
             fhir_servers=tuple(row.fhir_servers),
             organizations=self.organizations(session),
+            sites=self.sites(session),
             asked=asked,
         )
 
@@ -73,6 +76,12 @@ class Cases:
         brands = self.brands.all(session)
         called = {alias for brand in brands for alias in brand.aliases if len(alias) >= SHORTEST_ALIAS}
         return frozenset({self.words.describer.holder} | shown | called | {brand.name for brand in brands}) - {""}
+
+    def sites(self, session: Session) -> frozenset[str]:
+        """Where this server, its FHIR servers and the brands are."""
+        found = {self.words.describer.settings.issuer, *(one.base_url for one in self.fhir_servers.all())}
+        found |= {brand.website for brand in self.brands.all(session)}
+        return frozenset(map(findings.host_of, found)) - {"", *LOOPBACK_HOSTS}
 
 
 def asked_for(session: Session, client_id: str) -> datetime | None:

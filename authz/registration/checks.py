@@ -137,6 +137,7 @@ class Checks:
         servers = [one for one in self.fhir_servers.all() if one.enabled]
         here = [one for one in servers if not case.fhir_servers or one.name in case.fhir_servers]
         yield from findings.addresses(case.said)
+        yield from findings.at_home_here(case.said, case.sites)
         yield from published
         yield from findings.scopes(case.said, here, self.words)
         yield from findings.names(case.mine, case.others, case.organizations)

@@ -90,6 +90,16 @@ def address_problems(uri: str, application_type: str) -> Iterator[str]:
         yield f"the port {parts.port} is unusual"
 
 
+def at_home_here(said: Mapping[str, Any], ours: Iterable[str]) -> Iterator[Finding]:
+    """A site of the hospital's: its own app is one if somebody there says so."""
+    home = [said["client_uri"]] if said.get("client_uri") else []
+    listed = {"client_uri": home} | {name: said.get(name, ()) for name in ("redirect_uris", "launch_uris")}
+    for member, uris in listed.items():
+        for uri in uris:
+            if any(is_same_site(host_of(uri), site) for site in ours):
+                yield Finding(Level.ERROR, member, f"{uri}: is at a site of the hospital or of its FHIR servers")
+
+
 def is_elsewhere(uri: str, home: str) -> bool:
     """Whether it leads over the web to another site; an address on the user's own device is at no site."""
     host = host_of(uri)

@@ -28,6 +28,7 @@ ANN = Reviewer("ann")
 OF_THE_HOSPITAL = "Test Hospital Portal"
 HONEST = {"client_name": "Zebra Diary", "redirect_uris": ["https://zebra.example/cb"], "launch_uris": None}
 TWIN = {"redirect_uris": ["https://evil.example.net/cb"], "launch_uris": None}
+GROUP = {"name": "Group", "website": "https://group.example", "aliases": ["TestCare", "Ze"]}
 SCOPE = "launch/patient openid fhirUser patient/*.rs"
 
 
@@ -149,19 +150,26 @@ def test_of_two_apps_of_one_name_time_approves_one(hospital: Hospital, by: str) 
             "client_uri": "https://hospital.example/",
             "redirect_uris": ["https://hospital.example/", "https://evil.example.net/cb"],
         },
+        {
+            "client_uri": "https://www.group.example/",
+            "application_type": "native",
+            "redirect_uris": ["com.evil.app:/cb"],
+        },
+        {"redirect_uris": ["https://fhir.example/open-redirector?to=evil.example.net"]},
     ],
-    ids=["elsewhere", "there and elsewhere"],
+    ids=["elsewhere", "there and elsewhere", "on a device", "by a page of ours"],
 )
 def test_time_approves_no_app_that_says_it_is_made_by_somebody_else(
     hospital: Hospital, members: dict[str, Any]
 ) -> None:
     """RG-15, RFC 7591 §5: the consent page says who made it by ``client_uri``; its answers go where nobody read."""
+    with hospital.world.services.db.write() as session:
+        hospital.world.services.brands.add(session, "us", GROUP)
     answer = hospital.register(**members)
     hospital.pass_time(49)
     assert hospital.stands(answer) is State.HELD
 
 
-GROUP = {"name": "Group", "website": "https://group.example", "aliases": ["TestCare", "Ze"]}
 NAMES = {
     "in another language": {"client_name#fr": OF_THE_HOSPITAL},
     "in a language of nobody": {"client_name#x-y": OF_THE_HOSPITAL},
