@@ -28,6 +28,7 @@ SECRETS = (
     (re.compile(rf"\b({NAMES})(['\"]?\s*[=:]\s*)['\"]?[^\s,;&\"'}})]+", re.IGNORECASE), r"\1\2[redacted]"),
     (re.compile(r"[A-Za-z0-9_~+/=.-]{40,}"), "[redacted]"),  # a token, a digest, a JWT
 )
+ENCODE = json.JSONEncoder(default=str).encode
 PLAIN = re.compile(r"[^\s=:]{0,39}")  # of no shape that any of them looks for
 
 
@@ -45,7 +46,7 @@ class JsonLines(logging.Formatter):
         line |= {name: scrubbed(value) for name, value in getattr(record, "fields", {}).items()}
         if record.exc_info:
             line["traceback"] = redacted(self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+        return ENCODE(line)
 
 
 def redacted(text: str) -> str:
