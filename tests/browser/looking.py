@@ -59,6 +59,7 @@ IN_ANOTHER_LANGUAGE = (Look("phone", 320, "light"), Look("page", 640, "light", i
 
 def looked_at(frame: Frame, name: str, looks: tuple[Look, ...] = LOOKS) -> Iterator[tuple[str, list[str]]]:
     """What is wrong with the page, by where one looks at it. A picture of each look is kept."""
+    frame.wait_for_load_state()  # what it says may be there before its style sheet
     yield "loaded", too_much(frame)
     for look in looks:
         frame.page.set_viewport_size({"width": look.width, "height": 700})
