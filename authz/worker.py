@@ -6,7 +6,6 @@ import selectors
 import socket
 import threading
 import time
-from collections import deque
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,6 +16,8 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from authz.deadlines import EXCHANGE_SECONDS, LOOK_SECONDS, Deadlines
 from authz.incoming import Come, Incoming
+from authz.outgoing import Outgoing, after_sending
+from authz.patience import Patience
 
 SMALL = 64 * 1024  # bytes of a request that there is always room for
 PART_SECONDS = 2.0  # for the peer to take the end of an answer and to hang up
@@ -43,7 +44,7 @@ class DeadlineWorker(ThreadWorker):
     def init_process(self) -> None:
         self.deadlines = Deadlines(self.exchange_seconds)
         self.unfinished: set[Any] = set()
-        self.parting: deque[Any] = deque()
+        self.sending, self.parting = Patience(self.exchange_seconds), Patience(PART_SECONDS)
         self.most_unfinished = max(1, self.cfg.threads // 2)
         threading.Thread(target=self.deadlines.run, name="deadlines", daemon=True).start()
         super().init_process()
@@ -59,6 +60,7 @@ class DeadlineWorker(ThreadWorker):
 
         Where gunicorn itself speaks TLS a thread does that, and the reading.
         """
+        conn.rest = b""
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return
@@ -102,25 +104,41 @@ class DeadlineWorker(ThreadWorker):
         super().enqueue_req(conn)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
+        """When a thread is done with a request; no more of its connection is read before the answer has been taken."""
         self.unfinished.discard(conn)
-        if fs.cancelled() or fs.exception() or fs.result():
+        if fs.cancelled() or fs.exception():
+            super().finish_request(conn, fs)
+        elif conn.rest:
+            self.sending.wait(conn, self.poller, selectors.EVENT_WRITE, partial(self.on_room, conn, fs))
+        elif fs.result():
             super().finish_request(conn, fs)
         else:
             self.part_from(conn)
+
+    def on_room(self, conn: Any, fs: Any, client: Any) -> None:
+        try:
+            conn.rest = after_sending(client, conn.rest)
+        except OSError:
+            self.sending.end(conn, self.poller)
+            self.hang_up(conn)
+            return
+        if not conn.rest:
+            self.sending.end(conn, self.poller)
+            self.finish_request(conn, fs)
 
     def part_from(self, conn: Any) -> None:
         """Say that no more comes, and close when the peer has hung up (RFC 9112 §9.6).
 
         gunicorn itself would wait for that here, where all other connections wait for it.
         """
-        self.parting.append(conn)
-        conn.timeout, conn.drained = time.monotonic() + PART_SECONDS, 0
+        conn.drained = 0
         try:
             conn.sock.shutdown(socket.SHUT_WR)
             conn.sock.setblocking(False)
-            self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_parting_socket_readable, conn))
         except OSError:  # the peer has gone
             self.hang_up(conn)
+            return
+        self.parting.wait(conn, self.poller, selectors.EVENT_READ, partial(self.on_parting_socket_readable, conn))
 
     def on_parting_socket_readable(self, conn: Any, client: Any) -> None:
         read = 0
@@ -128,20 +146,19 @@ class DeadlineWorker(ThreadWorker):
             read = len(client.recv(MOST_DRAINED))
         conn.drained += read
         if not read or conn.drained > MOST_DRAINED:
-            self.poller.unregister(client)
+            self.parting.end(conn, self.poller)
             self.hang_up(conn)
 
     def hang_up(self, conn: Any) -> None:
-        self.parting.remove(conn)
         self.nr_conns -= 1
         conn.close()
 
     def murder_pending(self) -> None:
         super().murder_pending()
-        now = time.monotonic()
-        while self.parting and self.parting[0].timeout <= now:
-            self.poller.unregister(self.parting[0].sock)
-            self.hang_up(self.parting[0])
+        for patience in (self.sending, self.parting):
+            for conn in patience.overdue():
+                patience.end(conn, self.poller)
+                self.hang_up(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A worker that stops does not wait longer for half a request than for a whole one."""
@@ -157,4 +174,12 @@ class DeadlineWorker(ThreadWorker):
         """What follows a message whose end two servers see in different places is not read (RFC 9112 §6.1, HP-03)."""
         if any(name == "TRANSFER-ENCODING" and value.strip().lower() != "chunked" for name, value in req.headers):
             req.force_close()
-        return super().handle_request(req, conn)
+        if self.cfg.is_ssl:
+            return super().handle_request(req, conn)
+        connection, conn.sock = conn.sock, Outgoing(conn.sock)
+        try:
+            is_kept = super().handle_request(req, conn)
+            conn.rest = conn.sock.rest()
+        finally:
+            conn.sock = connection
+        return is_kept

@@ -18,6 +18,8 @@ from gunicorn.workers.gthread import TConn
 
 from authz.deadlines import Deadlines
 from authz.incoming import Come, Incoming
+from authz.outgoing import MOST_KEPT, Outgoing
+from authz.patience import Patience
 from authz.worker import MOST_DRAINED, MOST_HELD, SMALL, DeadlineWorker
 from tests.servers import wait_until
 from tests.test_server import FORM, HOST, serving
@@ -151,10 +153,12 @@ class Parting:
     def __init__(self) -> None:
         self.worker = object.__new__(DeadlineWorker)
         self.worker.poller = selectors.DefaultSelector()
-        self.worker.unfinished, self.worker.parting, self.worker.pending_conns = set(), deque(), deque()
+        self.worker.sending, self.worker.parting = Patience(10), Patience(2)
+        self.worker.unfinished, self.worker.pending_conns = set(), deque()
         self.worker.nr_conns = 1
         self.ours, self.peer = socket.socketpair()
         self.conn = TConn(Config(), self.ours, "", "")
+        self.conn.rest = b""
 
     def begin(self) -> None:
         done: Future[bool] = Future()
@@ -166,8 +170,8 @@ class Parting:
             key.data(key.fileobj)
 
     def is_over(self) -> bool:
-        watched = self.worker.poller.get_map() or self.worker.parting
-        return self.ours.fileno() < 0 and self.worker.nr_conns == 0 and not watched
+        waiting = self.worker.poller.get_map() or self.worker.parting.waiting or self.worker.sending.waiting
+        return self.ours.fileno() < 0 and self.worker.nr_conns == 0 and not waiting
 
 
 @pytest.fixture
@@ -217,6 +221,92 @@ def test_of_a_peer_that_has_gone_nothing_stays(parting: Parting) -> None:
     parting.ours.close()
     parting.begin()
     assert parting.is_over()
+
+
+def test_what_a_peer_has_no_room_for_is_sent_when_it_has(parting: Parting) -> None:
+    """HP-14: by the main loop, in order and whole; then it goes on as after any other answer."""
+    parting.conn.rest = answer = bytes(range(256)) * 10_000
+    parting.begin()
+    taken = b""
+    while len(taken) < len(answer):
+        parting.look()
+        assert not parting.is_over()
+        taken += parting.peer.recv(100_000)
+    assert taken == answer
+    parting.look()
+    assert parting.peer.recv(1) == b""
+    parting.peer.close()
+    parting.look()
+    assert parting.is_over()
+
+
+def test_a_connection_is_closed_under_a_peer_that_does_not_take_its_answer(
+    parting: Parting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HP-14: ten seconds."""
+    parting.conn.rest = bytes(2_000_000)
+    parting.begin()
+    parting.look()
+    now = [time.monotonic()]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    for seconds, is_over in ((9.5, False), (1.0, True)):
+        now[0] += seconds
+        parting.look()
+        parting.worker.murder_pending()
+        assert parting.is_over() is is_over
+
+
+def test_a_connection_is_closed_when_the_peer_goes_instead_of_taking_its_answer(parting: Parting) -> None:
+    parting.conn.rest = bytes(2_000_000)
+    parting.begin()
+    parting.look()
+    parting.peer.close()
+    parting.look()
+    assert parting.is_over()
+
+
+@pytest.mark.parametrize("size", [0, 1, MOST_KEPT, MOST_KEPT + 1])
+def test_an_answer_goes_out_in_one_piece_whoever_writes_it(size: int, tmp_path: Path) -> None:
+    """A file comes after the head that announces it; what is very large is written at once."""
+    ours, peer = socket.socketpair()
+    file = tmp_path / "file"
+    file.write_bytes(b"-" + b"f" * size)
+    taken = bytearray()
+
+    def take() -> None:
+        while part := peer.recv(65536):
+            taken.extend(part)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    with closing(peer):
+        with closing(ours), file.open("rb") as content:
+            outgoing = Outgoing(ours)
+            outgoing.sendall(b"head ")
+            assert outgoing.sendfile(content, offset=1, count=size) == size
+            outgoing.sendall(b" end")
+            ours.sendall(outgoing.rest())
+        thread.join()
+    assert bytes(taken) == b"head " + b"f" * size + b" end"
+
+
+def test_peers_that_never_read_keep_nobody_waiting(tmp_path: Path) -> None:
+    """HP-14: more of them than threads; each asks for more than the connection holds, and takes nothing of it."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    asked = (b"GET /static/authz.css HTTP/1.1\r\n" + HOST + b"\r\n") * 20
+    narrow = "--worker-class tests.hasty.NarrowWorker"
+    with serving(tmp_path, WEB_THREADS="1", GUNICORN_CMD_ARGS=narrow) as server, ExitStack() as held:
+        peers = [held.enter_context(socket.socket()) for _ in range(8)]
+        for peer in peers:
+            peer.settimeout(10)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.connect(("127.0.0.1", server.port))
+            peer.sendall(asked)
+        for peer in peers:  # each has the beginning of its first answer
+            assert peer.recv(9) == b"HTTP/1.1 "
+        last = b"GET /jwks HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+        assert server.send(last).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_worker_says_once_a_second_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
