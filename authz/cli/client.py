@@ -10,7 +10,7 @@ from authz.cli.client_logo import logo
 from authz.cli.client_options import members_and_decisions, metadata_options
 from authz.cli.client_scopes import scopes
 from authz.cli.client_sheet import sheet as integration_sheet
-from authz.cli.context import record, secret_from_stdin, services
+from authz.cli.context import operator, record, secret_from_stdin, services
 from authz.cli.legacy import legacy
 from authz.cli.options import default_grant_types, overlap_option
 from authz.cli.output import json_option, show, show_list
@@ -119,6 +119,7 @@ def disable(client_id: str) -> None:
 
         def change(session: Session) -> None:
             made.clients.set_enabled(session, client_id, enabled=False)
+            made.registration.review.switched_off(session, client_id, operator())
             record(made, session, EventName.CLIENT_CHANGED, "disabled", client_id=client_id)
 
         revoked = made.revocation.revoke_client(client_id, "client_disabled", within=change)
@@ -144,6 +145,7 @@ def remove(client_id: str) -> None:
     with services() as made:
 
         def change(session: Session) -> None:
+            made.registration.review.switched_off(session, client_id, operator())
             made.clients.remove(session, client_id)
             withdraw_all(session, made.now(), client_id=client_id)
             record(made, session, EventName.CLIENT_CHANGED, "removed", client_id=client_id)

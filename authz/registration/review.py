@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from authz.tokens.revocation import Revocation
 
 WITHDRAWN = "approval_withdrawn"
+SWITCHED_OFF = "switched off or removed by an administrator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,12 @@ class Review:
             self.record(session, client_id, state.value, by, {})
 
         return self.revocation.revoke_client(client_id, WITHDRAWN, within=within)
+
+    def switched_off(self, session: Session, client_id: str, actor: str) -> None:
+        """Outside of a review, in the caller's transaction: time approves no app like it, if its vendor comes again."""
+        if session.get(RegistrationRow, client_id) is not None:
+            client = self.clients.row(session, client_id)
+            self.earlier.keep(session, client_id, snapshot(client), Said(State.HELD.value, actor, SWITCHED_OFF))
 
     def request_production(self, client_id: str, note: str = "", peer: Peer | None = None) -> None:
         """The vendor asks for approval; what is being looked at is not asked for again.

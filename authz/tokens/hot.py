@@ -34,6 +34,7 @@ COPIES = "hot:sealed:"
 EPOCH_SECONDS = 1.0
 MARKER = "hot-epoch"
 LAST_REVOCATION = "hot-last-revocation"
+MOST_DIGITS = 18
 LEAP = 1_000_000  # more revocations than one dump is old
 MARKER_SECONDS = 10 * 365 * 86400
 TOMBSTONE = b"revoked"
@@ -76,7 +77,9 @@ class HotAnswers:
             incarnation = self.backend.incarnation()
         except StoreUnavailable:
             return None
-        known = None if mark is None or int(mark) < last_revocation else marker
+        revoked, known = number(mark), number(marker)
+        if revoked is None or revoked < last_revocation:
+            known = None
         if not self.is_current(incarnation, known, epoch) or sealed is None or tombstone is not None:
             return None
         copy = self.seal.open(digest, sealed)
@@ -121,7 +124,8 @@ class HotAnswers:
         session.execute(update(HotEpochRow).values(last_revocation=this))
         try:
             (known,) = self.backend.get(LAST_REVOCATION)
-            if known is not None and int(known) >= before and self.bury(tokens):
+            revoked = number(known)
+            if revoked is not None and revoked >= before and self.bury(tokens):
                 self.backend.put({LAST_REVOCATION: str(this).encode()}, MARKER_SECONDS)
                 return True
         except StoreUnavailable:
@@ -150,14 +154,14 @@ class HotAnswers:
             self.read_at = asked_at
         return self.epoch
 
-    def is_current(self, incarnation: str, marker: bytes | None, epoch: int) -> bool:
+    def is_current(self, incarnation: str, marker: int | None, epoch: int) -> bool:
         """Whether the store is the one this process knows; if not, the epoch is raised for everybody.
 
         ``marker`` is the epoch that the store knows; None if it knows none, or was put back to an earlier time.
         """
-        if incarnation == self.incarnation and marker == str(epoch).encode():
+        if incarnation == self.incarnation and marker == epoch:
             return True
-        if incarnation == self.incarnation and marker is not None and int(marker) > epoch:
+        if incarnation == self.incarnation and marker is not None and marker > epoch:
             self.forget()  # another process has raised it within the last second
         elif self.renewing.acquire(blocking=False):
             try:
@@ -182,3 +186,8 @@ class HotAnswers:
         except StoreUnavailable:
             return
         self.incarnation = incarnation
+
+
+def number(text: bytes | None) -> int | None:
+    """An epoch or a revocation that the store knows; None if it knows none, or what it has was not written by us."""
+    return int(text) if text is not None and text.isdigit() and len(text) <= MOST_DIGITS else None

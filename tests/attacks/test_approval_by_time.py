@@ -10,6 +10,7 @@ import pytest
 from authz.brands.registry import Brands
 from authz.registration.decision import Reviewer
 from authz.registration.model import State
+from tests.cli.conftest import Cli
 from tests.outside import FakeOutbound, Outside
 from tests.servers import postgres_server
 from tests.vendor import Vendor, said
@@ -122,6 +123,22 @@ def test_a_change_while_the_app_is_read_is_checked_too(tmp_path: Path) -> None:
             assert hospital.stands(answer) is State.HELD
             world.services.db.engine.dispose()
         world.services.backend.close()
+
+
+@pytest.mark.parametrize("command", ["disable", "remove"])
+def test_an_app_that_was_switched_off_is_not_approved_by_time_when_it_comes_again(
+    hospital: Hospital, command: str
+) -> None:
+    """RG-15, RG-23: its vendor deletes it and registers it anew; a person decides, as after a review that said no."""
+    answer = hospital.register()
+    hospital.pass_time(49)
+    assert hospital.stands(answer) is State.APPROVED
+    Cli.of(hospital.world)("client", command, answer["client_id"])
+    if command == "disable":
+        assert hospital.vendor.delete(answer).status == 204
+    again = hospital.register(client_name="Another name")
+    hospital.pass_time(49)
+    assert hospital.stands(again) is State.HELD
 
 
 @pytest.mark.parametrize("by", ["a person", "time"])

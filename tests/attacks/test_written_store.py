@@ -11,6 +11,7 @@ from authz.login.method import SignIn
 from authz.login.session import BrowserSession
 from authz.registration.holder import Holder
 from authz.storage.records import digest
+from authz.tokens.hot import LAST_REVOCATION, MARKER
 from tests.actors import Forms
 
 if TYPE_CHECKING:
@@ -123,3 +124,18 @@ def test_a_session_of_an_administrator_can_not_be_put_into_the_store(world: Worl
     assert records.peek(GUESS) is None
     intruder.writes(theirs, theirs, (b"admin", b"other"))
     assert records.peek(theirs) is None
+
+
+@pytest.mark.parametrize("key", [MARKER, LAST_REVOCATION])
+@pytest.mark.parametrize("written", [b"", b"x", b"-1", b"1e9", b"\xd9\xa1", b"9" * 5_000])
+def test_what_is_no_number_among_the_marks_of_the_store_leaves_the_truth_to_sql(
+    world: World, intruder: Intruder, key: str, written: bytes
+) -> None:
+    """IN-02, G-9: neither a 500, nor a token that is alive after its revocation."""
+    access = token(world)
+    intruder.backend.put({key: written}, LIFE_SECONDS)
+    assert world.fhir_server.introspect(access)["patient"] == "A"
+    intruder.backend.put({key: written}, LIFE_SECONDS)
+    assert world.public.revoke(access).status == 200
+    intruder.backend.put({key: written}, LIFE_SECONDS)
+    assert world.fhir_server.introspect(access) == INACTIVE

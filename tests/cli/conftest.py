@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from click.testing import CliRunner
@@ -16,12 +16,27 @@ from tests.world import settings_in
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.world import World
+
 
 @dataclass
 class Cli:
     """An operator at the command line of one installation."""
 
     environ: dict[str, str]
+
+    @classmethod
+    def of(cls, world: World) -> Self:
+        """The operator of a world's server."""
+        settings = world.services.settings
+        return cls(
+            {
+                "AUTHZ_ISSUER": settings.issuer,
+                "AUTHZ_DATABASE_URL": str(settings.database_url),
+                "AUTHZ_SHORT_LIVED_PATH": str(settings.short_lived_path),
+                "AUTHZ_KEYS_DIR": str(settings.keys_dir),
+            }
+        )
 
     def run(self, *words: str, stdin: str = "") -> tuple[int, str, str]:
         """The exit code, and what came on stdout and stderr."""

@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def authz(world: World) -> Cli:
     """The operator of the world's server."""
-    settings = world.services.settings
-    return Cli(
-        {
-            "AUTHZ_ISSUER": settings.issuer,
-            "AUTHZ_DATABASE_URL": settings.database_url,
-            "AUTHZ_SHORT_LIVED_PATH": str(settings.short_lived_path),
-            "AUTHZ_KEYS_DIR": str(settings.keys_dir),
-        }
-    )
+    return Cli.of(world)
 
 
 def sub_of(world: World, name: str) -> str:
