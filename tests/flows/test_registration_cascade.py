@@ -10,8 +10,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import delete
 
 from authz.registration.initial_tokens import NewInitialToken
+from authz.registration.model import EarlierDecisionRow
 from tests.actors import Browser, Ehr, FhirServer
 from tests.cli.conftest import Cli
 from tests.live import at_once, environment, live_server
@@ -77,6 +79,7 @@ class Granted:
 def granted(live: Live) -> Granted:
     made = live.app.extensions["authz"]
     with made.db.write() as session:
+        session.execute(delete(EarlierDecisionRow))  # the same app was switched off by another test
         new = NewInitialToken("partner", made.now() + timedelta(hours=1), approves=True)
         token = made.registration.initial_tokens.issue(session, new)[1]
     vendor = Vendor(OverHttp(live.settings.issuer))
