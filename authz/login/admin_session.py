@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import secrets as random
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from sqlalchemy import update
@@ -65,7 +65,7 @@ class AdminSessions:
 
     def begin(self, sign_in: SignIn, name: str) -> str:
         """A new handle for the cookie."""
-        now, sid = self.now(), random.token_hex(16)
+        now, sid = self.now(), token_hex(16)
         with self.db.write() as session:
             session.add(BrowserSessionRow(session_digest=digest(sid), sub=sign_in.sub, began_at=now, used_at=now))
         return self.records.put(Administrator(sign_in.sub, name, sid, now, now), LONGEST.total_seconds())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import secrets as random
 from dataclasses import dataclass
 from datetime import timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
@@ -82,7 +82,7 @@ class Sessions:
             with self.db.write() as sql:
                 self.use_in(sql, session.digest)
         else:
-            session = BrowserSession(sign_in, random.token_hex(16))
+            session = BrowserSession(sign_in, token_hex(16))
             now = self.now()
             with self.db.write() as sql:
                 sql.add(
