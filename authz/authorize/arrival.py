@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from authz.keyring.seal import Seal
 from authz.login.federated.id_token import Proof
 from authz.storage.records import Records, digest
 from authz.users.fhir_user import Candidate
@@ -40,7 +41,7 @@ class Arrivals:
             assert arrival is not None
             return box.close(encode(arrival))
 
-        self.records = Records(backend, PREFIX, closed, opened)
+        self.records = Records(backend, PREFIX, closed, opened, Seal(box.secrets, "sign-in arrival"))
 
     def keep(self, arrival: Arrival) -> str:
         """A handle, which is the CSRF token of the page's form as well."""

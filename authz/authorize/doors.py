@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from authz.keyring.seal import Seal
 from authz.storage.records import Records
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Doors:
             assert door is not None
             return box.close(json.dumps(asdict(door)).encode())
 
-        self.records = Records(backend, PREFIX, closed, opened)
+        self.records = Records(backend, PREFIX, closed, opened, Seal(box.secrets, "sign-in door"))
         self.seconds = seconds
 
     def make(self, interaction: str, *, in_window: bool) -> str:

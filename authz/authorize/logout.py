@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from authz.authorize.logout_records import SECONDS, LogoutRequest, Waiting
 from authz.errors import InvalidRequest
 from authz.keyring.signing import BadSignature
-from authz.storage.records import Records
 from authz.wording import mark, prefer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from authz.authorize.logout_records import LogoutRecords
     from authz.authorize.outcome import BrowserFacts
     from authz.clients.registry import Client, Clients
     from authz.keyring.signing import Keyring
     from authz.login.federated.sessions import SignOutThere
     from authz.login.session import BrowserSession, Sessions
-    from authz.storage.short_lived import Backend
     from authz.tokens.sign_out import SignOut
     from authz.users.registry import Users
-
-REQUESTS, PAGES = "logout-request:", "logout-page:"
-SECONDS = 900.0
-
-
-@dataclass(frozen=True, slots=True)
-class LogoutRequest:
-    """What was asked, checked; ``location`` is where to go afterwards: registered, and only for who sent a hint."""
-
-    client_id: str | None = None
-    location: str | None = None
-    sub: str | None = None  # of the hint
-    sid: str | None = None  # of the hint
-    ui_locales: str | None = None  # in which languages the pages may be, the best first
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A page that asks "sign out?"; good for the session it was shown to."""
-
-    sid: str
-    location: str | None
-    ui_locales: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +49,9 @@ LogoutOutcome = AskToSignOut | SignedOut | StillSignedIn
 
 class Logout:
     def __init__(
-        self, backend: Backend, clients: Clients, users: Users, keyring: Keyring, sign_out: SignOut, issuer: str
+        self, records: LogoutRecords, clients: Clients, users: Users, keyring: Keyring, sign_out: SignOut, issuer: str
     ) -> None:
-        self.requests: Records[LogoutRequest] = Records(
-            backend, REQUESTS, encode, lambda kept: LogoutRequest(*load(kept))
-        )
-        self.waiting: Records[Waiting] = Records(backend, PAGES, encode, lambda kept: Waiting(*load(kept)))
+        self.records = records
         self.clients = clients
         self.users = users
         self.keyring = keyring
@@ -127,11 +100,11 @@ class Logout:
 
     def keep(self, request: LogoutRequest) -> str:
         """For a request that another site's page posted: only the visit after it comes with our cookies."""
-        return self.requests.put(request, SECONDS)
+        return self.records.requests.put(request, SECONDS)
 
     def kept(self, handle: str) -> LogoutRequest:
         """Raises InvalidRequest."""
-        found = self.requests.consume(handle)
+        found = self.records.requests.consume(handle)
         if found is None:
             raise InvalidRequest(mark("this page is out of date"))
         prefer(found.ui_locales)
@@ -148,13 +121,13 @@ class Logout:
             self.sign_out.end_at_app(request.client_id, request.sub, request.sid)
         if session is None:
             return SignedOut(request.location)
-        handle = self.waiting.put(Waiting(session.sid, request.location, request.ui_locales), SECONDS)
+        handle = self.records.pages.put(Waiting(session.sid, request.location, request.ui_locales), SECONDS)
         client = self.client(request.client_id)
         return AskToSignOut(handle, self.name(session), client.shown_name if client else None, request.location)
 
     def answer(self, handle: str, browser: BrowserFacts, *, agreed: bool) -> LogoutOutcome:
         """What the person said; only in the session that was asked. Raises InvalidRequest."""
-        asked = self.waiting.consume(handle)
+        asked = self.records.pages.consume(handle)
         prefer(asked.ui_locales if asked else None)
         session = self.sessions.current(browser.session)
         if session is None or browser.session is None:
@@ -180,12 +153,3 @@ def with_state(uri: str, state: str | None) -> str:
     if state is None:
         return uri
     return f"{uri}{'&' if urlsplit(uri).query else '?'}{urlencode({'state': state})}"
-
-
-def encode(record: LogoutRequest | Waiting) -> bytes:
-    return json.dumps(list(asdict(record).values())).encode()
-
-
-def load(kept: bytes) -> list[Any]:
-    members: list[Any] = json.loads(kept)
-    return members

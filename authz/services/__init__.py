@@ -64,7 +64,7 @@ class Services(FrontChannel):
 
     @cached_property
     def self_tests(self) -> SelfTests:
-        return SelfTests(self.backend)
+        return SelfTests(self.backend, self.secrets)
 
 
 def wire(settings: Settings, db: Database, now: Callable[[], datetime], outbound: Outbound | None = None) -> Services:

@@ -13,6 +13,7 @@ from authz.authorize.front import FrontChannel as Authorization
 from authz.authorize.guard import Guard
 from authz.authorize.identifying import Identifying
 from authz.authorize.logout import Logout
+from authz.authorize.logout_records import LogoutRecords
 from authz.authorize.naming import Naming
 from authz.authorize.next_page import NextPage
 from authz.authorize.own_pages import own_pages
@@ -78,7 +79,8 @@ class FrontChannel(BackChannel):
 
     @cached_property
     def logout(self) -> Logout:
-        return Logout(self.backend, self.clients, self.users, self.keyring, self.sign_out, self.settings.issuer)
+        records = LogoutRecords(self.backend, self.secrets)
+        return Logout(records, self.clients, self.users, self.keyring, self.sign_out, self.settings.issuer)
 
     @cached_property
     def consents(self) -> Consents:

@@ -33,8 +33,8 @@ class Records(Generic[T]):
     """Values of one kind, each under a 256-bit handle of which the store knows only the digest.
 
     A handle that is empty, too long or not ASCII is simply unknown. Everything raises StoreUnavailable when the store
-    is away, and whatever ``decode`` raises when a stored value cannot be read. With a ``seal``, what somebody else
-    wrote or moved is not there.
+    is away, and whatever ``decode`` raises when a stored value cannot be read. What somebody else wrote or moved in the
+    store is not there: each value is sealed under its own key.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Records(Generic[T]):
         prefix: str,
         encode: Callable[[T], bytes],
         decode: Callable[[bytes], T],
-        seal: Sealing | None = None,
+        seal: Sealing,
     ) -> None:
         self._backend = backend
         self._prefix = prefix
@@ -82,7 +82,7 @@ class Records(Generic[T]):
         if not plausible(handle):
             raise ValueError("not a handle")
         key, content = self._key(handle), self._encode(value)
-        self._backend.put({key: content if self._seal is None else self._seal.close(key, content)}, ttl_seconds)
+        self._backend.put({key: self._seal.close(key, content)}, ttl_seconds)
 
     def forget(self, handle: str) -> None:
         if plausible(handle):
@@ -92,9 +92,8 @@ class Records(Generic[T]):
         return self._prefix + digest(handle)
 
     def _read(self, key: str, stored: bytes | None) -> T | None:
-        if stored is not None and self._seal is not None:
-            stored = self._seal.open(key, stored)
-        return None if stored is None else self._decode(stored)
+        content = None if stored is None else self._seal.open(key, stored)
+        return None if content is None else self._decode(content)
 
 
 def plausible(handle: str) -> bool:

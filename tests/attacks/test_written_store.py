@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.authorize.logout_records import LogoutRequest
 from authz.login.admin_session import Administrator
 from authz.login.method import SignIn
 from authz.login.session import BrowserSession
@@ -124,6 +125,22 @@ def test_a_session_of_an_administrator_can_not_be_put_into_the_store(world: Worl
     assert records.peek(GUESS) is None
     intruder.writes(theirs, theirs, (b"admin", b"other"))
     assert records.peek(theirs) is None
+
+
+def test_a_sign_out_in_the_store_leads_nobody_to_another_address(world: World, intruder: Intruder) -> None:
+    """security.md LO-01: where a person ends is registered, and checked before it is kept."""
+    logout = world.services.logout
+    handle = logout.keep(LogoutRequest("public", "https://app.example/signed-out"))
+    intruder.writes(handle, handle, (b"app.example", b"evil.example"))
+    assert logout.records.requests.peek(handle) is None
+
+
+def test_a_way_to_a_provider_is_nobody_elses(world: World, intruder: Intruder) -> None:
+    """security.md LC-26: it holds the handle of a page in a frame, which has no cookie."""
+    doors = world.services.authorization.next_page.sign_in.doors
+    door = doors.make("the handle of a page", in_window=True)
+    intruder.writes(door, GUESS)
+    assert doors.behind(GUESS) is None
 
 
 @pytest.mark.parametrize("key", [MARKER, LAST_REVOCATION])

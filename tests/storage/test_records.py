@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authz.keyring.seal import Seal
+from authz.keyring.secrets import Secrets
 from authz.storage.records import Records, digest
 from authz.storage.sqlite import SQLiteBackend
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
     from tests.storage.conftest import Store
 
+SEAL = Seal(Secrets((b"s" * 32,)), "thing")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -31,7 +34,7 @@ def encode(value: Any) -> bytes:
 
 
 def records_on(backend: Backend) -> Records[Any]:
-    return Records(backend, "thing:", encode, json.loads)
+    return Records(backend, "thing:", encode, json.loads, SEAL)
 
 
 @pytest.fixture
@@ -82,22 +85,29 @@ URL_SAFE = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 
 
 def test_the_store_knows_only_the_digest_of_a_handle(records: Records[Any], backend: Backend) -> None:
-    """Decisions 4 and 6: the key is the prefix and the SHA-256 in hex, the value what ``encode`` made."""
+    """Decisions 4 and 6: the key is the prefix and the SHA-256 in hex, the value what ``encode`` made, sealed."""
     handle = records.put({"patient": "123"}, 60)
     key = "thing:" + hashlib.sha256(handle.encode()).hexdigest()
-    assert backend.get(key, "thing:" + handle, handle) == [b'{"patient": "123"}', None, None]
+    stored, *others = backend.get(key, "thing:" + handle, handle)
+    assert stored is not None
+    assert SEAL.open(key, stored) == b'{"patient": "123"}'
+    assert others == [None, None]
 
 
-def test_a_record_written_by_another_hand_is_found_under_its_own_handle(
-    records: Records[Any], backend: Backend
-) -> None:
-    """Decision 4: an EHR may write a launch straight into Redis, under a handle of its choice."""
-    backend.put({"thing:" + digest("ehr-123"): b'{"patient": "9"}'}, 60)
-    assert records.consume("ehr-123") == {"patient": "9"}
+@pytest.mark.parametrize("how", ["written", "moved", "changed"])
+def test_a_record_that_another_hand_put_there_is_not_found(records: Records[Any], backend: Backend, how: str) -> None:
+    """H5 of SECURITY.md: who can write into the store makes, moves and changes nothing."""
+    theirs = {"patient": "9"}
+    [sealed] = backend.get("thing:" + digest(records.put(theirs, 60)))
+    assert sealed is not None
+    stored = {"written": encode(theirs), "moved": sealed, "changed": sealed.replace(b"9", b"8")}[how]
+    mine = records.put({"patient": "1"}, 60)
+    backend.put({"thing:" + digest(mine): stored}, 60)
+    assert [records.peek(mine), records.consume(mine)] == [None, None]
 
 
 def test_records_of_two_kinds_do_not_meet(records: Records[Any], backend: Backend) -> None:
-    others: Records[Any] = Records(backend, "other:", encode, json.loads)
+    others: Records[Any] = Records(backend, "other:", encode, json.loads, SEAL)
     handle = records.put(1, 60)
     assert [others.peek(handle), others.consume(handle), records.peek(handle)] == [None, None, 1]
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from authz.keyring.seal import Seal
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Trips:
             assert trip is not None
             return box.close(encode(trip))
 
-        self.records = Records(backend, PREFIX, closed, opened)
+        self.records = Records(backend, PREFIX, closed, opened, Seal(box.secrets, "sign-in trip"))
 
     def begin(self, trip: Trip) -> str:
         """The ``state``: unguessable, and good once."""
