@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
@@ -55,7 +54,6 @@ from authz.errors import OAuthError
 from authz.services import Services, wire
 from authz.settings import ConfigurationError, Settings
 from authz.storage.database import Database
-from authz.storage.short_lived import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +101,6 @@ LANES = {  # what programs ask all day
 }
 TRACES_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
-SWEEP_SECONDS = 60.0
 
 
 def utc_now() -> datetime:
@@ -213,50 +210,3 @@ def note_stop(app: Flask) -> None:
     with app.app_context():
         own.lifecycle.stopped()
         own.db.engine.dispose()
-
-
-def start_background(app: Flask) -> threading.Event:
-    """Seal the audit trail, sweep the short-lived store, purge what is over, tell of sign-outs, look after new apps.
-
-    Daemon threads, once per process, after it forked.
-
-    Setting the event ends them.
-    """
-    stop = threading.Event()
-    own = services_of(app)
-
-    def sweep(stop: threading.Event) -> None:
-        while not stop.wait(SWEEP_SECONDS):
-            try:
-                own.backend.sweep()
-                own.last_seen.flush()
-            except StoreUnavailable:
-                app.logger.warning("the short-lived store could not be swept")
-
-    def run(job: Callable[[threading.Event], None]) -> None:
-        with app.app_context():
-            job(stop)
-
-    jobs = {
-        "sealer": own.sealer.run,
-        "sweeper": sweep,
-        "purge": own.purge.run,
-        "logout notices": own.sign_out.notices.run,
-        "registration checks": own.registration.checks.run,
-        "approvals": own.registration.automatic.run,
-        "registration notices": own.registration.webhook.run,
-    }
-    if own.exporter is not None:
-        jobs["audit export"] = own.exporter.run
-    for name, job in jobs.items():
-        threading.Thread(target=run, args=(job,), name=name, daemon=True).start()
-    return stop
-
-
-def end_background(app: Flask, stop: threading.Event) -> None:
-    """At a good stop of this process; what is under way is left so that another process can go on at once."""
-    stop.set()
-    own = services_of(app)
-    if own.exporter is not None:
-        with app.app_context():
-            own.exporter.let_go()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-BACKGROUND_JOBS = 8  # of each worker (see app.start_background), with the export of the audit trail
+BACKGROUND_JOBS = 8  # of each worker (see background), with the export of the audit trail
 
 
 def workers() -> int:

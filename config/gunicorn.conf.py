@@ -17,14 +17,13 @@ gc.disable()  # what is being loaded is no garbage, and looking for some again a
 from prometheus_client.multiprocess import mark_process_dead  # noqa: E402  it reads the variable
 
 from authz import concurrency  # noqa: E402  likewise
-from authz.app import end_background, note_stop, start_background  # noqa: E402  likewise
+from authz.app import note_stop  # noqa: E402  likewise
+from authz.background import Background  # noqa: E402  likewise
 
 gc.freeze()
 gc.enable()
 
 if TYPE_CHECKING:
-    import threading
-
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
 
@@ -61,7 +60,7 @@ logconfig_dict = {
     },
 }
 
-background: dict[int, threading.Event] = {}
+background: dict[int, Background] = {}
 
 
 def when_ready(server: Arbiter) -> None:  # noqa: ARG001  gunicorn calls it with that
@@ -71,7 +70,7 @@ def when_ready(server: Arbiter) -> None:  # noqa: ARG001  gunicorn calls it with
 
 
 def post_worker_init(worker: Worker) -> None:
-    background[worker.pid] = start_background(worker.wsgi)
+    background[worker.pid] = Background.begin(worker.wsgi)
 
 
 def child_exit(_server: object, worker: Worker) -> None:
@@ -86,4 +85,4 @@ def on_exit(server: Arbiter) -> None:
 
 def worker_exit(_server: object, worker: Worker) -> None:
     if worker.pid in background:
-        end_background(worker.wsgi, background.pop(worker.pid))
+        background.pop(worker.pid).end()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NoReturn
 import pytest
 from sqlalchemy import select, text
 
-from authz import app as application
-from authz.app import check, create_app, note_stop, start_background
+from authz import background
+from authz.app import check, create_app, note_stop
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.audit.order import ORDER
+from authz.background import Background
 from authz.concurrency import BACKGROUND_JOBS
 from authz.errors import Unavailable
 from authz.settings import ConfigurationError
@@ -42,12 +43,10 @@ def events(services: Services) -> list[str]:
         return list(session.scalars(select(AuditEventRow.event).order_by(*ORDER)))
 
 
-def ended(stop: threading.Event) -> None:
-    """Tell the background threads to end, and see that they do."""
-    stop.set()
-    for thread in [found for found in threading.enumerate() if found.name in {"sealer", "sweeper"}]:
-        thread.join(10)
-        assert not thread.is_alive()
+def ended(jobs: Background) -> None:
+    """Tell the background threads to end, and see that all of them have."""
+    jobs.end()
+    assert [thread.name for thread in jobs.threads if thread.is_alive()] == []
 
 
 def test_an_issuer_may_have_a_path(below_a_path: World) -> None:
@@ -115,11 +114,11 @@ def test_the_store_is_swept_again_and_again_though_it_fails(world: World, monkey
             raise StoreUnavailable("away")
         return 0
 
-    monkeypatch.setattr(application, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(background, "SWEEP_SECONDS", 0.01)
     monkeypatch.setattr(world.services.backend, "sweep", sweep)
-    stop = start_background(world.app)
+    jobs = Background.begin(world.app)
     wait_until(lambda: len(sweeps) > 2, "the sweeper")
-    ended(stop)
+    ended(jobs)
 
 
 def test_the_jobs_in_the_background_are_as_many_as_are_counted_on(
@@ -129,7 +128,7 @@ def test_the_jobs_in_the_background_are_as_many_as_are_counted_on(
     made = build(settings_in(tmp_path, audit_export=str(tmp_path / "audit.jsonl")))
     begun: set[str] = set()
     monkeypatch.setattr(threading.Thread, "start", lambda thread: begun.add(thread.name))
-    start_background(made.app)
+    Background.begin(made.app)
     assert len(begun) == BACKGROUND_JOBS
     made.services.backend.close()
 
@@ -194,11 +193,11 @@ def test_a_stop_in_good_order_is_on_the_trail(world: World) -> None:
 def test_the_trail_is_sealed_in_the_background(world: World) -> None:
     """Decision 5: at most one second behind; and the threads end when told to."""
     check(world.app)
-    stop = start_background(world.app)
+    jobs = Background.begin(world.app)
 
     def sealed() -> bool:
         with world.services.db.read() as session:
             return set(session.scalars(select(AuditSealRow.event_id))) == set(session.scalars(select(AuditEventRow.id)))
 
     wait_until(sealed, "the sealer")
-    ended(stop)
+    ended(jobs)

@@ -40,7 +40,7 @@ meanwhile = []
 
 def collects(phase, info):
     app = sys.modules.get("authz.app")
-    if app and not hasattr(app, "end_background"):  # its last function
+    if app and not hasattr(app, "note_stop"):  # its last function
         meanwhile.append(info["generation"])
 
 gc.callbacks.append(collects)
