@@ -15,7 +15,7 @@ from gunicorn.http import get_parser
 from gunicorn.workers.gthread import ThreadWorker
 
 from authz.deadlines import EXCHANGE_SECONDS, LOOK_SECONDS, Deadlines
-from authz.incoming import Come, Incoming
+from authz.incoming import Arrived, Come, Incoming
 from authz.outgoing import Outgoing, after_sending
 from authz.patience import Patience
 
@@ -98,7 +98,10 @@ class DeadlineWorker(ThreadWorker):
             return
         if come is Come.TOO_MUCH:
             self.unfinished.add(conn)
-        conn.parser = conn.parser or get_parser(conn.cfg, conn.sock, conn.client)
+        if conn.parser is None:
+            conn.parser = get_parser(conn.cfg, conn.sock, conn.client)
+            conn.parser.unreader = Arrived(conn.sock)
+        conn.parser.unreader.is_all = come is Come.ALL
         conn.parser.unreader.unread(bytes(conn.incoming.data))
         conn.data_ready = True
         super().enqueue_req(conn)
@@ -169,6 +172,10 @@ class DeadlineWorker(ThreadWorker):
     def handle(self, conn: Any) -> Any:
         with self.deadlines.watch(conn.sock):
             return super().handle(conn)
+
+    def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
+        is_kept = super()._keepalive_after(conn, keepalive)
+        return is_kept and (self.cfg.is_ssl or not conn.parser.unreader.ran_dry)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """What follows a message whose end two servers see in different places is not read (RFC 9112 §6.1, HP-03)."""

@@ -10,18 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.incoming import MOST, Come, Incoming
+from authz.incoming import MOST, Arrived, Come, Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HEAD = b"POST /token HTTP/1.1\r\nHost: x\r\n"
-FIELDS = st.lists(st.sampled_from([b"X-A: 1\r\n", b"Cookie: a=b\r\n", b"X-Content-Length: 9\r\n"]), max_size=3)
+FIELDS = st.lists(
+    st.sampled_from([b"X-A: 1\r\n", b"Cookie: a=b\r\n", b"X-Content-Length: 9\r\n", b"Transfer-Encoding-X: 1\r\n"]),
+    max_size=3,
+)
 BODIES = st.binary(max_size=60)
 
 
-def with_length(body: bytes) -> bytes:
-    return b"Content-Length: %d\r\n\r\n" % len(body) + body
+def with_length(body: bytes, zeros: bytes = b"") -> bytes:
+    return b"Content-Length: %s%d\r\n\r\n" % (zeros, len(body)) + body
 
 
 def in_chunks(parts: list[bytes], trailer: bytes = b"") -> bytes:
@@ -34,7 +37,7 @@ REQUESTS = st.builds(
     st.sampled_from([b"", b"\r\n"]),
     FIELDS,
     st.one_of(
-        st.builds(with_length, BODIES),
+        st.builds(with_length, BODIES, st.sampled_from([b"", b"0000000000"])),
         st.builds(in_chunks, st.lists(BODIES, max_size=4), st.sampled_from([b"", b"X-T: 1\r\n"])),
         st.just(b"\r\n"),
     ),
@@ -125,3 +128,16 @@ def test_a_peer_that_goes_is_not_waited_for(begun: bytes, come: Come) -> None:
         incoming.take(ours)
         peer.close()
         assert incoming.take(ours) is come
+
+
+def test_of_a_request_that_is_all_there_the_parser_gets_no_more() -> None:
+    """HP-14: whatever end the parser looks for, it waits for nobody, and what comes then is not read."""
+    with connection() as (ours, peer):
+        peer.sendall(b"next")
+        arrived = Arrived(ours)
+        arrived.unread(b"begun")
+        arrived.is_all = True
+        assert arrived.read(9) == b"begun"
+        assert arrived.ran_dry is True
+        arrived.is_all = False
+        assert arrived.read(4) == b"next"

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from authz.outgoing import MOST_KEPT, Outgoing
 from authz.patience import Patience
 from authz.worker import MOST_DRAINED, MOST_HELD, SMALL, DeadlineWorker
 from tests.servers import wait_until
-from tests.test_server import FORM, HOST, serving
+from tests.test_server import FORM, HOST, serving, statuses
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
@@ -126,6 +126,27 @@ def test_more_slow_peers_than_threads_do_not_close_the_server(tmp_path: Path) ->
         finally:
             for connection in held:
                 connection.close()
+        assert server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n").startswith(
+            b"HTTP/1.1 200"
+        )
+        assert "Traceback" not in server.log.read_text()
+
+
+def test_a_thread_reads_no_more_than_had_come_when_it_was_called(tmp_path: Path) -> None:
+    """HP-14: were the end of a request misjudged, it is refused at once; what comes late is no request of its own."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    misjudged = b"POST /token HTTP/1.1\r\n" + HOST + FORM + b"Content-Length: 9999\r\n\r\na=b"
+    credulous = "--worker-class tests.hasty.CredulousWorker"
+    with serving(tmp_path, WEB_THREADS="1", GUNICORN_CMD_ARGS=credulous) as server:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(misjudged)
+            answer = connection.recv(65536)
+            with suppress(OSError):
+                connection.sendall(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+                while part := connection.recv(65536):
+                    answer += part
+        assert statuses(answer) == [b"400"]
         assert server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n").startswith(
             b"HTTP/1.1 200"
         )

@@ -233,6 +233,17 @@ def test_those_who_wait_to_be_asked_for_their_body_take_half_of_the_threads_at_m
             assert statuses(say(target, get(b"/healthz"))) == [b"200"]
 
 
+def test_a_length_that_is_written_oddly_keeps_no_thread_waiting(target: Target) -> None:
+    """HP-14: two parsers read a head, and what only one of them understands is no way around the other."""
+    padded = post(b"Content-Length: 0000000100\r\n", body=b"a=b")
+    unlike = post(b"Transfer-Encoding-X: 1\r\n", b"Content-Length: 100\r\n", body=b"zz\r\n")
+    endless = post(b"Content-Length: " + b"0" * 30 + b"100\r\n", body=b"a=b")
+    with closing(Crowd(target.wire.port, [padded, unlike, endless] * 14)) as crowd:
+        for _ in range(5):
+            crowd.dribble()
+            assert statuses(say(target, get(b"/healthz"))) == [b"200"]
+
+
 class Crowd:
     """Connections that send a byte now and then."""
 
