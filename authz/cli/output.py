@@ -32,9 +32,15 @@ def json_option(command: Command) -> Command:
 def show(record: Mapping[str, Any]) -> None:
     """One thing: a JSON object, or a line for each member."""
     if wants_json():
-        click.echo(json.dumps(record, indent=2, ensure_ascii=False))
+        click.echo(readable(record))
         return
     show_lines(record)
+
+
+def readable(value: object, indent: int | None = 2) -> str:
+    """Names as people read them; what a terminal would obey, from an outsider's ``User-Agent`` say, is escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() or sign == "\n" else json.dumps(sign)[1:-1] for sign in text)
 
 
 def show_lines(record: Mapping[str, Any]) -> None:
@@ -46,7 +52,7 @@ def show_lines(record: Mapping[str, Any]) -> None:
 def show_sheets(records: Sequence[Mapping[str, Any]]) -> None:
     """Several things of many members: a JSON array, or the lines of each with an empty line between them."""
     if wants_json():
-        click.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
+        click.echo(readable(list(records)))
         return
     for number, record in enumerate(records):
         if number:
@@ -57,7 +63,7 @@ def show_sheets(records: Sequence[Mapping[str, Any]]) -> None:
 def show_list(records: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Several things: a JSON array of whole objects, or a table of the named columns."""
     if wants_json():
-        click.echo(json.dumps(list(records), indent=2, ensure_ascii=False))
+        click.echo(readable(list(records)))
         return
     rows = [list(columns), *([plain(record.get(column)) for column in columns] for record in records)]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
@@ -101,7 +107,7 @@ def report(error: Exception, *, as_json: bool) -> int:
         case _:
             code, text = "failed", str(error)
     if as_json:
-        click.echo(json.dumps({"error": code, "error_description": text}, ensure_ascii=False), err=True)
+        click.echo(readable({"error": code, "error_description": text}, indent=None), err=True)
         return 1
     click.echo("Error: " + "\n".join(map(plain, text.splitlines())), err=True)
     return error.exit_code if isinstance(error, click.ClickException) else 1

@@ -11,6 +11,7 @@ from authz.cli.context import record, services
 from authz.cli.output import json_option, show
 from authz.cli.people import the_user
 from authz.errors import AlreadyExists, InvalidValue, NotFound
+from authz.users.sign_ins import end_sign_ins
 from authz.users.upstream import UpstreamIdentity
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def unidentify(name: str) -> None:
 
         def change(session: Session) -> None:
             forgotten.append(made.at_provider.federation.identities.detach(session, sub))
-            made.users.row(session, sub).sessions_valid_from = made.now()
+            end_sign_ins(session, sub, made.now())
             record(made, session, EventName.USER_CHANGED, "unidentified", sub=sub)
 
         revoked = made.revocation.revoke_user(sub, "user_unidentified", within=change)

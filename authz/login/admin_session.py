@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from authz.keyring.seal import Seal
-from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
 from authz.storage.records import Records, digest
+from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

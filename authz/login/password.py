@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from authz.errors import InvalidValue, NotFound, TooManyRequests
 from authz.storage.database import changed
 from authz.users.model import UserRow
+from authz.users.sign_ins import end_sign_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,9 +63,10 @@ class Passwords:
         new = normal_form(password)
         if not new:
             raise InvalidValue(f"a password is 1 to {MAX_BYTES} bytes of UTF-8")
-        values = {"password_hash": self.hasher.hash(new), "sessions_valid_from": self.now()}
-        if not changed(session, update(UserRow).where(UserRow.sub == sub).values(values)):
+        kept = update(UserRow).where(UserRow.sub == sub).values(password_hash=self.hasher.hash(new))
+        if not changed(session, kept):
             raise NotFound(f"{sub}: there is no user of this sub")
+        end_sign_ins(session, sub, self.now())
 
     def matches(self, stored: str, password: bytes) -> bool:
         with place(self.queue, 0), place(self.room, PATIENCE_SECONDS):

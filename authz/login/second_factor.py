@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select, update
 from authz.login.model import RecoveryCodeRow, SecondFactorRow
 from authz.storage.database import changed
 from authz.storage.records import digest
-from authz.users.model import UserRow
+from authz.users.sign_ins import end_sign_ins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ class SecondFactor:
     def remove(self, session: Session, sub: str) -> bool:
         """Whether there was one; sign-ins of before count no more."""
         session.execute(delete(RecoveryCodeRow).where(RecoveryCodeRow.sub == sub))
-        session.execute(update(UserRow).where(UserRow.sub == sub).values(sessions_valid_from=self.now()))
+        end_sign_ins(session, sub, self.now())
         return changed(session, delete(SecondFactorRow).where(SecondFactorRow.sub == sub)) == 1
 
     def accept(self, session: Session, sub: str, typed: str) -> Means | None:

@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from authz.audit.trail import short
 from authz.keyring.seal import Seal
 from authz.login.method import SignIn
-from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
 from authz.storage.records import Records, digest
+from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

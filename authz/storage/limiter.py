@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ class Limit:
 class Limiter:
     """Counts tries, whatever comes of them, for all processes together.
 
-    While the store is away each process counts for itself: never without a limit.
+    Each process counts for itself as well, and what is more counts: never without a limit, neither while the store is
+    away nor when somebody writes to it who should not.
     """
 
     def __init__(self, backend: Backend, now: Callable[[], datetime]) -> None:
@@ -47,10 +49,9 @@ class Limiter:
     def check(self, limit: Limit, whose: str, words: str) -> None:
         """Count a try and raise TooManyRequests, with these words, if it is one too many."""
         key = f"throttle:{limit.name}:{digest(whose)}"
-        try:
-            count = self.backend.count(key, limit.seconds)
-        except StoreUnavailable:
-            count = self.local.count(key, limit.seconds)
+        count = self.local.count(key, limit.seconds)
+        with suppress(StoreUnavailable):
+            count = max(count, self.backend.count(key, limit.seconds))
         if count > limit.tries:
             raise TooManyRequests(words, limit.seconds, is_first=count == limit.tries + 1)
 

@@ -21,9 +21,9 @@ from authz.consent.model import ConsentRow
 from authz.errors import Unavailable
 from authz.launch.model import EhrSessionRow, SpentLaunchRow
 from authz.login.federated.model import SeenLogoutTokenRow
-from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
 from authz.tokens.model import AccessTokenRow, GrantRow, LogoutNoticeRow, MessagingHandleRow, RefreshTokenRow
+from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
     import threading

@@ -13,9 +13,9 @@ from sqlalchemy import exists, or_, select, update
 
 from authz.audit.event import Event, EventName
 from authz.consent.withdraw import withdraw_all
-from authz.login.model import BrowserSessionRow
 from authz.storage.database import changed
 from authz.tokens.model import AccessTokenRow, CodeRow, GrantRow, MessagingHandleRow, RefreshTokenRow
+from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

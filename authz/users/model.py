@@ -25,6 +25,19 @@ class UserRow(Base):
     role: Mapped[str | None] = mapped_column(String(32))  # at this server itself: "administrator"
 
 
+class BrowserSessionRow(Base):
+    """A session at this server; one that has ended never comes back, whatever the store remembers (decision 3)."""
+
+    __tablename__ = "browser_session"
+
+    session_digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of its sid, hex
+    sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), index=True)
+    began_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # by an app that got access, or to sign in anew
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    user_agent: Mapped[str | None] = mapped_column(String(256))  # as the browser calls itself
+
+
 class FhirIdentityRow(Base):
     """Which FHIR resource a person is at a FHIR server (decisions 15, 19)."""
 

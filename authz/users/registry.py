@@ -11,6 +11,7 @@ from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.storage.database import insert_once
 from authz.users.model import FhirIdentityRow, UserRow
 from authz.users.representations import Representations
+from authz.users.sign_ins import end_sign_ins
 from authz.users.user import MAX_NAME, Representation, User, display_name, from_row, login_name
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ class Users:
         """Switch a person off or on; sign-ins of before do not come back. Who is so already keeps what he has."""
         row = self.row(session, sub)
         if row.enabled is not enabled:
-            row.enabled, row.sessions_valid_from = enabled, self.now()
+            row.enabled = enabled
+            end_sign_ins(session, sub, self.now())
         return from_row(row)
 
     def remove(self, session: Session, sub: str) -> None:

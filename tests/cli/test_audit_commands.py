@@ -163,6 +163,17 @@ def test_control_characters_do_not_reach_a_terminal(authz: Cli) -> None:
     assert line.isprintable()
 
 
+def test_control_characters_do_not_reach_a_terminal_in_json_either(authz: Cli) -> None:
+    """AU-7: the second half of Latin-1's control characters, which JSON leaves as they are, is escaped as well."""
+    happen(authz, Event(EventName.LOGIN_FAILED, "refused", "caf\u00e9 \x9b31m\x9d0;title\x9c\u202e"))
+    code, out, _ = authz.run("audit", "search", "--event", "login.failed", "--json")
+    assert code == 0
+    assert all(line.isprintable() for line in out.splitlines())
+    assert "caf\u00e9" in out
+    (found,) = json.loads(out)
+    assert found["reason"] == "caf\u00e9 \x9b31m\x9d0;title\x9c\u202e"
+
+
 @pytest.mark.parametrize("words", [("--event", "nonsense"), ("--since", "yesterday"), ("--limit", "0")])
 def test_what_makes_no_sense_is_refused(authz: Cli, words: tuple[str, str]) -> None:
     assert authz.refused("audit", "search", *words)["error"] == "invalid_command"

@@ -12,8 +12,8 @@ from pyotp import TOTP
 from sqlalchemy import select, update
 
 from authz.audit.model import AuditEventRow
-from authz.login.model import BrowserSessionRow
 from authz.login.throttle import ACCOUNT, CODES
+from authz.users.model import BrowserSessionRow
 from tests.actors import FORM, Browser, Forms
 from tests.world import ISSUER, build, settings_in
 

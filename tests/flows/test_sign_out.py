@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from authz.audit.model import AuditEventRow
-from authz.login.model import BrowserSessionRow
+from authz.users.model import BrowserSessionRow
 from tests.actors import FORM, Browser
 from tests.world import ISSUER
 

@@ -113,6 +113,19 @@ def test_a_new_password_ends_the_sessions_of_before(made: Registries, sessions: 
     assert sessions.current(handle) is None
 
 
+def test_a_session_that_began_under_a_fast_clock_ends_all_the_same(made: Registries, sessions: Sessions) -> None:
+    """security.md R-15: of two machines one is ahead, or this one was put right."""
+    sign_in = alice(made)
+    made.clock.move(seconds=90)
+    handle, session = sessions.begin(SignIn(sign_in.sub, made.clock(), sign_in.amr))
+    made.clock.move(seconds=-80)
+    assert sessions.current(handle) == session
+    with made.db.write() as sql:
+        made.passwords.set_password(sql, sign_in.sub, "another")
+    assert sessions.current(handle) is None
+    assert sessions.open(sign_in.sub) == []
+
+
 def test_a_removed_person_has_no_session(made: Registries, sessions: Sessions) -> None:
     sign_in = alice(made)
     handle, _ = sessions.begin(sign_in)

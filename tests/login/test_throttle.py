@@ -107,6 +107,19 @@ def test_without_the_store_each_process_counts_for_itself(
     throttle.admit("alice", HERE, None)
 
 
+def test_whoever_writes_to_the_store_takes_no_limit_off(
+    throttle: Throttle, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md H5, LC-02: each process has counted for itself all along."""
+    monkeypatch.setattr(backend, "count", lambda _key, _window_seconds: -1_000_000)
+    use_up(throttle)
+    with pytest.raises(TooManyRequests):
+        throttle.admit("alice", HERE, None)
+    use_up_codes(throttle)
+    with pytest.raises(TooManyRequests):
+        throttle.admit_code("alice", None, is_recovery=False)
+
+
 def use_up_codes(throttle: Throttle, device: str | None = None) -> None:
     for _ in range(CODES.tries):
         throttle.admit_code("alice", device, is_recovery=False)

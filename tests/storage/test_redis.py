@@ -231,6 +231,14 @@ def test_a_reply_of_a_server_that_was_replaced_meanwhile_is_not_believed(
     assert backend.get("a") == [b"1"]
 
 
+def test_a_counter_that_somebody_made_endless_ends(own_redis: RedisServer) -> None:
+    """Nobody is locked out for ever by whoever may write to the store."""
+    backend = backend_on(own_redis)
+    own_redis.command("SET", "authz:hits", 1_000)
+    assert backend.count("hits", 60) == 1_001
+    assert 0 < own_redis.command("PTTL", "authz:hits") <= 60_000
+
+
 def test_a_full_redis_refuses_writes_and_still_reads(own_redis: RedisServer) -> None:
     """R-06: OOM under noeviction is 503, never "not there"."""
     backend = backend_on(own_redis)

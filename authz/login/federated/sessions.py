@@ -10,9 +10,9 @@ from sqlalchemy import delete, select, update
 
 from authz.login.federated.model import SeenLogoutTokenRow, UpstreamSessionRow
 from authz.login.federated.why import UpstreamFailed
-from authz.login.model import BrowserSessionRow
 from authz.storage.database import insert_once
 from authz.storage.records import digest
+from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

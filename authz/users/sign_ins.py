@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import update
+
+from authz.users.model import BrowserSessionRow, UserRow
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+
+def end_sign_ins(session: Session, sub: str, now: datetime) -> None:
+    """What a person has signed in to so far counts no more, in the caller's transaction.
+
+    Sessions are ended in their rows, whatever the clock said of the machine where they began; the time is for what has
+    no row yet: a password without its second factor, a page that waits to be answered.
+    """
+    going_on = (BrowserSessionRow.sub == sub) & BrowserSessionRow.ended_at.is_(None)
+    session.execute(update(BrowserSessionRow).where(going_on).values(ended_at=now))
+    session.execute(update(UserRow).where(UserRow.sub == sub).values(sessions_valid_from=now))
