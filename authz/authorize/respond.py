@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from authz.audit.event import Event, EventName, role_of
 from authz.authorize.new_grant import new_grant, window_of
 from authz.authorize.refusal import with_parameters
+from authz.authorize.standing import hold
 from authz.errors import AccessDenied, InvalidRequest
 from authz.launch.resolve import UNUSABLE
 from authz.scopes import Reason
@@ -53,12 +54,16 @@ class Responder:
         """The redirect with the code (RFC 6749 §4.1.2); ``asked``: the person has just agreed.
 
         Raises InvalidRequest if another request was first to spend the launch, or its EHR session has ended;
-        AccessDenied if the person has signed out meanwhile, or withdrawn what they agreed to before.
+        AccessDenied if the person has signed out meanwhile, or withdrawn what they agreed to before, or somebody whom
+        the grant is about was switched off.
         """
         assert situation.judgement is not None
         assert situation.consent is not None
+        assert situation.sign_in is not None
         grant_id = secrets.token_hex(16)
         with self.db.write() as session:
+            by_ehr = pending.launch is not None and pending.sign_in is None
+            hold(session, request, situation.sign_in, by_ehr=by_ehr)
             if pending.launch is not None:
                 self.spend(session, pending.launch, grant_id, peer)
             elif situation.sid is None or not self.sessions.use_in(session, digest(situation.sid)):

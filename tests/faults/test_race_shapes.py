@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.race, pytest.mark.fault, pytest.mark.campaign]
 
 RACERS, ROUNDS = 12, 10
+SIGN_INS = 6  # of one person within ten minutes, of the ten that are allowed
 SCOPE = "launch openid fhirUser patient/*.rs offline_access"
 STANDALONE = "launch/patient openid patient/*.rs offline_access"
 LAUNCH = {"patient": "A", "launch_url": "https://app.example/launch"}
@@ -185,6 +186,39 @@ def test_a_person_who_is_switched_off(running: Site, cast: Any, pool: ThreadPool
 
         end = partial(own.revocation.revoke_user, sub, "user_disabled", within=switch_off)
         check_end(running, cast, pool, first, end)
+
+
+def test_a_person_who_gets_a_new_password(running: Site, cast: Any, pool: ThreadPoolExecutor) -> None:
+    """R-14, I4: whoever has stolen their session keeps nothing of what it was good for meanwhile."""
+    _, app, fhir_server = cast
+    own = running.app.extensions["authz"]
+    thief = Browser(OverHttp(running.issuer))
+    page = thief.sign_in(thief.open(app.authorize_url(scope=STANDALONE)), "alice", "alice-password")
+    first = app.redeem(thief.submit(page, press="allow").location_parameters["code"]).json()
+    sub = fhir_server.introspect(first["access_token"])["sub"]
+
+    def operate() -> None:
+        def set_password(session: Session) -> None:
+            own.passwords.set_password(session, sub, "alice-password")
+
+        with running.app.app_context():
+            own.revocation.revoke_user(sub, "password_changed", within=set_password)
+
+    for _ in range(SIGN_INS):
+        tabs = [replace(thief, cookies=dict(thief.cookies)) for _ in range(RACERS - 1)]
+        jobs: list[Callable[[], Reply | None]] = [operate]
+        jobs += [partial(tab.open, app.authorize_url(scope=STANDALONE, prompt="none")) for tab in tabs]
+        replies = [reply for reply in at_once(jobs, pool) if reply is not None]
+        for code in [reply.location_parameters.get("code") for reply in replies]:
+            redeemed = None if code is None else app.redeem(code)
+            assert redeemed is None or redeemed.status == 400 or is_dead(app, fhir_server, redeemed.json())
+        thief = Browser(OverHttp(running.issuer))
+        assert (
+            "code"
+            in thief.sign_in(
+                thief.open(app.authorize_url(scope=STANDALONE)), "alice", "alice-password"
+            ).location_parameters
+        )
 
 
 def test_an_app_that_is_removed(running: Site, cast: Any, pool: ThreadPoolExecutor) -> None:

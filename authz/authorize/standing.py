@@ -1,0 +1,43 @@
+"""Those whom a grant is about, held as they are until it is committed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, select
+
+from authz.clients.model import ClientRow
+from authz.errors import AccessDenied
+from authz.fhir_servers.model import FhirServerRow
+from authz.users.model import UserRow
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from authz.authorize.request import AuthorizationRequest
+    from authz.login.method import SignIn
+
+WHO = (
+    select(UserRow.enabled, UserRow.sessions_valid_from, ClientRow.enabled, FhirServerRow.enabled)
+    .select_from(UserRow)
+    .join(ClientRow, ClientRow.client_id == bindparam("client_id"))
+    .join(FhirServerRow, FhirServerRow.name == bindparam("fhir_server"))
+    .where(UserRow.sub == bindparam("sub"))
+    .with_for_update(read=True)
+)
+
+
+def hold(session: Session, request: AuthorizationRequest, sign_in: SignIn, *, by_ehr: bool) -> None:
+    """Lock the person, the app and the FHIR server before anything else of the grant's transaction.
+
+    Whoever switches one of them off meanwhile waits, and then finds the grant to be revoked; who was first has ended
+    what this request found at its beginning. ``by_ehr``: the person signed in there, and what ended here was not that.
+
+    Raises AccessDenied.
+    """
+    named = {"sub": sign_in.sub, "client_id": request.client.client_id, "fhir_server": request.fhir_server.name}
+    found = session.execute(WHO, named).one_or_none()
+    if found is None or not (found[0] and found[2] and found[3]):
+        raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
+    if not by_ehr and sign_in.since < found.sessions_valid_from:
+        raise AccessDenied("this sign-in was ended meanwhile")
