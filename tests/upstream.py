@@ -173,9 +173,10 @@ KNOWN = frozenset({"_id", "_count", "identifier", "active"})  # search parameter
 
 @dataclass
 class Network(Outbound):
-    """What this server asks of others: of the provider, and of the main FHIR server, who somebody is."""
+    """What this server asks of others: of the providers, and of the main FHIR server, who somebody is."""
 
     provider: FakeProvider
+    others: list[FakeProvider] = field(default_factory=list)
     people: list[Json] = field(default_factory=list)
     introspect: Callable[[str], Json] | None = None
     searches: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -184,8 +185,9 @@ class Network(Outbound):
     def exchange(self, url: str, sent: Sent, limits: Limits, *, trusted: bool) -> Answer:
         assert trusted, url
         assert limits.seconds <= 8
-        if url.startswith(self.provider.issuer):
-            return self.provider.exchange(url, sent)
+        for provider in (self.provider, *self.others):
+            if url.startswith(f"{provider.issuer}/"):
+                return provider.exchange(url, sent)
         assert url.startswith(f"{FHIR}/"), url
         if self.fhir_is_down:
             raise FetchFailed("no connection")

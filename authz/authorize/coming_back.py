@@ -138,7 +138,7 @@ class ComingBack:
         browser: BrowserFacts,
     ) -> Outcome:
         provider, arrival, sign_in = who
-        self.signing_in.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
+        self.signing_in.sign_out.make_way(browser.session, sign_in, browser.peer)
         cookie, session = self.signing_in.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         with self.identifying.db.write() as sql:
             self.federation.sessions.note(sql, session.digest, provider, arrival.proof)

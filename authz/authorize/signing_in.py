@@ -97,7 +97,7 @@ class SigningIn:
         """Signed in: on with the launch if it is its user, else with a session of this browser."""
         if pending.launch is not None:
             return self.of_launch(request, pending, sign_in, browser)
-        self.sign_out.make_way(browser.session, sign_in.sub, browser.peer)
+        self.sign_out.make_way(browser.session, sign_in, browser.peer)
         cookie, _session = self.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         handle = self.front.interactions.keep(pending.by(sign_in))
         return Continue(handle, cookie, self.by_password.throttle.device_mark(name))

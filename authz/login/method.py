@@ -30,6 +30,11 @@ class SignIn:
         """From when on it counts here: what was ended before does not end it."""
         return self.began_at or self.auth_time
 
+    @property
+    def account(self) -> tuple[str, str | None]:
+        """The person, and by whose word: each has one account at a provider (decision 19), and one or none here."""
+        return self.sub, self.provider
+
     def as_dict(self) -> dict[str, Any]:
         began = None if self.began_at is None else self.began_at.timestamp()
         return asdict(self) | {"auth_time": self.auth_time.timestamp(), "began_at": began}

@@ -72,12 +72,12 @@ class Sessions:
     ) -> tuple[str, BrowserSession]:
         """Sign a person in under a handle that nobody has seen yet; the one from before is dead (ASVS 7.2.4).
 
-        The same person stays in the same session: what apps were given in it goes on.
+        The same person by the same account stays in the same session: what apps were given in it goes on.
         """
         held = self.current(before)
         if before is not None:
             self.records.forget(before)
-        if held is not None and held.sign_in.sub == sign_in.sub:
+        if held is not None and held.sign_in.account == sign_in.account:
             session = BrowserSession(sign_in, held.sid)
             with self.db.write() as sql:
                 self.use_in(sql, session.digest)

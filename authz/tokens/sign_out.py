@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
     from authz.login.federated.sessions import UpstreamSessions
+    from authz.login.method import SignIn
     from authz.login.session import BrowserSession, Sessions
     from authz.tokens.logout_notices import LogoutNotices
     from authz.tokens.revocation import Revocation
@@ -53,8 +54,13 @@ class SignOut:
         of_app = (GrantRow.client_id == client_id) & (GrantRow.sub == sub) & (GrantRow.sid == sid)
         self.revocation.revoke(of_app, "signed_out", with_session=True)
 
-    def make_way(self, handle: str | None, sub: str, peer: Peer) -> None:
-        """End the session of anybody else in the browser in which this person signs in."""
+    def make_way(self, handle: str | None, sign_in: SignIn, peer: Peer) -> None:
+        """End the session in the browser in which this person signs in, unless it is of the same account.
+
+        A provider ends the sessions that began with it (Back-Channel Logout §2.7): none goes on by another's word.
+        """
         before = self.sessions.current(handle)
-        if handle is not None and before is not None and before.sign_in.sub != sub:
-            self.end(handle, before, "somebody_else", peer)
+        if handle is None or before is None or before.sign_in.account == sign_in.account:
+            return
+        reason = "another_account" if before.sign_in.sub == sign_in.sub else "somebody_else"
+        self.end(handle, before, reason, peer)

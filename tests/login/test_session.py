@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,6 +86,18 @@ def test_the_same_person_stays_in_the_same_session(made: Registries, sessions: S
         other = made.users.add(session, "bob")
     _, third = sessions.begin(SignIn(other.sub, made.clock(), ("pwd",)), after)
     assert third.sid != first.sid
+
+
+def test_another_providers_word_begins_another_session(made: Registries, sessions: Sessions) -> None:
+    """Back-Channel Logout §2.7: one session never goes on by the word of two, whoever they speak of."""
+    by_password = alice(made)
+    at_hospital, at_region = replace(by_password, provider="hospital"), replace(by_password, provider="region")
+    handle, sids = None, []
+    for sign_in in (by_password, at_hospital, at_hospital, at_region, by_password):
+        handle, session = sessions.begin(sign_in, handle)
+        sids.append(session.sid)
+    assert sids[1] == sids[2]
+    assert len(set(sids)) == 4
 
 
 def test_a_session_ends_when_it_is_ended(made: Registries, sessions: Sessions) -> None:

@@ -46,7 +46,7 @@ class UpstreamSessions:
     now: Callable[[], datetime]
 
     def note(self, sql: Session, session_digest: str, provider: Provider, proof: Proof) -> None:
-        """The same person may sign in again within a session: the last time counts."""
+        """The same account may sign in again within a session: the last time counts."""
         sql.execute(delete(UpstreamSessionRow).where(UpstreamSessionRow.session_digest == session_digest))
         sql.add(
             UpstreamSessionRow(
