@@ -60,7 +60,7 @@ class Responder:
         assert situation.judgement is not None
         assert situation.consent is not None
         assert situation.sign_in is not None
-        grant_id = secrets.token_hex(16)
+        grant_id = (situation.glass.grant_id if situation.glass else None) or secrets.token_hex(16)
         with self.db.write() as session:
             by_ehr = pending.launch is not None and pending.sign_in is None
             hold(session, request, situation.sign_in, by_ehr=by_ehr)
@@ -100,7 +100,7 @@ class Responder:
             if name is EventName.CONSENT_GRANTED:
                 made = replace(made, detail={**made.detail, **unticked(situation)})
             self.trail.record(session, made)
-        if situation.glass is not None:
+        if situation.glass is not None and situation.glass.grant_id is None:
             broken = event(EventName.GLASS_BROKEN, new, grant_id, opening, peer)
             detail = {"text": situation.glass.text}
             self.trail.record(session, replace(broken, reason=situation.glass.code, detail=detail))

@@ -16,7 +16,7 @@ from authz.authorize.checks import (
     must_ask,
 )
 from authz.authorize.steps import Facts
-from authz.authorize.whom import Context, find_context, question
+from authz.authorize.whom import SOMEBODY, Context, find_context, question
 from authz.consent.decide import ConsentQuestion
 from authz.errors import AccessDenied
 from authz.launch.company import patients_of
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.consent.decide import Consents
     from authz.login.method import BrokenGlass, SignIn
+    from authz.policy.access import AccessQuestion
     from authz.policy.rights import UserRights
     from authz.policy.sensitive import Sensitivity
     from authz.scopes import Judgement, ScopeSet
@@ -94,8 +95,12 @@ class Judge:
             check_app(request, user, fhir_user, patient)
         self.check_rights(request, pending, user, fhir_user, context.patient)
         known = Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
-        if context.needs_patient or context.needs_encounter:
+        if context.needs_patient:
             return known
+        if context.needs_encounter:
+            of_any_visit = replace(known, context=replace(context, encounter=SOMEBODY))
+            granted = decide(self.question(request, pending, of_any_visit, user, agreed)).granted
+            return self.guarded(request, pending, known, user, granted)
         return self.decided(request, pending, known, user, agreed)
 
     def user(self, pending: Pending, sign_in: SignIn) -> User:
@@ -111,33 +116,50 @@ class Judge:
     ) -> Situation:
         """What would be granted to whoever is known by now, and what has to be asked before."""
         fhir_user, patient = known.fhir_user, known.context.patient
-        asked = question(request, pending, fhir_user, known.context, agreed)
-        is_vouched = self.is_vouched(request, pending, user, fhir_user, patient)
-        asked = replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox)
+        asked = self.question(request, pending, known, user, agreed)
         judgement = decide(asked)
-        protected = is_protected(self.sensitivity, request, user, fhir_user, (patient, judgement.granted))
-        if protected:
+        known = self.guarded(request, pending, known, user, judgement.granted)
+        if known.protected:
             judgement = decide(replace(asked, is_protected=True))
-        glass = pending.glass if protected and pending.glass and pending.glass.patient == patient else None
         check_something_left(judgement, pending, agreed)
         consent = ConsentQuestion(
             user.sub, request.client, request.redirect_uri, request.fhir_server.name, patient, judgement.granted
         )
         skips = may_skip(request, pending, fhir_user)
-        asks = skips or bool(protected) or must_ask(request, pending, fhir_user)
+        asks = skips or bool(known.protected) or must_ask(request, pending, fhir_user)
         remembered = None if asks else self.consents.remembered(consent)
         needs_consent = not skips and remembered is None
         return replace(
             known,
-            facts=replace(known.facts, needs_consent=needs_consent, needs_reason=bool(protected) and glass is None),
+            facts=replace(known.facts, needs_consent=needs_consent),
             judgement=judgement,
             consent=consent,
             remembered_consent=remembered,
             skips_consent=skips,
-            protected=protected,
-            glass=glass,
-            is_vouched=is_vouched,
+            is_vouched=asked.is_vouched,
         )
+
+    def guarded(
+        self, request: AuthorizationRequest, pending: Pending, known: Situation, user: User, scope: ScopeSet
+    ) -> Situation:
+        """Whether staff have to say why first, before any more of the patient is shown or granted (REQ-87)."""
+        patient = known.context.patient
+        protected = is_protected(self.sensitivity, request, user, known.fhir_user, (patient, scope))
+        glass = pending.glass if protected and pending.glass and pending.glass.patient == patient else None
+        needs_reason = bool(protected) and glass is None
+        return replace(known, facts=replace(known.facts, needs_reason=needs_reason), protected=protected, glass=glass)
+
+    def question(
+        self,
+        request: AuthorizationRequest,
+        pending: Pending,
+        known: Situation,
+        user: User,
+        agreed: ScopeSet | None,
+    ) -> AccessQuestion:
+        asked = question(request, pending, known.fhir_user, known.context, agreed)
+        is_vouched = self.is_vouched(request, pending, user, known.fhir_user, known.context.patient)
+        return replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox)
 
     def check_rights(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None

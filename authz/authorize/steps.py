@@ -11,8 +11,8 @@ from authz.errors import ConsentRequired, InteractionRequired, LoginRequired, OA
 class Step(Enum):
     LOGIN = auto()
     SELECT_PATIENT = auto()
-    SELECT_ENCOUNTER = auto()
     BREAK_GLASS = auto()
+    SELECT_ENCOUNTER = auto()
     CONSENT = auto()
     DONE = auto()
 
@@ -40,10 +40,10 @@ def next_step(facts: Facts) -> Step:
         step, error = Step.LOGIN, LoginRequired("the user has to sign in")
     elif facts.needs_patient:
         step, error = Step.SELECT_PATIENT, InteractionRequired("the user has to choose a patient")
-    elif facts.needs_encounter:
-        step, error = Step.SELECT_ENCOUNTER, InteractionRequired("the user has to choose a visit")
     elif facts.needs_reason:
         step, error = Step.BREAK_GLASS, InteractionRequired("the user has to say why these records are needed")
+    elif facts.needs_encounter:
+        step, error = Step.SELECT_ENCOUNTER, InteractionRequired("the user has to choose a visit")
     elif facts.needs_consent:
         step, error = Step.CONSENT, ConsentRequired("the user has to agree")
     else:

@@ -56,6 +56,7 @@ class BrokenGlass:
     code: str  # HL7 v3 PurposeOfUse
     text: str = field(repr=False)
     patient: str | None  # logical id
+    grant_id: str | None = None  # that the trail names already, as visits were shown before anything is granted
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,15 @@ def test_sign_in_comes_first_then_the_patient_the_visit_and_consent(state: tuple
     assert next_step(Facts(True, *state)) is FIRST_TO_DO[state][0]
 
 
+@pytest.mark.parametrize("needs", list(product((True, False), repeat=2)))
+def test_the_reason_comes_as_soon_as_the_patient_is_known(needs: tuple[bool, bool]) -> None:
+    """REQ-87: before the visits of that patient are shown, and before consent."""
+    assert next_step(Facts(True, True, True, *needs, needs_reason=True)) is Step.SELECT_PATIENT
+    assert next_step(Facts(True, True, False, *needs, needs_reason=True)) is Step.BREAK_GLASS
+    with pytest.raises(InteractionRequired):
+        next_step(Facts(False, True, False, *needs, needs_reason=True))
+
+
 @pytest.mark.parametrize("state", FIRST_TO_DO)
 def test_with_prompt_none_nobody_is_asked_anything(state: tuple[bool, bool, bool, bool]) -> None:
     """OIDC Core §3.1.2.6, security.md AZ-58 and AZ-59: the error says what would have been asked."""
