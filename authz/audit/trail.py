@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from authz.audit.event import Event, Peer
+    from authz.audit.event import Event
     from authz.storage.database import Database
 
 log = logging.getLogger(__name__)
 LONGEST = {"user_agent": 256, "peer": 64, "request_id": 64, "client_id": 64, "patient": 64, "reason": 64, "sub": 255}
-TOLD_OF: ContextVar[str] = ContextVar("told_of", default="")  # the id of the last request that was refused
+HAS_TOLD: ContextVar[bool] = ContextVar("has_told", default=False)  # whether this request's refusal is on the trail
 
 
 class Trail:
@@ -61,8 +61,8 @@ class Trail:
 
     def row(self, event: Event) -> AuditEventRow:
         peer = event.peer
-        if event.outcome == "refused" and peer is not None and peer.request_id is not None:
-            TOLD_OF.set(peer.request_id)
+        if event.outcome == "refused" and peer is not None:
+            HAS_TOLD.set(True)
         return AuditEventRow(
             id=f"{next(self.turns):012x}{secrets.token_hex(10)}",  # entries of one moment keep their order
             at=self.now(),
@@ -93,11 +93,6 @@ class Trail:
 def local_trail(db: Database, now: Callable[[], datetime]) -> Trail:
     """The trail as this machine and this version of the program write it."""
     return Trail(db, now, node=platform.node(), version=version("authz"))
-
-
-def is_told(peer: Peer) -> bool:
-    """Whether the trail has just been told that this request was refused."""
-    return peer.request_id is not None and TOLD_OF.get() == peer.request_id
 
 
 def short(member: str, text: str | None) -> str | None:

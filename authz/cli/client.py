@@ -87,7 +87,8 @@ def show_(context: click.Context, client_id: str, *, sheet: bool) -> None:
 def update(client_id: str, **given: Any) -> None:
     """Change what is given; a list is replaced as a whole, and cleared by one empty value.
 
-    If the app's keys or its way to authenticate change, or it loses a redirect URI, what it was granted is revoked.
+    If the app's keys or its way to authenticate change, or it loses a redirect URI, what it was granted is revoked; if
+    it loses a FHIR server, what it was granted there.
     """
     members, decisions = members_and_decisions(given)
     with services() as made:
@@ -104,8 +105,8 @@ def update(client_id: str, **given: Any) -> None:
         if lost or any(name in members for name in PROOF):
             made.revocation.revoke_client(client_id, "client_changed", within=change)
         else:
-            with made.db.write() as session:
-                change(session)
+            kept_at = decisions.get("fhir_servers", ())
+            made.revocation.revoke_elsewhere(client_id, kept_at, "client_changed", within=change)
         with made.db.read() as session:
             show(made.clients.metadata(session, client_id))
 

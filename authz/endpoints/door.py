@@ -9,7 +9,8 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from authz.endpoints.exchange import REQUEST_ID
+from authz.audit.trail import HAS_TOLD
+from authz.endpoints.exchange import PROXIED, REQUEST_ID
 from authz.endpoints.headers import ALWAYS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ PARAMETER_NAME = re.compile(r"[A-Za-z_.-]{1,32}")
 MAX_NAMES = 30
 MAX_PATH = 200
 LONG_PART = re.compile(r"[A-Za-z0-9_~+=.-]{40,}")  # a token or launch that somebody put where an id belongs
+ASKED_ABOUT = re.compile(rf"(?<={PROXIED})([^/]*)/.*", re.DOTALL)  # Envoy puts the record behind the name: 4.2
 PROTOCOLS = frozenset({"HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"})
 
 
@@ -45,7 +47,7 @@ class Door:
         given = environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if GIVEN_ID.fullmatch(given) else secrets.token_hex(16)
         environ[REQUEST_ID] = request_id
-        token = CURRENT_REQUEST.set(request_id)
+        token, has_told = CURRENT_REQUEST.set(request_id), HAS_TOLD.set(False)
         begun = time.perf_counter()
         answered: list[str] = []
 
@@ -64,6 +66,7 @@ class Door:
             if self.count:
                 self.count(environ, status, seconds)
             CURRENT_REQUEST.reset(token)
+            HAS_TOLD.reset(has_told)
 
 
 def refusal(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
@@ -85,7 +88,7 @@ def fields(environ: WSGIEnvironment, status: int, seconds: float) -> dict[str, o
     names = [part.partition("=")[0] for part in environ.get("QUERY_STRING", "").split("&", MAX_NAMES)[:MAX_NAMES]]
     return {
         "method": environ["REQUEST_METHOD"],
-        "path": LONG_PART.sub("[redacted]", environ.get("PATH_INFO", ""))[:MAX_PATH],
+        "path": LONG_PART.sub("[redacted]", ASKED_ABOUT.sub(r"\1/[redacted]", environ.get("PATH_INFO", "")))[:MAX_PATH],
         "parameters": [name for name in names if PARAMETER_NAME.fullmatch(name)],
         "status": status,
         "milliseconds": round(seconds * 1000, 1),

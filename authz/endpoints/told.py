@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import request
 
 from authz.audit.event import Event, EventName
-from authz.audit.trail import is_told
+from authz.audit.trail import HAS_TOLD
 from authz.endpoints.current import services
 from authz.endpoints.exchange import peer_of
 from authz.errors import TooManyRequests
@@ -22,9 +22,9 @@ def tell(error: OAuthError) -> None:
     """So many from one address in a minute, then no more: they would only fill the disk."""
     if error.status >= 500 or error.status in NOTHING_ASKED:  # noqa: PLR2004  a server's own trouble is in its log
         return
-    peer = peer_of(request.environ, services().settings.trusted_proxies)
-    if is_told(peer):
+    if HAS_TOLD.get():
         return
+    peer = peer_of(request.environ, services().settings.trusted_proxies)
     try:
         services().limits.refused(error, peer)
     except TooManyRequests:

@@ -50,6 +50,8 @@ class Policy:
         server, user = self.fhir_servers.get(held.fhir_server), self.users.by_sub(held.sub)
         if server is None or user is None:
             raise InvalidGrant("the user or the FHIR server is gone")
+        if not held.client.may_use(server.name):
+            raise InvalidGrant("the app may no longer be used at this FHIR server")
         fhir_user = self.users.fhir_user(user.sub, server.name)
         way_in = Feature.EHR_LAUNCH if held.has_launch else Feature.STANDALONE
         if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):

@@ -75,7 +75,8 @@ class Review:
         ``seen`` is the last line of the history that the reviewer read. Raises NotFound, AlreadyDecided, InvalidValue.
         """
         terms, said = terms or Terms(), words(note, needed=False)
-        with self.db.write() as session:
+
+        def within(session: Session) -> None:
             registration, client = self.found(session, client_id, seen)
             if from_row(client, self.clients.now()).is_approved and not (terms.members() or terms.decisions()):
                 raise AlreadyDecided(f"{client_id} is approved already")
@@ -87,6 +88,8 @@ class Review:
             self.settle(registration, State.APPROVED, said)
             self.history.note(session, client_id, by.actor, State.APPROVED.value, said, **changes)
             self.record(session, client_id, State.APPROVED.value, by, changes)
+
+        self.revocation.revoke_elsewhere(client_id, terms.fhir_servers or (), NARROWED, within=within)
 
     def decline(self, client_id: str, by: Reviewer, reason: str, seen: int | None = None) -> int:
         """Say no, and why; an approval that there was is taken back, and all that was granted ends.

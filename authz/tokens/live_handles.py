@@ -69,7 +69,7 @@ def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[s
     handle, grant, client_row, server_row, _ = found
     client, server = client_of(client_row, now), server_of(server_row)
     has_window = server.has_web_messaging and handle.origin in server.ehr_origins
-    if not has_window or not client.is_approved or client.application_type != "web":
+    if not has_window or not client.is_approved or not client.may_use(server.name) or client.application_type != "web":
         return None
     try:
         scope = ScopeSet.parse(handle.scope).narrow_to(client.scope)

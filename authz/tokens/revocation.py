@@ -18,7 +18,7 @@ from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
@@ -46,6 +46,13 @@ class Revocation:
 
     def revoke_client(self, client_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
         return self.revoke(GrantRow.client_id == client_id, reason, within=within)
+
+    def revoke_elsewhere(
+        self, client_id: str, kept_at: Collection[str], reason: str, *, within: Callable[[Session], None]
+    ) -> int:
+        """End what an app was granted at FHIR servers other than these; at none of them if there are none."""
+        elsewhere = (GrantRow.client_id == client_id) & GrantRow.fhir_server.not_in(kept_at) if kept_at else false()
+        return self.revoke(elsewhere, reason, within=within, switches_off=bool(kept_at))
 
     def revoke_fhir_server(self, name: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
         return self.revoke(GrantRow.fhir_server == name, reason, within=within)

@@ -6,9 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from authz import limits
-from authz.audit.event import Peer
 from authz.audit.search import Query, search
-from authz.audit.trail import is_told
+from authz.audit.trail import HAS_TOLD
 from authz.limits import Limits
 from authz.storage.limiter import Limit
 
@@ -64,6 +63,14 @@ def test_what_no_endpoint_tells_of_says_where_it_was(world: World) -> None:
     )
 
 
+def test_each_refusal_is_told_whatever_id_its_sender_gives_it(world: World) -> None:
+    """G-11, RL-02: with one id for all of them nobody passes by the trail, nor by the count of refusals."""
+    client = world.app.test_client()
+    for _ in range(5):
+        client.post("/logout", data="a=1&a=2", headers={"X-Request-Id": "request-1"})
+    assert refusals(world, "request-1") == ["request.refused"] * 5
+
+
 def test_an_address_that_is_not_there_fills_no_disk(world: World) -> None:
     assert world.app.test_client().get("/nowhere", headers={"X-Request-Id": "request-1"}).status_code == 404
     assert refusals(world, "request-1") == []
@@ -98,5 +105,4 @@ def test_a_token_says_who_acts_and_for_which_server(world: World) -> None:
 
 def test_only_the_request_at_hand_is_told_of(world: World) -> None:
     world.app.test_client().post("/logout", data="a=1&a=2", headers={"X-Request-Id": "request-1"})
-    assert not is_told(Peer(request_id="request-2"))
-    assert not is_told(Peer())
+    assert HAS_TOLD.get() is False

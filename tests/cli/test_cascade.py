@@ -183,3 +183,13 @@ def test_nothing_happens_without_the_trail(world: World, authz: Cli, monkeypatch
     assert client is not None
     assert client.enabled
     assert world.fhir_server.introspect(answer["access_token"])["active"] is True
+
+
+def test_an_app_that_loses_a_fhir_server_loses_what_it_was_granted_there(world: World, authz: Cli) -> None:
+    """Decision 20: at once, as for a lost redirect URI; an app that may go on there goes on."""
+    granted = tokens(world, world.public)
+    authz("client", "update", "public", "--fhir-server", "main", "--fhir-server", "other")
+    assert world.fhir_server.introspect(granted["access_token"])["active"] is True
+    authz("client", "update", "public", "--fhir-server", "other")
+    assert world.fhir_server.introspect(granted["access_token"]) == {"active": False}
+    assert world.public.refresh(granted["refresh_token"]).status == 400

@@ -100,6 +100,14 @@ def test_a_launch_or_token_in_the_place_of_an_id_is_not_in_the_log(caplog: pytes
     assert "ZZ9SECRET" not in caplog.text
 
 
+def test_what_a_proxy_asks_about_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """security.md 4.2: Envoy puts the path of the record behind the address that it asks."""
+    caplog.set_level(logging.INFO)
+    call(Inside(), PATH_INFO="/auth/forward-auth/main/r4/Patient/ZZ9")
+    assert line(caplog)["path"] == "/auth/forward-auth/main/[redacted]"
+    assert "ZZ9" not in caplog.text
+
+
 def test_what_is_logged_of_a_request_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     call(Inside(), PATH_INFO="/x" * 4_500, QUERY_STRING="&".join(f"{'n' * (i % 30 + 1)}=1" for i in range(5_000)))

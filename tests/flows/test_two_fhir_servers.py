@@ -12,6 +12,7 @@ from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from tests.actors import FORM, SmartApp, basic
 from tests.backend import register
+from tests.messaging import messaging_world
 from tests.world import CONFIDENTIAL, FHIR, ISSUER, OTHER_FHIR, PUBLIC, SECRET
 
 if TYPE_CHECKING:
@@ -63,6 +64,22 @@ def test_a_token_of_one_hospital_is_unknown_at_the_other(world: World) -> None:
     refreshed = world.public.refresh(tokens["refresh_token"], resource=OTHER_FHIR).json()
     if "access_token" in refreshed:
         assert world.other_fhir_server.introspect(refreshed["access_token"]) == INACTIVE
+
+
+def test_an_app_gets_nothing_at_a_hospital_where_it_may_no_longer_be_used(world: World) -> None:
+    """Decision 20, REQ-69: neither by what it got before nor by its handle, whoever wrote the decision."""
+    window = messaging_world(world)
+    _, tokens = window.opened()
+    handle = tokens["smart_web_messaging_handle"]
+    assert window.check(handle)["active"] is True
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "public", {}, {"fhir_servers": ("other",)})
+    world.clock.forward(seconds=61)
+    assert window.check(handle) == INACTIVE
+    refused = world.public.refresh(tokens["refresh_token"])
+    assert refused.status == 400
+    assert refused.json()["error"] == "invalid_grant"
+    assert "the app may no longer be used at this FHIR server" in refused.json()["error_description"]
 
 
 def test_a_code_buys_what_it_was_issued_for_whatever_the_redeemer_says(world: World) -> None:
