@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from authz.audit.event import EventName
     from authz.scopes import ScopeSet
     from authz.tokens.model import GrantRow
@@ -51,3 +54,7 @@ class Authorization:
     nonce: str | None = None  # goes into the first id_token only (OIDC Core §12.2)
     pair: NewPair = field(default_factory=NewPair)
     still: ScopeSet | None = None  # of the grant, what the policy allows today, asked for or not; None: all of it
+
+    def expires_at(self, now: datetime) -> datetime:
+        """Of an access token that is issued now; in whole seconds, as it is told."""
+        return now.replace(microsecond=0) + timedelta(seconds=self.access_token_seconds)

@@ -103,6 +103,8 @@ class Handles:
         if row.revoked_at is not None or not paid.scope.messaging:
             return None
         if row.digest is None:
+            if paid.grant.purpose_of_use is not None:  # no more than the token beside it (REQ-87)
+                row.expires_at = min(row.expires_at, paid.expires_at(self.now()))
             return self.first(session, row, paid.grant, peer)
         handle = self.box.open(row.sealed or b"")
         return None if handle is None else Told(handle.decode(), row.origin)

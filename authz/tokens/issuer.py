@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, Peer, role_of
@@ -52,7 +51,7 @@ class Issuer:
             paid = replace(paid, scope=without_messages(paid.scope))
         access_token = paid.pair.access_token
         jti = secrets.token_hex(16)
-        expires_at = now.replace(microsecond=0) + timedelta(seconds=paid.access_token_seconds)
+        expires_at = paid.expires_at(now)
         answer = self.introspection_answer(session, paid, jti, now, expires_at)
         row = AccessTokenRow(
             digest=digest(access_token),

@@ -98,6 +98,7 @@ def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[s
         "launch_id": grant.launch_id,
         "ehr_session": None if ehr_session is None else ehr_session.decode(),
         "grant_id": grant.id,
+        "purpose_of_use": grant.purpose_of_use,
         "iat": int(handle.issued_at.timestamp()),
         "exp": int(handle.expires_at.timestamp()),
     }
