@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, Response, request
 
 from authz import logs
+from authz.clock import utc_now
 from authz.endpoints import (
     admin,
     admin_registrations,
@@ -57,6 +57,7 @@ from authz.storage.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from wsgiref.types import WSGIApplication
 
     from authz.outbound import Outbound
@@ -101,10 +102,6 @@ LANES = {  # what programs ask all day
 }
 TRACES_GO_TO = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 STATIC_SECONDS = 365 * 86400  # its address changes with its content
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def create_app(

@@ -12,6 +12,7 @@ from authz.cli.context import operator, record, services
 from authz.cli.options import options
 from authz.cli.output import json_option, show, show_list
 from authz.errors import InvalidValue
+from authz.storage.witness import is_trusted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -44,6 +45,9 @@ def purge(before: datetime | None, *, is_rehearsal: bool) -> None:
         limit = utc(before) or kept_until
         if limit > kept_until:
             raise InvalidValue(f"records are kept for {days} days (audit_retention_days)")
+        with made.db.read() as session:
+            if not is_trusted(session, made.now()):
+                raise InvalidValue("this machine's clock is ahead of the database's: set it first")
         found = retention(made).purge(limit, operator(), is_rehearsal=is_rehearsal)
     show({"removed": found.removed, "held": found.held, "before": limit.isoformat(timespec="seconds")})
 

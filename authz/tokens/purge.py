@@ -22,6 +22,7 @@ from authz.errors import Unavailable
 from authz.launch.model import EhrSessionRow, SpentLaunchRow
 from authz.login.federated.model import SeenLogoutTokenRow
 from authz.storage.database import changed
+from authz.storage.witness import is_trusted
 from authz.tokens.model import AccessTokenRow, GrantRow, LogoutNoticeRow, MessagingHandleRow, RefreshTokenRow
 from authz.users.model import BrowserSessionRow
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
 
     from authz.storage.database import Base, Database
     from authz.storage.short_lived import Backend
@@ -96,10 +98,17 @@ def is_last_use(now: datetime) -> ColumnElement[bool]:
 class Purge:
     """Pages through each table from its oldest row on, and deletes what is over."""
 
-    def __init__(self, db: Database, backend: Backend, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        backend: Backend,
+        now: Callable[[], datetime],
+        is_trusted: Callable[[Session, datetime], bool] = is_trusted,
+    ) -> None:
         self.db = db
         self.backend = backend
         self.now = now
+        self.is_trusted = is_trusted
         self.reached: dict[str, tuple[Any, ...]] = {}  # by table: the last row that a run looked at
 
     def run(self, stop: threading.Event) -> None:
@@ -116,8 +125,12 @@ class Purge:
 
         Raises Unavailable.
         """
-        ends, gone = time.monotonic() + seconds, {}
-        for rule in rules(self.now()):
+        ends, now = time.monotonic() + seconds, self.now()
+        gone: dict[str, int] = {}
+        with self.db.read() as session:
+            if not self.is_trusted(session, now):  # one machine would forget for all what must not come again
+                return gone
+        for rule in rules(now):
             gone[rule.name] = 0
             while time.monotonic() < ends and not is_stopped():
                 seen, deleted = self.page(rule)

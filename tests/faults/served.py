@@ -17,6 +17,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from authz.app import create_app
+from authz.clock import SteadyClock
 from tests.attacks.live.clock import SharedClock
 from wsgi import app
 
@@ -73,8 +74,8 @@ class Failpoint:
 
 
 def follow(clock: SharedClock) -> Flask:
-    """The app with a clock in the test's hands."""
-    made = create_app(app.extensions["authz"].settings, now=clock)
+    """The app with the machine's clock in the test's hands."""
+    made = create_app(app.extensions["authz"].settings, now=SteadyClock(lambda: clock().timestamp()))
     for keys in (made.extensions["authz"].keyring, made.extensions["authz"].launch_keys):
         keys.monotonic = clock.monotonic  # they are read again once a minute
     return made

@@ -128,7 +128,7 @@ def purge_later(running: Site) -> None:
     """As the server itself does, when all that was issued has long been over."""
     own = running.app.extensions["authz"]
     with running.app.app_context():
-        Purge(own.db, own.backend, lambda: datetime.now(UTC) + LONG_AFTER).once()
+        Purge(own.db, own.backend, lambda: datetime.now(UTC) + LONG_AFTER, lambda *_: True).once()
         own.db.engine.dispose()
 
 

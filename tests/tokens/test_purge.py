@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context, copy_context
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ class Store:
 
 
 def purge_of(own: Registries) -> Purge:
-    return Purge(own.db, Store(), own.clock)  # type: ignore[arg-type]  # all that it asks of a store
+    return Purge(own.db, Store(), own.clock, lambda *_: True)  # type: ignore[arg-type]  # all that it asks of a store
 
 
 def grant(key: str, at: datetime, **more: Any) -> GrantRow:
@@ -88,6 +88,22 @@ def keys(own: Registries, table: Any) -> set[str]:
     (first, *_) = table.__table__.primary_key
     with own.db.read() as session:
         return set(session.scalars(select(first)))
+
+
+def test_a_machine_whose_clock_is_far_ahead_forgets_nothing(made: Registries, caplog: pytest.LogCaptureFixture) -> None:
+    """R-15: the others' clocks may be right, and what it deleted must not come again; SQLite has no second clock."""
+    made.clock.time = datetime.now(UTC)
+    add(made, SeenAssertionRow(digest="seen", expires_at=made.clock.time))
+    made.clock.move(days=2)
+    own = Purge(made.db, Store(), made.clock)  # type: ignore[arg-type]  # all that it asks of a store
+    if made.db.engine.dialect.name == "sqlite":
+        assert own.once()["seen_assertion"] == 1
+        return
+    assert own.once() == {}
+    assert keys(made, SeenAssertionRow) == {"seen"}
+    assert "this machine's clock is 172800 s ahead of the database's" in caplog.text
+    made.clock.move(days=-2)
+    assert own.once()["seen_assertion"] == 0
 
 
 def test_what_is_over_goes_and_what_is_not_stays(made: Registries) -> None:
@@ -249,7 +265,7 @@ def test_of_several_processes_one_purges_and_an_outage_is_survived(
 ) -> None:
     monkeypatch.setattr(purging, "PAUSE_SECONDS", 0.001)
     store, stop, runs = Store(), threading.Event(), []
-    own = Purge(made.db, store, made.clock)  # type: ignore[arg-type]  # all that it asks of a store
+    own = Purge(made.db, store, made.clock, lambda *_: True)  # type: ignore[arg-type]  # all that it asks of a store
 
     def away(_: object) -> None:
         runs.append(1)
