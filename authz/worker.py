@@ -12,12 +12,12 @@ from typing import Any
 
 from gunicorn.glogging import Logger
 from gunicorn.http import get_parser
-from gunicorn.workers.gthread import ThreadWorker
 
 from authz.deadlines import EXCHANGE_SECONDS, LOOK_SECONDS, Deadlines
 from authz.incoming import Arrived, Come, Incoming
 from authz.outgoing import Outgoing, after_sending
 from authz.patience import Patience
+from authz.room import RoomyWorker
 
 SMALL = 64 * 1024  # bytes of a request that there is always room for
 PART_SECONDS = 2.0  # for the peer to take the end of an answer and to hang up
@@ -31,7 +31,7 @@ class Log(Logger):
     access_log_enabled = False
 
 
-class DeadlineWorker(ThreadWorker):
+class DeadlineWorker(RoomyWorker):
     """A request takes up a thread when all of it is there; what is slow to come waits beside them, and not for long.
 
     From its first byte a request has ``exchange_seconds`` to come in, and then as long to be answered and the answer
@@ -151,10 +151,6 @@ class DeadlineWorker(ThreadWorker):
         if not read or conn.drained > MOST_DRAINED:
             self.parting.end(conn, self.poller)
             self.hang_up(conn)
-
-    def hang_up(self, conn: Any) -> None:
-        self.nr_conns -= 1
-        conn.close()
 
     def murder_pending(self) -> None:
         super().murder_pending()

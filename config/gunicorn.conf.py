@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,6 +27,12 @@ gc.enable()
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
     from gunicorn.workers.base import Worker
+
+SOFT, HARD = resource.getrlimit(resource.RLIMIT_NOFILE)
+MOST_FILES = 65_536  # of one process; a connection is a file, and many systems allow 1024 unless they are asked
+WANTED = MOST_FILES if HARD == resource.RLIM_INFINITY else min(HARD, MOST_FILES)
+if resource.RLIM_INFINITY != SOFT < WANTED:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (WANTED, HARD))
 
 bind = os.environ.get("BIND", "127.0.0.1:9000")
 worker_class = "authz.worker.DeadlineWorker"  # never sync: one slow client would hold a worker

@@ -22,7 +22,7 @@ from authz.outgoing import MOST_KEPT, Outgoing
 from authz.patience import Patience
 from authz.worker import MOST_DRAINED, MOST_HELD, SMALL, DeadlineWorker
 from tests.servers import wait_until
-from tests.test_server import FORM, HOST, serving, statuses
+from tests.test_server import COMMAND, FORM, HOST, serving, statuses
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
@@ -151,6 +151,38 @@ def test_a_thread_reads_no_more_than_had_come_when_it_was_called(tmp_path: Path)
             b"HTTP/1.1 200"
         )
         assert "Traceback" not in server.log.read_text()
+
+
+def held_open(port: int, count: int, stack: ExitStack) -> None:
+    for _ in range(count):
+        stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=20)))
+
+
+def test_connections_that_send_nothing_keep_nobody_out(tmp_path: Path) -> None:
+    """HP-14: more of them than a worker has place for; who comes after them takes the place of the first."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    with ExitStack() as stack, serving(tmp_path, GUNICORN_CMD_ARGS="--worker-connections 5") as server:
+        for _ in range(3):
+            held_open(server.port, 20, stack)
+            answer = server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+            assert statuses(answer) == [b"200"]
+
+
+def test_more_connections_than_files_end_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HP-19: the process takes as many as it can have, and goes on."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    few = ["/bin/sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", *COMMAND]
+    monkeypatch.setattr("tests.test_server.COMMAND", few)
+    with ExitStack() as stack, serving(tmp_path, WEB_THREADS="2") as server:
+        for _ in range(3):
+            held_open(server.port, 60, stack)
+            answer = server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+            assert statuses(answer) == [b"200"]
+        log = server.log.read_text()
+        assert log.count("Booting worker") == 2
+        assert "Traceback" not in log
 
 
 def test_peers_that_do_not_hang_up_keep_nobody_waiting(tmp_path: Path) -> None:
