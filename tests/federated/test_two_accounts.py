@@ -41,6 +41,16 @@ def is_known_as(hospital: Hospital, sub: str, reference: str = "Patient/OA", fhi
         hospital.world.services.users.link(session, sub, fhir_server, reference)
 
 
+def has_a_password_here(hospital: Hospital, sub: str) -> None:
+    """As ``alice-here``, who opens apps of the other FHIR server by it; it ends the sessions of before."""
+    with hospital.world.services.db.write() as session:
+        hospital.world.services.users.row(session, sub).name = "alice-here"
+        hospital.world.services.passwords.set_password(session, sub, "alice-password")
+    hospital.rules("other", local_accounts=True)
+    is_known_as(hospital, sub)
+    hospital.world.clock.forward(seconds=1)
+
+
 def at_the_region(hospital: Hospital, browser: Browser, region: FakeProvider) -> Any:
     """What the app of the other FHIR server gets for whoever comes back from the region's provider."""
     app = replace(hospital.world.public, aud=OTHER_FHIR)
@@ -73,12 +83,9 @@ def test_a_sign_in_at_a_second_provider_leaves_nothing_that_the_first_can_not_en
 
 def test_a_password_of_this_server_begins_a_session_of_its_own(hospital: Hospital) -> None:
     """Back-Channel Logout §2.7: a session there says nothing of who proved by something else who they are."""
+    _, earlier = opened(hospital)
+    has_a_password_here(hospital, sub_of(hospital, earlier))
     browser, tokens = opened(hospital, scope=ONLINE)
-    with hospital.world.services.db.write() as session:
-        hospital.world.services.passwords.set_password(session, sub_of(hospital, tokens), "alice-password")
-        hospital.world.services.users.row(session, sub_of(hospital, tokens)).name = "alice-here"
-    hospital.rules("other", local_accounts=True)
-    is_known_as(hospital, sub_of(hospital, tokens))
     page = browser.open(replace(hospital.world.public, aud=OTHER_FHIR).authorize_url(scope=ONLINE))
     browser.sign_in(page, "alice-here", "alice-password")
     assert is_live(hospital, tokens) is False
