@@ -125,6 +125,10 @@ KINDS: dict[str, Kind] = {
     "fhir.introspection": error(
         "Give the FHIR server its introspection credential (`authz fhir-server rotate-secret`), and a way here."
     ),
+    "fhir.who_is_who": warning(
+        "Behind /forward-auth, name its upstream_url. A FHIR server that enforces by itself must refuse these writes"
+        " (docs/how-to/representatives.md); or let nobody pass such scopes on (`authz fhir-server update --ceiling`)."
+    ),
     "fhir.not_401": warning("Answer 401 to a request without a token, so that apps know they must ask for one."),
     "fhir.challenge": note("Send WWW-Authenticate: Bearer with the 401 (RFC 6750)."),
     "fhir.clock": error("Synchronise the clocks (NTP): tokens look expired, or live on, at the FHIR server."),

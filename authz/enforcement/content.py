@@ -11,7 +11,7 @@ from authz.enforcement.url import Undecidable
 from authz.strict_json import NotStrictJson, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from authz.enforcement.compartment import Resource
 
@@ -90,6 +90,19 @@ def patch(body: bytes, headers: Mapping[str, str]) -> Body:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return Body(unread="the body is no JSON Patch")
     return Body(operations=tuple(value))
+
+
+def touched(operations: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The elements that the operations of a JSON Patch name (RFC 6902)."""
+    pointers = [operation.get("path") for operation in operations]
+    return set(map(first_segment, pointers + [operation["from"] for operation in operations if "from" in operation]))
+
+
+def first_segment(pointer: object) -> str:
+    """Of a JSON Pointer (RFC 6901); empty for the whole document and for what is no pointer."""
+    if not isinstance(pointer, str) or not pointer.startswith("/"):
+        return ""
+    return pointer[1:].partition("/")[0].replace("~1", "/").replace("~0", "~")
 
 
 def entries(body: bytes, headers: Mapping[str, str]) -> list[Entry]:

@@ -9,6 +9,7 @@ from authz.enforcement.fhir_request import accesses
 from authz.enforcement.level import Level
 from authz.enforcement.parameters import ANY
 from authz.enforcement.records import Sparing
+from authz.enforcement.reserved import levels_of_the_site, reserved
 from authz.enforcement.routes import Kind
 from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.url import Undecidable
@@ -63,8 +64,10 @@ def judge(token: Token, access: Access, records: Records, bases: tuple[str, ...]
     if access.kind is Kind.OPEN or (access.kind is Kind.READ and token.is_user(f"{access.type}/{access.id}")):
         return ALLOWED
     type_, letters = access.type or ANY, "".join(letter for letter in "cruds" if letter in access.letters)
-    why = f"no granted scope lets this app do this ({letters}) with {access.type or 'all types'}"
-    for level in LEVELS:
+    why = reserved(token, access)
+    levels = levels_of_the_site(token) if why else LEVELS
+    why = why or f"no granted scope lets this app do this ({letters}) with {access.type or 'all types'}"
+    for level in levels:
         if not all(token.held(level, type_, letter) for letter in letters):
             continue
         try:
@@ -73,5 +76,6 @@ def judge(token: Token, access: Access, records: Records, bases: tuple[str, ...]
             why = undecidable.why
         if not why:
             return ALLOWED
-    wanted = "patient" if token.patient else "user" if token.fhir_user else "system"
+    known = {"patient": token.patient, "user": token.fhir_user, "system": ANY}
+    wanted = next(level for level in levels if known[level])
     return Decision(why, f"{wanted}/{type_}.{letters}")

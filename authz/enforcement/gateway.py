@@ -10,13 +10,15 @@ from urllib.parse import urlsplit
 from authz.audit.event import Event, EventName
 from authz.enforcement.decide import decide, is_open, understood
 from authz.enforcement.fhir_request import Server
+from authz.enforcement.reserved import WRITES
 from authz.enforcement.token import LEVELS, Token
 from authz.enforcement.upstream import bases
 from authz.errors import BearerError, InvalidToken, NoToken, printable
 from authz.policy.app_state import STATE
 from authz.scopes import ScopeSet
-from authz.storage.recent import Recent
+from authz.storage.recent import A_SECOND, Recent
 from authz.tokens.introspection import INACTIVE, Caller
+from authz.users.who_is_who import telling
 
 if TYPE_CHECKING:
     from authz.audit.event import Peer
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from authz.enforcement.upstream import Upstream
     from authz.fhir_servers.registry import FhirServer, FhirServers
     from authz.tokens.introspection import Introspection
+    from authz.users.sign_in_rules import SignInRulebook
+    from authz.users.who_is_who import Telling
 
 AUDIT_SECONDS = 60.0  # the same refusal of the same token is one line in the trail for so long
 MOST_LINES = 30  # of one token in that time, by one process; what is asked is in the line, and can be made up
@@ -55,6 +59,8 @@ class Gateway:
     upstream: Upstream
     user_reach: UserReach
     trail: Trail
+    rulebook: SignInRulebook
+    tellings: Recent[Telling] = field(default_factory=lambda: Recent(A_SECOND))
     audited: Recent[bool] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
     lines: Recent[list[str]] = field(default_factory=lambda: Recent(AUDIT_SECONDS))
 
@@ -96,10 +102,15 @@ class Gateway:
             members.get("patient"),
             fhir_user,
             by_name_only=frozenset({STATE}) if server.app_state else frozenset(),
+            telling=self.telling(server) if WRITES & {access.kind for access in found} else {},
         )
         if not carried.scopes.has_level(LEVELS[1]):
             return carried
         return replace(carried, user_reach=self.user_reach.of(members, fhir_user, server, found))
+
+    def telling(self, server: FhirServer) -> Telling:
+        key = (server.name, server.representation_links)
+        return self.tellings.get(key, lambda: telling(server, self.rulebook.of(server.name)))
 
     def audit(self, members: dict[str, Any], server: FhirServer, why: str, peer: Peer) -> None:
         said = self.lines.get(members.get("jti"), list)

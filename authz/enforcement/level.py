@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from authz.enforcement.compartment import MEMBERSHIPS
-from authz.enforcement.content import names_other_resources
+from authz.enforcement.content import names_other_resources, touched
 from authz.enforcement.matching import matches
 from authz.enforcement.parameters import ANY, Parameter
 from authz.enforcement.records import Question
@@ -145,9 +145,7 @@ class Level:
             return self.access.body.unread
         membership = MEMBERSHIPS.get(str(self.access.type))
         elements = [path.partition(".")[0] for path in membership.elements] if membership else []
-        pointers = [operation.get("path") for operation in operations]
-        pointers += [operation["from"] for operation in operations if "from" in operation]
-        if {"", "id", "resourceType", *elements} & set(map(first_segment, pointers)):
+        if {"", "id", "resourceType", *elements} & touched(operations):
             return "a patch must not touch what says whose the resource is"
         if all(scope.query for scope in self.held()):
             return "a patch can't be held against the limits of a scope"
@@ -157,10 +155,3 @@ class Level:
         """Whether this level alone allows it for a resource that is at hand."""
         alone = replace(self.token, scopes=ScopeSet.of(*self.held()))
         return may(alone, self.letter, resource, matches, self.bases)
-
-
-def first_segment(pointer: object) -> str:
-    """Of a JSON Pointer (RFC 6901); empty for the whole document and for what is no pointer."""
-    if not isinstance(pointer, str) or not pointer.startswith("/"):
-        return ""
-    return pointer[1:].partition("/")[0].replace("~1", "/").replace("~0", "~")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from authz.enforcement.compartment import concerns
@@ -11,6 +11,7 @@ from authz.enforcement.compartment import concerns
 if TYPE_CHECKING:
     from authz.enforcement.compartment import Resource
     from authz.scopes import ResourceScope, ScopeSet
+    from authz.users.who_is_who import Telling
 
 LEVELS = ("patient", "user", "system")
 Matches = Callable[["Resource", str, frozenset[str]], bool]  # has the resource one of the values of a parameter?
@@ -40,6 +41,7 @@ class Token:
     fhir_user: str | None = None  # relative reference
     user_reach: Reach = NOBODY  # whose records the user may see at all, whatever an app was granted (SCP-01)
     by_name_only: frozenset[str] = frozenset()  # types that * does not open: state of apps (APS-08)
+    telling: Telling = field(default_factory=dict, hash=False)  # what says here who is who: for staff to write
 
     def reach(self, level: str) -> Reach:
         """How far a level goes (SCP-02); ``system`` has no user: the client itself was authorized for everything."""

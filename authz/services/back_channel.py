@@ -44,6 +44,7 @@ from authz.tokens.refresh import RefreshTokens
 from authz.tokens.revocation import Revocation
 from authz.tokens.scan_alarm import ScanAlarm
 from authz.tokens.store import AccessTokens
+from authz.users.sign_in_rules import SignInRulebook
 
 if TYPE_CHECKING:
     from authz.policy.rights import UserRights
@@ -191,8 +192,8 @@ class BackChannel(Foundation):
 
     @cached_property
     def gateway(self) -> Gateway:
-        reach = UserReach(self.users, self.clients, self.rights)
-        return Gateway(self.introspection, self.fhir_servers, Upstream(self.outbound), reach, self.trail)
+        reach, rulebook = UserReach(self.users, self.clients, self.rights), SignInRulebook(self.db)
+        return Gateway(self.introspection, self.fhir_servers, Upstream(self.outbound), reach, self.trail, rulebook)
 
     @cached_property
     def courier(self) -> Courier:

@@ -67,6 +67,11 @@ class SearchTemplate:
     def claims(self) -> frozenset[str]:
         return frozenset(name for _, value in self.parameters for name in CLAIM.findall(value))
 
+    @property
+    def goes_by_identifier(self) -> bool:
+        """Whether nobody is found by it whose resource has not an identifier that the provider told."""
+        return any(name.partition(":")[0] == "identifier" and CLAIM.search(value) for name, value in self.parameters)
+
     def filled(self, claims: Mapping[str, str]) -> list[tuple[str, str]] | None:
         """The parameters with this person's values, none of which means more than itself; None if one is missing, or
         is no day where one is asked for.

@@ -30,8 +30,10 @@ class SignInRules:
 
     def templates(self, provider: str) -> tuple[SearchTemplate, ...]:
         """Those for the people of this provider."""
-        every = map(SearchTemplate.parse, self.searches)
-        return tuple(template for template in every if template.provider == provider)
+        return tuple(template for template in self.every_template() if template.provider == provider)
+
+    def every_template(self) -> tuple[SearchTemplate, ...]:
+        return tuple(map(SearchTemplate.parse, self.searches))
 
     def claims(self, provider: str) -> frozenset[str]:
         """What must be known of somebody who comes from there, to look for them."""

@@ -411,6 +411,7 @@ ELSEWHERE = {
     "store.unbounded": "below",
     "store.persistence": "below",
     "store.version": "test_addresses.py",
+    "fhir.who_is_who": "test_who_is_who.py",
     "sign_in.local_accounts": "test_sign_in.py",
     "tls.certificate": "test_tls.py",
     "tls.expires": "test_tls.py",
