@@ -18,16 +18,26 @@ from authz.scopes import ScopeSet, UnknownScope
 MAX_NAME = 255
 MAX_ITEMS = 20
 MAX_TEXT = 2048
-INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # could make one app's name look like another's
-BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs, and yet nothing is seen
+INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})  # could make one app's name look like another's
+BLANK = (
+    re.compile(  # letters, signs and marks, and yet nothing is seen: the blank ones, and Default_Ignorable_Code_Point
+        "[\u2800\ufffc\U00013441\U00013442\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0"
+        "\U000e0000-\U000e0fff]"
+    )
+)
+WRITTEN = frozenset("LN")  # categories of what a name is told by: letters and numbers
+MOST_MARKS = 3  # on one letter: Hebrew, Thai and Vietnamese need as many; more would be drawn over other lines
 SPACES = re.compile(r"^ | $|  ")  # names that differ in these look the same
 
 
 def check_name(value: str) -> None:
     """What people read: visible, and written in one way only (security.md RG-15)."""
-    hidden = any(unicodedata.category(c) in INVISIBLE or c in BLANK or (c != " " and c.isspace()) for c in value)
-    if hidden or not value.strip():
+    categories = [unicodedata.category(c) for c in value]
+    hidden = not INVISIBLE.isdisjoint(categories) or any(c != " " and c.isspace() for c in value)
+    if hidden or BLANK.search(value) or WRITTEN.isdisjoint(category[0] for category in categories):
         raise ValidationError("must be visible characters")
+    if "M" * (MOST_MARKS + 1) in "".join(category[0] for category in categories):
+        raise ValidationError(f"must not have more than {MOST_MARKS} marks on one letter")
     if SPACES.search(value):
         raise ValidationError("must not begin or end with a space, nor have two together")
     if value != unicodedata.normalize("NFC", value):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from authz import strict_json
 from authz.developers.data import record_scopes, types_of, writes_offered
 from authz.developers.kinds import KEY, KindOfApp
+from authz.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,12 +114,12 @@ class Answers:
         return ["authorization_code", *(["refresh_token"] if self.stays else [])]
 
     def keys(self) -> dict[str, Any]:
-        """Keys as they were pasted; what is no JSON is sent as it is, to be refused by its name."""
+        """Keys as they were pasted; what no registration takes as JSON goes on as it is, to be refused by its name."""
         if not self.text("jwks"):
             return {"jwks_uri": self.text("jwks_uri")}
         try:
-            return {"jwks_uri": self.text("jwks_uri"), "jwks": json.loads(self.text("jwks"))}
-        except (ValueError, RecursionError):
+            return {"jwks_uri": self.text("jwks_uri"), "jwks": strict_json.parse(self.text("jwks"))}
+        except NotStrictJson:
             return {"jwks_uri": self.text("jwks_uri"), "jwks": self.text("jwks")}
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 import pytest
@@ -303,3 +304,28 @@ def test_a_backend_service_has_keys_and_no_redirect_uri() -> None:
     assert (loaded.redirect_uris, loaded.is_public, loaded.has_secret) == ((), False, False)
     with pytest.raises(InvalidClientMetadata, match="refresh_token comes with authorization_code"):
         ClientMetadata.load({**service, "grant_types": ["client_credentials", "refresh_token"]})
+
+
+UNSEEN = "\u034f", "\ufe0f", "\U000e0100", "\u17b4", "\u2065", "\U00013441", "\ufffc", "\u2800", "...", "App\ufe0f"
+
+
+@pytest.mark.parametrize("name", [*UNSEEN, "\u0430" + "\u0489" * 4])
+def test_a_name_that_nobody_can_read_is_refused(name: str) -> None:
+    """security.md RG-15: nothing that is not seen, nor what is drawn over the lines around it."""
+    with pytest.raises(InvalidClientMetadata, match="visible characters|marks on one letter"):
+        ClientMetadata.load({**GOOD, "client_name": name})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "7",
+        "\u05e9\u05c1\u05b8\u05dc\u05d5\u05b9\u05dd",
+        "\u0e17\u0e35\u0e48",
+        "B\u1ec7nh \u00e1n",
+        "\u5065\u5eb7",
+        "Heart \u2665",
+    ],
+)
+def test_a_name_in_any_script_is_taken(name: str) -> None:
+    assert ClientMetadata.load({**GOOD, "client_name": unicodedata.normalize("NFC", name)})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
+from authz import strict_json
 from authz.audit.event import Event, EventName
 from authz.developers.answers import by_field
 from authz.endpoints.current import http_request, services
@@ -16,6 +16,7 @@ from authz.endpoints.pages import see_other
 from authz.errors import InvalidRequest, OAuthError
 from authz.registration.history import VENDOR
 from authz.registration.registered import without_ours
+from authz.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
     from flask import Response
@@ -77,13 +78,13 @@ def change() -> ResponseReturnValue:
 
 
 def new_keys(members: dict[str, Any], sent: dict[str, str]) -> dict[str, Any]:
-    """Raises InvalidRequest for what is no JSON."""
+    """Raises InvalidRequest for what no registration would take as JSON."""
     if sent.get("action") == "publish":
         return {"jwks_uri": sent.get("jwks_uri", ""), "jwks": None}
     try:
-        key = json.loads(sent.get("key", ""))
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("key: is not JSON") from error
+        key = strict_json.parse(sent.get("key", ""))
+    except NotStrictJson as error:
+        raise InvalidRequest(f"key: is not JSON that can be registered ({error})") from error
     return {"jwks": {"keys": [*(members.get("jwks") or {"keys": []})["keys"], key]}, "jwks_uri": None}
 
 
