@@ -312,7 +312,7 @@ UNSEEN = "\u034f", "\ufe0f", "\U000e0100", "\u17b4", "\u2065", "\U00013441", "\u
 @pytest.mark.parametrize("name", [*UNSEEN, "\u0430" + "\u0489" * 4])
 def test_a_name_that_nobody_can_read_is_refused(name: str) -> None:
     """security.md RG-15: nothing that is not seen, nor what is drawn over the lines around it."""
-    with pytest.raises(InvalidClientMetadata, match="visible characters|marks on one letter"):
+    with pytest.raises(InvalidClientMetadata, match=r"visible characters|marks on one letter"):
         ClientMetadata.load({**GOOD, "client_name": name})
 
 
