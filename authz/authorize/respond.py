@@ -11,6 +11,7 @@ from authz.authorize.new_grant import new_grant, window_of
 from authz.authorize.refusal import with_parameters
 from authz.authorize.standing import hold
 from authz.errors import AccessDenied, InvalidRequest
+from authz.launch.launch import LaunchUnusable
 from authz.launch.resolve import UNUSABLE
 from authz.scopes import Reason
 from authz.storage.records import digest
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.situation import Situation
     from authz.consent.decide import Consents
-    from authz.launch.ehr_session import EhrSessions
     from authz.launch.launch import Launch
     from authz.launch.store import Launches
     from authz.login.session import Sessions
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 class Responder:
     db: Database
     launches: Launches
-    ehr_sessions: EhrSessions
     consents: Consents
     codes: Codes
     handles: Handles
@@ -53,7 +52,7 @@ class Responder:
     ) -> str:
         """The redirect with the code (RFC 6749 §4.1.2); ``asked``: the person has just agreed.
 
-        Raises InvalidRequest if another request was first to spend the launch, or its EHR session has ended;
+        Raises InvalidRequest if another request was first to spend the launch, or its EHR session or EHR has gone;
         AccessDenied if the person has signed out meanwhile, or withdrawn what they agreed to before, or somebody whom
         the grant is about was switched off.
         """
@@ -109,12 +108,10 @@ class Responder:
             self.trail.record(session, used)
 
     def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer) -> None:
-        if launch.session is not None:
-            key = self.ehr_sessions.digest(launch.session)
-            if self.ehr_sessions.is_ended(session, launch.fhir_server, key):
-                raise InvalidRequest(UNUSABLE)
-        if not self.launches.spend(session, launch, grant_id, peer):
-            raise InvalidRequest(UNUSABLE)
+        try:
+            self.launches.spend(session, launch, grant_id, peer)
+        except LaunchUnusable as cause:
+            raise InvalidRequest(UNUSABLE) from cause
 
 
 def events(pending: Pending, situation: Situation, *, asked: bool) -> list[EventName]:

@@ -69,7 +69,7 @@ def show_(client_id: str) -> None:
 @fhir_servers_option
 @json_option
 def update(client_id: str, fhir_servers: tuple[str, ...]) -> None:
-    """Replace the FHIR servers the credential is good for."""
+    """Replace the FHIR servers the credential is good for; its launches that wait at others open nothing."""
     with services() as made, made.db.write() as session:
         changed = made.ehrs.bind(session, client_id, fhir_servers)
         detail = {"fhir_servers": sorted(changed.fhir_servers)}
@@ -110,7 +110,7 @@ def change_keys(client_id: str, jwks: dict[str, Any] | None, reason: str) -> Non
 @click.argument("client_id")
 @json_option
 def disable(client_id: str) -> None:
-    """Switch a credential off; everything granted through its launches is revoked."""
+    """Switch a credential off: its launches that wait open nothing, what others opened is revoked."""
     with services() as made:
 
         def change(session: Session) -> None:
@@ -136,7 +136,7 @@ def enable(client_id: str) -> None:
 @click.argument("client_id")
 @json_option
 def remove(client_id: str) -> None:
-    """Forget a credential; everything granted through its launches is revoked."""
+    """Forget a credential: its launches that wait open nothing, what others opened is revoked."""
     with services() as made:
 
         def change(session: Session) -> None:

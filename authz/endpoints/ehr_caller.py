@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
+from authz.clients.speakers import ehr_name
 from authz.endpoints.current import services
 from authz.endpoints.gate import basic_credentials, bearer_token
 from authz.endpoints.unreadable import count_refusal
@@ -34,7 +35,7 @@ def authenticated_ehr(request: HttpRequest) -> Ehr:
         raise InvalidToken("the access token is unknown, expired or revoked")
     if LAUNCH_SCOPE not in facts.scope:
         raise InsufficientScope("this token may not speak for an EHR", LAUNCH_SCOPE)
-    return Ehr(facts.client_id, frozenset({facts.fhir_server}), enabled=True)
+    return Ehr(ehr_name(facts.client_id), frozenset({facts.fhir_server}), enabled=True)
 
 
 def for_ehr(request: HttpRequest, refused: EventName, serve: Callable[[Ehr], HttpAnswer]) -> HttpAnswer:

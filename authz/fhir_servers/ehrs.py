@@ -43,6 +43,12 @@ class Ehrs:
             row = session.get(EhrRow, client_id)
             return None if row is None else as_ehr(session, row)
 
+    def at(self, session: Session, client_id: str, fhir_server: str, *, until_commit: bool = False) -> EhrRow | None:
+        """The enabled EHR of this name, if it is for this FHIR server; ``until_commit`` nobody can change that."""
+        found = select(EhrRow).join(EhrFhirServerRow, EhrFhirServerRow.ehr == EhrRow.client_id)
+        found = found.where(EhrRow.client_id == client_id, EhrRow.enabled, EhrFhirServerRow.fhir_server == fhir_server)
+        return session.scalar(found.with_for_update(read=True) if until_commit else found)
+
     def all(self) -> list[Ehr]:
         with self.db.read() as session:
             return [as_ehr(session, row) for row in session.scalars(select(EhrRow).order_by(EhrRow.client_id))]
@@ -73,12 +79,13 @@ class Ehrs:
     def bind(self, session: Session, client_id: str, fhir_servers: Iterable[str]) -> Ehr:
         """Replace the FHIR servers the credential is good for. Raises NotFound for the EHR or a FHIR server."""
         row = self.row(session, client_id)
-        session.execute(delete(EhrFhirServerRow).where(EhrFhirServerRow.ehr == client_id))
-        for name in sorted(set(fhir_servers)):
+        names = sorted(set(fhir_servers))
+        gone = EhrFhirServerRow.fhir_server.not_in(names)
+        session.execute(delete(EhrFhirServerRow).where(EhrFhirServerRow.ehr == client_id, gone))
+        for name in names:
             if session.get(FhirServerRow, name) is None:
                 raise NotFound(f"{name}: there is no FHIR server of this name")
-            session.add(EhrFhirServerRow(ehr=client_id, fhir_server=name))
-        session.flush()
+            insert_once(session, EhrFhirServerRow, ehr=client_id, fhir_server=name)  # what stays is not made anew
         return as_ehr(session, row)
 
     def set_enabled(self, session: Session, client_id: str, *, enabled: bool) -> Ehr:

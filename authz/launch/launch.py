@@ -35,6 +35,7 @@ class Unusable(StrEnum):
     OTHER_REQUEST = "launch_claimed_by_other_request"
     SESSION_ENDED = "ehr_session_ended"
     USER_GONE = "user_gone"
+    EHR_GONE = "ehr_gone"  # or the client that spoke for one; or it is not for this FHIR server any more
     MALFORMED = "launch_malformed"
     LONG_LIVED = "launch_long_lived"
     UNTRUSTED = "launch_untrusted"  # a JWT that no trusted EHR made for us

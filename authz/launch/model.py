@@ -16,7 +16,7 @@ class SpentLaunchRow(Base):
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # SHA-256 of the handle, hex
     launch_id: Mapped[str] = mapped_column(String(64), unique=True)
     state: Mapped[str] = mapped_column(String(16))  # "used" or "withdrawn"
-    ehr: Mapped[str | None] = mapped_column(String(64))
+    ehr: Mapped[str | None] = mapped_column(String(80), index=True)  # of a client that spoke for one: "client:bulk"
     fhir_server: Mapped[str] = mapped_column(String(64))
     client_id: Mapped[str] = mapped_column(String(64))
     grant_id: Mapped[str | None] = mapped_column(String(32))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
+    from authz.clients.speakers import Speakers
     from authz.fhir_servers.registry import Ehr
     from authz.keyring.secrets import Secrets
     from authz.launch.direct import DirectWrites
@@ -53,6 +54,7 @@ class Launches:
     direct: DirectWrites
     signed: SignedLaunches
     ehr_sessions: EhrSessions
+    speakers: Speakers
     trail: Trail
     now: Callable[[], datetime]
     seconds: int  # life of a launch
@@ -122,18 +124,18 @@ class Launches:
         with self.db.read() as session:
             spent = session.get(SpentLaunchRow, key)
         if spent is not None:
-            raise LaunchUnusable(Unusable.USED if spent.state == USED else Unusable.WITHDRAWN, spent.launch_id)
+            raise over(spent)
 
     def checked(self, launch: Launch) -> Launch:
-        """The launch, if its time, its user and its EHR session are still there. Raises LaunchUnusable."""
+        """The launch, if its time, its user, its EHR and the EHR's session are still there. Raises LaunchUnusable."""
         if launch.expires_at <= self.now():
             raise LaunchUnusable(Unusable.UNKNOWN, launch.launch_id)
         if not self.directory.is_welcome(launch.user_sub):
             raise LaunchUnusable(Unusable.USER_GONE, launch.launch_id)
-        if launch.session is not None:
-            with self.db.read() as session:
-                ended = self.ehr_sessions.is_ended(session, launch.fhir_server, digest(launch.session))
-            if ended:
+        with self.db.read() as session:
+            self.speakers.check(session, launch)
+            key = None if launch.session is None else digest(launch.session)
+            if key is not None and self.ehr_sessions.is_ended(session, launch.fhir_server, key):
                 raise LaunchUnusable(Unusable.SESSION_ENDED, launch.launch_id)
         return launch
 
@@ -158,17 +160,19 @@ class Launches:
         holder = self.backend.claim(CLAIMS + launch_digest, mine, max(self.seconds, MAX_SECONDS))
         return holder is None or holder == mine
 
-    def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer | None = None) -> bool:
-        """Use it up, in the transaction that issues the code; False if it was used or withdrawn, or its session ended.
+    def spend(self, session: Session, launch: Launch, grant_id: str, peer: Peer | None = None) -> None:
+        """Use it up, in the transaction that issues the code.
 
-        The launch's time is not looked at again: it had to be valid when the request came.
+        The launch's time is not looked at again: it had to be valid when the request came. Its EHR may have been
+        switched off since, or its session ended: till the commit whoever does so waits, and then ends the grant.
+        Raises LaunchUnusable.
         """
+        self.speakers.check(session, launch, until_commit=True)
         if launch.session is not None and not self.ehr_sessions.touch_in(session, launch.fhir_server, launch.session):
-            return False
+            raise LaunchUnusable(Unusable.SESSION_ENDED, launch.launch_id)
         if not self.enter(session, launch, USED, grant_id):
-            return False
+            raise over(session.get_one(SpentLaunchRow, launch.digest))
         self.trail.record(session, launch.event(EventName.LAUNCH_USED, peer, grant_id))
-        return True
 
     def enter(self, session: Session, launch: Launch, state: str, grant_id: str | None = None) -> bool:
         """The row that ends a launch; False if there is one."""
@@ -184,6 +188,10 @@ class Launches:
             grant_id=grant_id,
             at=self.now(),
         )
+
+
+def over(spent: SpentLaunchRow) -> LaunchUnusable:
+    return LaunchUnusable(Unusable.USED if spent.state == USED else Unusable.WITHDRAWN, spent.launch_id)
 
 
 def origin_of(seal: Seal) -> Origin:

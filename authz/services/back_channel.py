@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from authz.authorize.representing import Representing
 from authz.authorize.searching import Searching
 from authz.clients.key_sets import KeySets
+from authz.clients.speakers import Speakers
 from authz.enforcement import Gateway, Upstream, UserReach
 from authz.fhir_servers.search import FhirSearch
 from authz.grants.base import GrantServices
@@ -69,6 +70,7 @@ class BackChannel(Foundation):
             direct=DirectWrites(self.backend, directory, admission, now, possible=bool(settings.redis_url)),
             signed=SignedLaunches(settings.issuer, self.launch_keys, self.ehrs, directory, admission, now),
             ehr_sessions=self.ehr_sessions,
+            speakers=Speakers(self.ehrs, now),
             trail=self.trail,
             now=now,
             seconds=settings.launch_seconds,

@@ -123,7 +123,6 @@ class FrontChannel(BackChannel):
             responder=Responder(
                 self.db,
                 self.launches,
-                self.ehr_sessions,
                 self.consents,
                 self.codes,
                 self.handles,

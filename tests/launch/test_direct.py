@@ -100,7 +100,7 @@ def test_its_first_use_is_audited_once_and_so_is_what_came_of_it(redis_world: Wo
         launch = redis_world.services.launches.read(handle)
     redis_world.clock.forward(1)
     with redis_world.services.db.write() as session:
-        assert redis_world.services.launches.spend(session, launch, "0" * 32)
+        redis_world.services.launches.spend(session, launch, "0" * 32)
     detail = {"ehr": None, "written_by": "redis"}
     assert trail(redis_world) == [
         ("launch.created", "success", None, detail),
@@ -218,7 +218,7 @@ def test_a_launch_from_redis_is_used_once_even_if_it_is_written_again(redis_worl
     handle = script.write(record)
     launch = redis_world.services.launches.read(handle)
     with redis_world.services.db.write() as session:
-        assert redis_world.services.launches.spend(session, launch, "0" * 32)
+        redis_world.services.launches.spend(session, launch, "0" * 32)
     script.server.command("SET", f"authz:launch:{launch.digest}", json.dumps(record), "EX", 300)
     assert redis_world.services.launches.peek(handle) is None
 

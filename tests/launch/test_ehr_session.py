@@ -10,6 +10,7 @@ import pytest
 
 from authz.errors import InvalidRequest
 from authz.launch.ehr_session import EhrSessions
+from authz.launch.launch import LaunchUnusable, Unusable
 from authz.launch.model import EhrSessionRow
 from authz.launch.own import OwnLaunches
 
@@ -83,7 +84,7 @@ def test_a_launch_and_its_use_show_that_the_person_is_at_work(world: World) -> N
     assert state(world) == (False, start)
     world.clock.forward(100)
     with world.services.db.write() as session:
-        assert world.services.launches.spend(session, launch, "0" * 32)
+        world.services.launches.spend(session, launch, "0" * 32)
     assert state(world) == (False, start + timedelta(seconds=100))
 
 
@@ -99,6 +100,7 @@ def test_a_session_that_ends_meanwhile_stops_the_launch(world: World) -> None:
     """The use waits for whoever ends the session, and the other way round; so nothing slips through."""
     _, launch = world.create(session="s-1")
     end(world)
-    with world.services.db.write() as session:
-        assert not world.services.launches.spend(session, launch, "0" * 32)
+    with pytest.raises(LaunchUnusable) as refused, world.services.db.write() as session:
+        world.services.launches.spend(session, launch, "0" * 32)
+    assert refused.value.reason is Unusable.SESSION_ENDED
     assert OwnLaunches(world.services.launches).look_up(world.ehr, launch.launch_id) is None

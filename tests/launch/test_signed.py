@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import OctKey
 
-from authz.launch.launch import LaunchUnusable, Origin
+from authz.launch.launch import LaunchUnusable, Origin, Unusable
 from authz.launch.signed import MAX_BYTES
 from tests.launch.conftest import FHIR, LAB, PEER
 from tests.launch.signing import SigningEhr, ec_key, public, rsa_key
@@ -79,11 +79,12 @@ def test_it_is_used_once_however_it_is_signed_and_encrypted(world: World, signer
     content = signer.signed(claims)
     launch = services.launches.read(signer.encrypted(content))
     with services.db.write() as session:
-        assert services.launches.spend(session, launch, "grant-1", PEER)
+        services.launches.spend(session, launch, "grant-1", PEER)
     for again in (signer.encrypted(content), signer.encrypted(signer.signed(claims | {"patient": "child-2"}))):
         assert refusal(world, again) == ("launch_used", "")
-    with services.db.write() as session:
-        assert not services.launches.spend(session, launch, "grant-2", PEER)
+    with pytest.raises(LaunchUnusable) as refused, services.db.write() as session:
+        services.launches.spend(session, launch, "grant-2", PEER)
+    assert refused.value.reason is Unusable.USED
 
 
 def test_the_same_jti_of_another_ehr_is_another_launch(world: World, signer: SigningEhr) -> None:

@@ -96,6 +96,9 @@ def adds(call: ast.Call) -> bool:
             return ("nullable=True" in text or "server_default" in given) and not asks
         case "create_index":
             return "unique=True" not in ast.unparse(call)
+        case "alter_column":
+            longer = re.search(r", existing_type=sa\.String\((\d+)\), type_=sa\.String\((\d+)\)\)$", ast.unparse(call))
+            return longer is not None and int(longer[2]) > int(longer[1])
         case "execute":
             (words,) = call.args
             return isinstance(words, ast.Constant) and str(words.value).startswith(FILLS)
@@ -131,6 +134,10 @@ def test_what_others_wait_for() -> None:
         ('op.create_index("ix_a_y", "a", ["y"], unique=True)', ["create_index"]),
         ('op.drop_column("a", "y")', ["drop_column"]),
         ('op.alter_column("a", "y", nullable=False)', ["alter_column"]),
+        ('op.alter_column("a", "y", existing_type=sa.String(64), type_=sa.String(80))', []),
+        ('op.alter_column("a", "y", existing_type=sa.String(80), type_=sa.String(64))', ["alter_column"]),
+        ('op.alter_column("a", "y", existing_type=sa.String(64), type_=sa.Integer())', ["alter_column"]),
+        ('op.alter_column("a", "y", existing_type=sa.String(4), type_=sa.String(8), nullable=False)', ["alter_column"]),
         ('op.rename_table("a", "b")', ["rename_table"]),
         ('op.create_unique_constraint("uq_a_y", "a", ["y"])', ["create_unique_constraint"]),
         ('op.execute("DROP TABLE a")', ["execute"]),
