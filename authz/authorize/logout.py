@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
@@ -117,12 +117,14 @@ class Logout:
         if session is not None and browser.session is not None and is_own:
             self.sign_out.end(browser.session, session, "app", browser.peer)
             return self.signed_out(session, request.location)
+        client = self.client(request.client_id)
+        if client is None or not client.is_approved:  # its link must not lead anybody anywhere (RFC 9700 §4.11.2)
+            request = replace(request, location=None)
         if request.client_id and request.sub and request.sid:  # of another session, whoever is signed in here
             self.sign_out.end_at_app(request.client_id, request.sub, request.sid)
         if session is None:
             return SignedOut(request.location)
         handle = self.records.pages.put(Waiting(session.sid, request.location, request.ui_locales), SECONDS)
-        client = self.client(request.client_id)
         return AskToSignOut(handle, self.name(session), client.shown_name if client else None, request.location)
 
     def answer(self, handle: str, browser: BrowserFacts, *, agreed: bool) -> LogoutOutcome:

@@ -59,7 +59,7 @@ def rotate(*, at_once: bool) -> None:
     show_list([as_record(row) for row in rows], COLUMNS)
 
 
-@keys.command()
+@keys.command(context_settings={"ignore_unknown_options": True})  # a kid may begin with "-"
 @click.argument("kid")
 @click.option("--now", "at_once", is_flag=True, help="Though tokens it signed may still be in use: it was stolen.")
 @json_option

@@ -11,6 +11,7 @@ from authz.clients.logo import address
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import HttpAnswer
 from authz.errors import NotFound
+from authz.fhir_servers.server import CLIENT_ID
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -27,7 +28,8 @@ HEADERS = {
 
 def logo(_request: HttpRequest, client_id: str, version: str) -> HttpAnswer:
     """The picture as an image of its kind, and as nothing else."""
-    found = services().client_logos.find(client_id, version)
+    is_one = CLIENT_ID.fullmatch(client_id) and version.isalnum()
+    found = services().client_logos.find(client_id, version) if is_one else None
     if found is None:
         raise NotFound("no such logo")
     return HttpAnswer(200, {"Content-Type": found.media_type, **HEADERS}, found.content)

@@ -19,6 +19,7 @@ from authz.registration.decision import MAX_WORDS, AlreadyDecided, Reviewer
 from authz.registration.history import SERVER
 from authz.registration.model import RegistrationRow, State
 from authz.storage.database import changed
+from authz.storage.witness import is_trusted
 
 if TYPE_CHECKING:
     import threading
@@ -51,6 +52,8 @@ class Automatic:
         """
         due = select(ClientRow.client_id).where(~ClientRow.approved, ClientRow.approves_at <= self.review.clients.now())
         with self.review.db.read() as session:
+            if not is_trusted(session, self.review.clients.now()):
+                return []
             found = session.scalars(due.order_by(ClientRow.approves_at)).all()
         return [client_id for client_id in found if not self.stop(client_id) and self.approve(client_id)]
 

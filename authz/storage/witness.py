@@ -1,4 +1,4 @@
-"""A second clock: the database's, asked before something is deleted for good."""
+"""A second clock: the database's, asked before something is done by time that nobody takes back."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def seconds_ahead(session: Session, now: datetime) -> float:
 
 
 def is_trusted(session: Session, now: datetime) -> bool:
-    """Whether what is over by this machine's clock is over; if it is far ahead, the log says so."""
+    """Whether what is over by this machine's clock is over; if that is far ahead, the log says so."""
     ahead = seconds_ahead(session, now)
     if ahead > MOST_SECONDS:
-        log.error("this machine's clock is %.0f s ahead of the database's: nothing that is over is deleted", ahead)
+        log.error("this machine's clock is %.0f s ahead of the database's: nothing is done by it that stays", ahead)
     return ahead <= MOST_SECONDS

@@ -76,7 +76,7 @@ def test_a_retired_key_is_removed_with_its_file(authz: Cli) -> None:
     assert not (Path(authz.environ["AUTHZ_KEYS_DIR"]) / f"{stolen}.pem").exists()
 
 
-@pytest.mark.parametrize("kid", ["unknown", "../secrets", ""])
+@pytest.mark.parametrize("kid", ["unknown", "../secrets", "", "-fiIX94wWoQXNEGIICCcKBp6Cr0hySxZyvpRpX3jNq4"])
 def test_an_unknown_key_is_not_removed(authz: Cli, kid: str) -> None:
     assert authz.refused("keys", "remove", kid) == {
         "error": "invalid_request",

@@ -127,6 +127,12 @@ def test_a_disabled_or_removed_app_has_no_logo(world: World) -> None:
         upload(world, square())
 
 
+@pytest.mark.parametrize("path", ["%00/logo/abc", "public/logo/%00", "%F0%9F%98%80/logo/x"])
+def test_what_can_not_be_an_app_has_no_logo(world: World, path: str) -> None:
+    """security.md G-9: no text of a stranger's reaches a database that can't take it."""
+    assert get(world, f"/clients/{path}").status == 404
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -133,6 +133,17 @@ def test_who_has_signed_out_already_is_sent_on(alice: Person) -> None:
     assert shows(alice.logout(), "You are signed out")
 
 
+def test_an_app_that_nobody_has_approved_sends_nobody_anywhere(alice: Person) -> None:
+    """RFC 9700 §4.11.2, AZ-61: only whoever it signed in itself comes back to it; everybody else stays on our page."""
+    with alice.world.services.db.write() as session:
+        alice.world.services.clients.update(session, "public", {}, {"approved": False})
+    hint = {"id_token_hint": alice.tokens["id_token"], "post_logout_redirect_uri": AFTER}
+    stranger = Person(alice.world, alice.world.browser(), {})
+    assert shows(stranger.logout(**hint), "You are signed out")
+    assert alice.logout(**hint).location == AFTER
+    assert shows(alice.logout(**hint), "You are signed out")
+
+
 def test_without_a_hint_the_person_is_asked(alice: Person) -> None:
     """RP-Initiated Logout §2 (MUST ask), LO-01: and is nobody's to send away."""
     page = alice.logout(client_id="public", post_logout_redirect_uri=AFTER, state="s")

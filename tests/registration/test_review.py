@@ -267,6 +267,17 @@ def test_an_error_of_the_automatic_checks_leaves_it_to_a_person(office: Office) 
     assert [one.client.client_id for one in office.parts.review.list(undecided=True)] == [office.client_id]
 
 
+def test_a_machine_whose_clock_is_far_ahead_approves_nothing(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R-15: nobody takes back an approval that came two days early."""
+    office.register(scope="patient/*.rs")
+    office.check()
+    office.world.clock.forward(hours=49)
+    monkeypatch.setattr("authz.storage.witness.seconds_ahead", lambda *_: 49 * 3600.0)
+    assert office.parts.automatic.approve_due() == []
+    monkeypatch.setattr("authz.storage.witness.seconds_ahead", lambda *_: -1.0)
+    assert office.parts.automatic.approve_due() == [office.client_id]
+
+
 def test_an_app_that_nobody_has_checked_is_not_approved_by_time(office: Office) -> None:
     """The checks may be late or dead: it stays in the sandbox, and goes on from there once they were made."""
     office.register(scope="launch/patient patient/*.rs")
