@@ -65,7 +65,7 @@ class EventName(StrEnum):
     HANDLE_ISSUED = "handle.issued"
     """A handle for SMART Web Messaging."""
     HANDLE_REVOKED = "handle.revoked"
-    """By the EHR; else it goes with its grant."""
+    """By the EHR, or because a refresh was refused as a whole; else it goes with its grant."""
     INTROSPECTION_REFUSED = "introspection.refused"
     """Somebody asked who may not; an answered question is not a record, the tokens it is about are."""
     FHIR_REFUSED = "fhir.refused"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from authz.storage.database import Database
     from authz.tokens.authorization import Authorization
     from authz.tokens.code import Codes
+    from authz.tokens.handle_revocation import HandleRevocation
     from authz.tokens.handles import Handles
     from authz.tokens.hot import HotAnswers
     from authz.tokens.issuer import Issuer
@@ -48,6 +49,7 @@ class GrantServices:
     codes: Codes
     refresh_tokens: RefreshTokens
     handles: Handles
+    handle_revocation: HandleRevocation
     issuer: Issuer
     hot: HotAnswers
     revocation: Revocation

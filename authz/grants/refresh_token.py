@@ -9,10 +9,9 @@ from authz.audit.event import Event, EventName
 from authz.clients.legacy import in_todays_words
 from authz.errors import InvalidGrant, InvalidScope
 from authz.grants.base import Grant
-from authz.launch.context import context_types
-from authz.policy.policy import Held
 from authz.scopes import ScopeSet
 from authz.tokens.authorization import Authorization, NewPair, RefreshKind
+from authz.tokens.held import held_of
 from authz.tokens.model import GrantRow
 from authz.tokens.refresh import RefreshReplayed
 
@@ -26,6 +25,7 @@ ENDED = "the user no longer acts for this patient: the FHIR server says that it 
 
 class RefreshToken(Grant):
     GRANT_TYPE = "refresh_token"
+    refused: str | None = None  # id of the grant, if the access policy leaves nothing of it, whatever was asked for
 
     def validate_token_request(self) -> None:
         """A public app may leave ``client_id`` out: its refresh token says whose it is (SMART REF-06)."""
@@ -67,23 +67,16 @@ class RefreshToken(Grant):
             raise InvalidScope("scope must be within what was granted")
         if grant.sub is None:
             return wanted, None
-        patient, has_launch = grant.context.get("patient"), grant.launch_id is not None
-        held = Held(
-            client=client,
-            fhir_server=grant.fhir_server,
-            sub=grant.sub,
-            patient=patient,
-            encounter=grant.context.get("encounter"),
-            has_launch=has_launch,
-            scope=wanted,
-            context_types=context_types(grant.context),
-            is_vouched=grant.is_vouched,
-            is_offline="offline_access" in granted,
-        )
+        policy = self.services.policy
         if not granted.messaging:
-            return self.services.policy.still_allows(held), None
-        held = replace(held, web_messaging_origin=self.services.handles.origin(session, grant.id))
-        return self.services.policy.still_allows(held), self.services.policy.still_allows(replace(held, scope=granted))
+            return policy.still_allows(held_of(client, grant, wanted)), None
+        whole = held_of(client, grant, granted, self.services.handles.origin(session, grant.id))
+        try:
+            still = policy.still_allows(whole)
+        except InvalidGrant:
+            self.refused = grant.id
+            raise
+        return policy.still_allows(replace(whole, scope=wanted)), still
 
     def confirm_representation(self) -> None:
         """Whoever acts for the patient by the FHIR server's word must still do so; asked before the transaction.
@@ -123,6 +116,10 @@ class RefreshToken(Grant):
             )
             services.trail.refused(event)
             services.revocation.revoke_grant(replay.grant_id, "refresh_replayed", peer=self.sent.peer)
+            raise
+        except InvalidGrant:
+            if self.refused is not None:
+                services.handle_revocation.end(GrantRow.id == self.refused, "no_longer_allowed", self.sent.peer)
             raise
         services.revocation.settle(self.superseded, raised=self.raised)
         return answer

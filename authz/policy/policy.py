@@ -14,11 +14,11 @@ from authz.policy.sensitive import SensitivityQuestion, needs_reason
 
 if TYPE_CHECKING:
     from authz.clients.registry import Client
-    from authz.fhir_servers.registry import FhirServers
+    from authz.fhir_servers.registry import FhirServer, FhirServers
     from authz.policy.rights import UserRights
     from authz.policy.sensitive import Sensitivity
     from authz.scopes import ScopeSet
-    from authz.users.registry import Users
+    from authz.users.registry import User, Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Held:
     is_vouched: bool = False  # when it was granted, the user represented the patient by the EHR's word alone
     is_offline: bool = False  # outlasts the session
     web_messaging_origin: str | None = None  # of the EHR's window
+    has_reason: bool = False  # staff said why they need protected records: nothing of it lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,8 @@ class Policy:
         server, user = self.fhir_servers.get(held.fhir_server), self.users.by_sub(held.sub)
         if server is None or user is None:
             raise InvalidGrant("the user or the FHIR server is gone")
-        if not held.client.may_use(server.name):
-            raise InvalidGrant("the app may no longer be used at this FHIR server")
         fhir_user = self.users.fhir_user(user.sub, server.name)
-        way_in = Feature.EHR_LAUNCH if held.has_launch else Feature.STANDALONE
-        if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):
-            raise InvalidGrant("this FHIR server no longer offers what was granted")
-        if not held.client.is_for(fhir_user):
-            raise InvalidGrant("the app is no longer for users of this kind")
-        tests = is_test(server, by_test_account=user.is_sandbox, patient=held.patient)
-        if is_confined(held.client, server, by_test_account=user.is_sandbox) and not tests:
-            raise InvalidGrant(why_not(held.client))
+        self.check_may_use(held, server, user, fhir_user)
         if held.patient is not None:
             vouches = held.is_vouched and server.vouched_representatives
             asked = RightsQuestion(user, fhir_user, server.name, held.patient, held.client, vouches)
@@ -76,6 +68,7 @@ class Policy:
                 encounter=held.encounter,
                 has_launch=held.has_launch,
                 context_types=held.context_types,
+                is_protected=held.has_reason,
                 web_messaging_origin=held.web_messaging_origin,
                 by_test_account=user.is_sandbox,
             )
@@ -84,6 +77,19 @@ class Policy:
             verdicts = [verdict.as_dict() for verdict in judgement.verdicts]
             raise InvalidGrant("nothing of what was granted is allowed any more").explained(verdicts)
         sensitive = SensitivityQuestion(user, fhir_user, server, held.patient, held.client, judgement.granted)
-        if needs_reason(self.sensitivity, sensitive):  # with a reason there would be nothing to refresh
+        if not held.has_reason and needs_reason(self.sensitivity, sensitive):
             raise InvalidGrant("these records are protected now: the user has to open the app again and say why")
         return judgement.granted
+
+    def check_may_use(self, held: Held, server: FhirServer, user: User, fhir_user: str | None) -> None:
+        """Whether the app, whatever it wants, is still for this person here. Raises InvalidGrant."""
+        if not held.client.may_use(server.name):
+            raise InvalidGrant("the app may no longer be used at this FHIR server")
+        way_in = Feature.EHR_LAUNCH if held.has_launch else Feature.STANDALONE
+        if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):
+            raise InvalidGrant("this FHIR server no longer offers what was granted")
+        if not held.client.is_for(fhir_user):
+            raise InvalidGrant("the app is no longer for users of this kind")
+        tests = is_test(server, by_test_account=user.is_sandbox, patient=held.patient)
+        if is_confined(held.client, server, by_test_account=user.is_sandbox) and not tests:
+            raise InvalidGrant(why_not(held.client))

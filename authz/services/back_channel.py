@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from authz.authorize.representing import Representing
 from authz.authorize.searching import Searching
@@ -25,10 +24,7 @@ from authz.launch.own import OwnLaunches
 from authz.launch.signed import SignedLaunches
 from authz.launch.store import Launches
 from authz.notices.courier import Courier
-from authz.policy.policy import Policy
-from authz.policy.rights import user_rights
-from authz.policy.sensitive import sensitivity
-from authz.services.foundation import Foundation
+from authz.services.rules import Rules
 from authz.tokens.code import Codes
 from authz.tokens.handle_check import HandleCheck
 from authz.tokens.handle_revocation import HandleRevocation
@@ -39,6 +35,7 @@ from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
 from authz.tokens.last_seen import LastSeen
 from authz.tokens.launched import Launched
+from authz.tokens.live_handles import Description
 from authz.tokens.own import OwnTokens
 from authz.tokens.purge import Purge
 from authz.tokens.refresh import RefreshTokens
@@ -47,12 +44,8 @@ from authz.tokens.scan_alarm import ScanAlarm
 from authz.tokens.store import AccessTokens
 from authz.users.sign_in_rules import SignInRulebook
 
-if TYPE_CHECKING:
-    from authz.policy.rights import UserRights
-    from authz.policy.sensitive import Sensitivity
 
-
-class BackChannel(Foundation):
+class BackChannel(Rules):
     @cached_property
     def ehr_sessions(self) -> EhrSessions:
         return EhrSessions(self.db, self.now)
@@ -79,14 +72,6 @@ class BackChannel(Foundation):
     @cached_property
     def launched(self) -> Launched:
         return Launched(OwnLaunches(self.launches), self.handles)
-
-    @cached_property
-    def rights(self) -> UserRights:
-        return user_rights(self.settings.user_rights, self.users)
-
-    @cached_property
-    def sensitivity(self) -> Sensitivity:
-        return sensitivity(self.settings.sensitivity)
 
     @cached_property
     def purge(self) -> Purge:
@@ -131,7 +116,8 @@ class BackChannel(Foundation):
 
     @cached_property
     def handle_check(self) -> HandleCheck:
-        return HandleCheck(self.db, self.now, self.settings.issuer, self.handle_box, self.hot, self.alarm)
+        description = Description(self.policy, self.now, self.settings.issuer, self.handle_box)
+        return HandleCheck(self.db, self.now, description, self.hot, self.alarm)
 
     @cached_property
     def handle_revocation(self) -> HandleRevocation:
@@ -163,12 +149,13 @@ class BackChannel(Foundation):
                 codes=self.codes,
                 refresh_tokens=self.refresh_tokens,
                 handles=self.handles,
+                handle_revocation=self.handle_revocation,
                 issuer=self.issuer,
                 hot=self.hot,
                 revocation=self.revocation,
                 trail=self.trail,
                 limits=self.limits,
-                policy=Policy(self.users, self.fhir_servers, self.rights, self.sensitivity),
+                policy=self.policy,
                 representing=self.representing,
             )
         )

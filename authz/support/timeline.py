@@ -52,7 +52,7 @@ WORDS = {
     EventName.TOKEN_REVOKED: "an access token was revoked",
     EventName.REFRESH_REPLAYED: "a used refresh token came again",
     EventName.GRANT_REVOKED: "everything was revoked",
-    EventName.HANDLE_REVOKED: "the EHR ended the messages",
+    EventName.HANDLE_REVOKED: "the messages to the EHR were ended",
     EventName.LOGOUT_NOTICE: "the app was told of the sign-out",
 }
 PLAIN_DETAIL = ("ehr", "written_by", "amr", "auth_time", "description", "cause", "problem", "grant_type", "provider")

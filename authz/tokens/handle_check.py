@@ -20,21 +20,21 @@ from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.handles import hot_key
 from authz.tokens.introspection import INACTIVE
-from authz.tokens.live_handles import described, live_handles
+from authz.tokens.live_handles import live_handles
 from authz.tokens.model import MessagingHandleRow
 from authz.tokens.response import HotCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from authz.keyring.box import Box
     from authz.storage.database import Database
     from authz.tokens.hot import HotAnswers
     from authz.tokens.introspection import Caller
+    from authz.tokens.live_handles import Description
     from authz.tokens.scan_alarm import ScanAlarm
 
 log = logging.getLogger(__name__)
-COPY_SECONDS = 60
+COPY_SECONDS = 60  # not as long as a token's: what the user and the app may is nothing that stays
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,9 @@ class Known:
 
     answer: dict[str, Any]
     fhir_server: str  # name
-    expires_at: datetime
+    until: datetime  # this is remembered: then what the user and the app may is looked at again
     window: str | None  # digest
     ehr: str | None  # credential that made the launch; None: an operator, or written straight into Redis
-
-    def is_of(self, caller: Caller) -> bool:
-        """Of several EHRs at one FHIR server each has the handles of its own launches."""
-        is_theirs = caller.ehr is None or self.ehr is None or caller.ehr == self.ehr
-        return is_theirs and caller.may_see(self.fhir_server)
 
     def fits(self, asked: HandleQuestion) -> bool:
         """Whether it may come from there, to there."""
@@ -72,29 +67,30 @@ class Known:
             and (asked.window is None or self.window is None or same(digest(asked.window), self.window))
         )
 
-    def copy(self, key: str, until: datetime) -> HotCopy:
-        content = json.dumps({"window": self.window, "ehr": self.ehr, "answer": self.answer}, separators=(",", ":"))
-        return HotCopy(hot_key(key), content.encode(), self.fhir_server, min(self.expires_at, until))
+    def copy(self, key: str) -> HotCopy:
+        until = self.until.timestamp()
+        content = {"until": until, "window": self.window, "ehr": self.ehr, "answer": self.answer}
+        return HotCopy(hot_key(key), json.dumps(content, separators=(",", ":")).encode(), self.fhir_server, self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class HandleCheck:
     db: Database
     now: Callable[[], datetime]
-    issuer: str
-    box: Box
+    description: Description
     hot: HotAnswers
     alarm: ScanAlarm
 
     def answer(self, asked: HandleQuestion, caller: Caller) -> bytes:
         """The JSON answer; ``allowed`` is in it if the question named a type of message.
 
-        The first window that the EHR names binds the handle to it. Raises Unavailable.
+        The first window that the EHR names binds the handle to it. Raises Unavailable, also while the hospital's own
+        rules do not say: that ends nothing.
         """
         epoch = self.hot.current_epoch()  # before the row is read: a revocation in between leaves the copy stale
         key = digest(asked.handle)
-        known = self.find(key, epoch)
-        if known is None or not known.is_of(caller):
+        known = self.remembered(key, caller) or self.from_sql(key, caller, epoch)
+        if known is None:
             self.alarm.missed(caller.name)
             return INACTIVE
         if not known.fits(asked) or not self.is_bound(key, asked.window, known, epoch):
@@ -106,24 +102,28 @@ class HandleCheck:
             body = body | {"allowed": allows(body["scope"], asked.message_type)}
         return json.dumps(body, separators=(",", ":")).encode()
 
-    def find(self, key: str, epoch: int) -> Known | None:
+    def remembered(self, key: str, caller: Caller) -> Known | None:
         found = self.hot.find(hot_key(key))
         if found is None:
-            return self.from_sql(key, epoch)
+            return None
         content = json.loads(found[1])
-        answer = content["answer"]
-        until = datetime.fromtimestamp(answer["exp"], UTC)
-        return Known(answer, found[0], until, content["window"], content["ehr"])
+        until = datetime.fromtimestamp(content["until"], UTC)
+        known = Known(content["answer"], found[0], until, content["window"], content["ehr"])
+        return known if may_ask(caller, known.fhir_server, known.ehr) else None
 
-    def from_sql(self, key: str, epoch: int) -> Known | None:
+    def from_sql(self, key: str, caller: Caller, epoch: int) -> Known | None:
         with self.db.read() as session:
             row = session.execute(live_handles(self.now()).where(MessagingHandleRow.digest == key)).one_or_none()
-        if row is None or (answer := described(row, self.issuer, self.box, self.now())) is None:
+        if row is None or not may_ask(caller, row.GrantRow.fhir_server, row.SpentLaunchRow.ehr):
+            return None
+        until = self.now() + timedelta(seconds=COPY_SECONDS)
+        answer = self.description.of(row)
+        if answer is None:
             return None
         handle = row.MessagingHandleRow
-        ehr = row.SpentLaunchRow.ehr
-        known = Known(answer, row.GrantRow.fhir_server, handle.expires_at, handle.window_digest, ehr)
-        self.keep(known, key, epoch)
+        until = min(handle.expires_at, until)
+        known = Known(answer, row.GrantRow.fhir_server, until, handle.window_digest, row.SpentLaunchRow.ehr)
+        self.hot.keep(known.copy(key), epoch)
         return known
 
     def is_bound(self, key: str, window: str | None, known: Known, epoch: int) -> bool:
@@ -139,12 +139,14 @@ class HandleCheck:
                 bound = session.scalar(select(MessagingHandleRow.window_digest).where(MessagingHandleRow.digest == key))
                 if not same(mine, bound):
                     return False
-        self.keep(replace(known, window=mine), key, epoch)
+        self.hot.keep(replace(known, window=mine).copy(key), epoch)
         return True
 
-    def keep(self, known: Known, key: str, epoch: int) -> None:
-        """Not for as long as a token's: what is registered for the app or the FHIR server may change meanwhile."""
-        self.hot.keep(known.copy(key, self.now() + timedelta(seconds=COPY_SECONDS)), epoch)
+
+def may_ask(caller: Caller, fhir_server: str, ehr: str | None) -> bool:
+    """Of several EHRs at one FHIR server each has the handles of its own launches."""
+    is_theirs = caller.ehr is None or ehr is None or caller.ehr == ehr
+    return is_theirs and caller.may_see(fhir_server)
 
 
 def same(one: str, other: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""An EHR ends what its window listens to: one handle, those of a session, or that of a launch. Tokens stay."""
+"""Handles end and tokens stay: an EHR ends what its window listens to, the access policy what may not be any more."""
 
 from __future__ import annotations
 
@@ -42,13 +42,17 @@ class HandleRevocation:
         if caller.ehr is not None:
             own = or_(SpentLaunchRow.ehr.is_(None), SpentLaunchRow.ehr == caller.ehr)
             where &= GrantRow.launch_id.in_(select(SpentLaunchRow.launch_id).where(own))
+        self.end(where, caller.name, peer)
+
+    def end(self, where: ColumnElement[bool], reason: str, peer: Peer) -> None:
+        """At once and for good, in a transaction of its own."""
         live = select(GrantRow).join(MessagingHandleRow, MessagingHandleRow.grant_id == GrantRow.id)
         live = live.where(where, MessagingHandleRow.revoked_at.is_(None)).order_by(GrantRow.id)
         with self.db.write() as session:
             grants = session.scalars(live.with_for_update(of=GrantRow)).all()
             copies = end_in(session, [grant.id for grant in grants], self.now())
             for grant in grants:
-                self.trail.record(session, event(EventName.HANDLE_REVOKED, grant, peer, reason=caller.name))
+                self.trail.record(session, event(EventName.HANDLE_REVOKED, grant, peer, reason=reason))
             session.flush()
             raised = not self.revocation.bury_in(session, copies)
         self.revocation.settle(copies, raised=raised)

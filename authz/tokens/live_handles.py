@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, select
 
 from authz.clients.client import from_row as client_of
 from authz.clients.model import ClientRow
-from authz.errors import InvalidScope
+from authz.errors import InvalidGrant, InvalidScope
 from authz.fhir_servers.model import FhirServerRow
-from authz.fhir_servers.server import from_row as server_of
 from authz.launch.model import EhrSessionRow, SpentLaunchRow
 from authz.scopes import ScopeSet
+from authz.tokens.held import held_of
 from authz.tokens.model import GrantRow, MessagingHandleRow
 from authz.users.model import UserRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from sqlalchemy import Row, Select
 
     from authz.keyring.box import Box
+    from authz.policy.policy import Policy
 
     LiveHandle = Row[MessagingHandleRow, GrantRow, ClientRow, FhirServerRow, SpentLaunchRow]
 
@@ -60,46 +63,52 @@ def live_handles(now: datetime) -> Select[MessagingHandleRow, GrantRow, ClientRo
     )
 
 
-def described(found: LiveHandle, issuer: str, box: Box, now: datetime) -> dict[str, Any] | None:
-    """Whose handle it is and what it is good for; None if the FHIR server or the app may not have it any more.
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is said about a handle today."""
 
-    ``scope`` has only messaging scopes: nobody must take it for access to records. ``fhir_scope`` bounds what the EHR
-    does for the app by ``fhir.http``.
-    """
-    handle, grant, client_row, server_row, _ = found
-    client, server = client_of(client_row, now), server_of(server_row)
-    has_window = server.has_web_messaging and handle.origin in server.ehr_origins
-    if not has_window or not client.is_approved or not client.may_use(server.name) or client.application_type != "web":
-        return None
-    try:
-        scope = ScopeSet.parse(handle.scope).narrow_to(client.scope)
-    except InvalidScope:  # the registration has changed, and what is left takes too many scopes to say
-        return None
-    origins = [origin for origin in handle.app_origins if origin in client.web_messaging_origins]
-    if not scope.messaging or not origins:
-        return None
-    assert handle.issued_at is not None  # it was told
-    ehr_session = None if handle.sealed_session is None else box.open(handle.sealed_session)
-    members = {
-        "active": True,
-        "token_type": TOKEN_TYPE,
-        "iss": issuer,
-        "client_id": client.client_id,
-        "client_name": client.client_name,
-        "scope": " ".join(map(str, scope.messaging)),
-        "fhir_scope": " ".join(map(str, scope.resources)),
-        "app_origins": origins,
-        "smart_web_messaging_origin": handle.origin,
-        "aud": server.base_url,
-        "sub": grant.sub,
-        "fhirUser": grant.fhir_user,
-        "patient": grant.context.get("patient"),
-        "encounter": grant.context.get("encounter"),
-        "launch_id": grant.launch_id,
-        "ehr_session": None if ehr_session is None else ehr_session.decode(),
-        "grant_id": grant.id,
-        "purpose_of_use": grant.purpose_of_use,
-        "iat": int(handle.issued_at.timestamp()),
-        "exp": int(handle.expires_at.timestamp()),
-    }
-    return {name: value for name, value in members.items() if value is not None}
+    policy: Policy
+    now: Callable[[], datetime]
+    issuer: str
+    box: Box
+
+    def of(self, found: LiveHandle) -> dict[str, Any] | None:
+        """Whose it is and what it is good for; None if nothing of it would be granted any more (decision 20).
+
+        ``scope`` has only messaging scopes: nobody must take it for access to records. ``fhir_scope`` bounds what the
+        EHR does for the app by ``fhir.http``. Raises NoAnswer if the hospital's own rules do not say.
+        """
+        handle, grant, client_row, server, _ = found
+        client = client_of(client_row, self.now())
+        try:
+            scope = self.policy.still_allows(held_of(client, grant, ScopeSet.parse(handle.scope), handle.origin))
+        except (InvalidGrant, InvalidScope):  # the latter: what is left takes too many scopes to say
+            return None
+        origins = [origin for origin in handle.app_origins if origin in client.web_messaging_origins]
+        if not scope.messaging or not origins:
+            return None
+        assert handle.issued_at is not None  # it was told
+        ehr_session = None if handle.sealed_session is None else self.box.open(handle.sealed_session)
+        members = {
+            "active": True,
+            "token_type": TOKEN_TYPE,
+            "iss": self.issuer,
+            "client_id": client.client_id,
+            "client_name": client.client_name,
+            "scope": " ".join(map(str, scope.messaging)),
+            "fhir_scope": " ".join(map(str, scope.resources)),
+            "app_origins": origins,
+            "smart_web_messaging_origin": handle.origin,
+            "aud": server.base_url,
+            "sub": grant.sub,
+            "fhirUser": grant.fhir_user,
+            "patient": grant.context.get("patient"),
+            "encounter": grant.context.get("encounter"),
+            "launch_id": grant.launch_id,
+            "ehr_session": None if ehr_session is None else ehr_session.decode(),
+            "grant_id": grant.id,
+            "purpose_of_use": grant.purpose_of_use,
+            "iat": int(handle.issued_at.timestamp()),
+            "exp": int(handle.expires_at.timestamp()),
+        }
+        return {name: value for name, value in members.items() if value is not None}

@@ -204,6 +204,13 @@ def test_what_is_protected_by_now_needs_a_reason_again() -> None:
     assert keeps(own, replace(HELD, has_launch=False)) == "patient/*.rs offline_access"
 
 
+def test_what_was_opened_with_a_reason_is_kept_while_it_is_short() -> None:
+    """REQ-87: whoever said why is not asked again; nothing that lasts is kept of it."""
+    hospital = Hospital(protects=True)
+    assert keeps(hospital, replace(HELD, has_reason=True)) == "launch patient/*.rs"
+    assert len(hospital.asked) == 1, "about the user's rights"
+
+
 def test_the_context_of_the_grant_is_that_of_the_refresh() -> None:
     """SCP-22, CTX-11, SMART Web Messaging "Scopes": what the launch had open, its visit and its window."""
     scope = ScopeSet.parse("launch/imagingstudy launch/encounter messaging/ui")
