@@ -35,6 +35,7 @@ class OAuthError(AuthzError):
 
     support_code: str | None = None  # finds it on the audit trail
     launch_id: str | None = None  # of the launch it came of
+    by_ehr: bool = False  # an EHR's launch says who is there
     why: str | None = None  # a machine's word for the audit trail, where the code does not say enough
     verdicts: tuple[dict[str, Any], ...] = ()  # what became of each requested scope, where that is why
 

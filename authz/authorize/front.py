@@ -21,7 +21,8 @@ from authz.authorize.refusal import PageRefusal
 from authz.authorize.show import frame
 from authz.authorize.steps import Step, next_step
 from authz.errors import NotAgreed, OAuthError
-from authz.launch.resolve import Asked, EhrLaunch, claim, resolve
+from authz.launch.launch import Origin
+from authz.launch.resolve import Asked, EhrLaunch, check_open, claim, resolve
 from authz.storage.records import digest
 from authz.wording import mark
 
@@ -73,6 +74,7 @@ class FrontChannel:
                 return self.proceed(request, Pending(kept, launch=found.launch), browser)
             except OAuthError as error:
                 error.launch_id = found.launch.launch_id  # a signed one has no other name
+                error.by_ehr = found.launch.origin is not Origin.TRIAL
                 raise
         binding = browser.binding or secrets.token_urlsafe(32)
         pending = Pending(parameters, binding=digest(binding))
@@ -149,9 +151,16 @@ class FrontChannel:
         browser: BrowserFacts,
         then: Callable[[AuthorizationRequest], Outcome],
     ) -> Outcome:
+        """A step of an interaction that has begun; of a launch only while it may go on."""
+
+        def still(request: AuthorizationRequest) -> Outcome:
+            if pending.launch is not None:
+                check_open(self.launches, pending.launch, self.interactions.seconds)
+            return then(request)
+
         pairs = list(pending.parameters.items())
         about = pending.event(EventName.AUTHORIZE_REFUSED, browser.peer)
-        return self.guard.run(pairs, about, then, is_ehr_launch=pending.launch is not None)
+        return self.guard.run(pairs, about, still, is_ehr_launch=pending.launch is not None)
 
     def take(self, handle: str, browser: BrowserFacts) -> Pending:
         """The interaction of a form, once: the handle is its CSRF token too. Raises PageRefusal."""

@@ -96,13 +96,13 @@ class Guard:
     def sent_back(self, about: Event, redirect: ErrorRedirect, *, is_ehr_launch: bool) -> Outcome:
         """To the app; but with an app that nobody has approved a link could lead anywhere by way of this server.
 
-        RFC 9700 §4.11.2, security.md AZ-61: until somebody signed in, or an EHR's launch vouches for who is there, the
+        RFC 9700 §4.11.2, security.md AZ-61: until somebody signed in, or an EHR's launch says who is there, the
         person reads where it goes.
         """
         location = redirect.location(self.registries.issuer)
         shown = Frame(is_ehr_launch=is_ehr_launch, redirect_uri=redirect.redirect_uri)
         client = self.registries.client(about.client_id or "")
-        is_known = about.sub is not None or redirect.error.launch_id is not None
+        is_known = about.sub is not None or redirect.error.by_ehr
         if client is None or client.is_approved or is_known:
             return Done(location, shown)
         return ShowWayBack(

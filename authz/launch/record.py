@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from authz.launch.launch import Origin
 from authz.strict_json import NotStrictJson, parse
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ class Seal:
 
     sub: str
     ehr: str | None  # TRIAL, or None: an operator
+
+    @property
+    def origin(self) -> Origin:
+        return {None: Origin.OPERATOR, TRIAL: Origin.TRIAL}.get(self.ehr, Origin.EHR)
 
 
 def sealed(members: dict[str, Any], digest: str, seal: Seal, secrets: Secrets) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
@@ -78,6 +79,21 @@ def claim(launches: Launches, launch: Launch, claimant: str, asked: Asked) -> No
     """
     if not launches.claim(launch.digest, claimant):
         refuse(launches, asked, LaunchUnusable(Unusable.OTHER_REQUEST, launch.launch_id))
+
+
+def check_open(launches: Launches, launch: Launch, page_seconds: int) -> None:
+    """Whether the page of a launch may still be answered; whoever sits there shows no cookie.
+
+    Not after the launch was used or withdrawn elsewhere, its user, its EHR or the EHR's session has gone, or a page's
+    life after its own end, however often a page was shown meanwhile. Raises InvalidRequest.
+    """
+    if launches.now() >= launch.expires_at + timedelta(seconds=page_seconds):
+        raise InvalidRequest(UNUSABLE) from LaunchUnusable(Unusable.UNKNOWN, launch.launch_id)
+    try:
+        launches.check_unspent(launch.digest)
+        launches.check_around(launch)
+    except LaunchUnusable as cause:
+        raise InvalidRequest(UNUSABLE) from cause
 
 
 def refuse(launches: Launches, asked: Asked, cause: LaunchUnusable) -> NoReturn:

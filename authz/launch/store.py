@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from authz.audit.event import EventName
 from authz.errors import InvalidRequest
 from authz.launch.admission import MAX_SECONDS
-from authz.launch.launch import WHICH_LAUNCH_URL, Launch, LaunchUnusable, Origin, Unusable, launch_id_of, launch_of
+from authz.launch.launch import WHICH_LAUNCH_URL, Launch, LaunchUnusable, Unusable, launch_id_of, launch_of
 from authz.launch.model import SpentLaunchRow
 from authz.launch.record import TRIAL, Seal, sealed, unsealed
 from authz.launch.request import check_auth_time, load
@@ -82,7 +82,7 @@ class Launches:
             if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
                 raise InvalidRequest("session: this EHR session has ended")
             seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else TRIAL if trial else None)
-            launch = launch_of(key, load(RECORD, members), vetted.server.name, seal, origin_of(seal))
+            launch = launch_of(key, load(RECORD, members), vetted.server.name, seal, seal.origin)
             self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
             record = self.record(members, key, seal)
             # before the commit: if that fails, the record's handle is never told and so never used
@@ -127,9 +127,14 @@ class Launches:
             raise over(spent)
 
     def checked(self, launch: Launch) -> Launch:
-        """The launch, if its time, its user, its EHR and the EHR's session are still there. Raises LaunchUnusable."""
+        """The launch, if it may still be used. Raises LaunchUnusable."""
         if launch.expires_at <= self.now():
             raise LaunchUnusable(Unusable.UNKNOWN, launch.launch_id)
+        self.check_around(launch)
+        return launch
+
+    def check_around(self, launch: Launch) -> None:
+        """Whether its user, its EHR and the EHR's session are still there. Raises LaunchUnusable."""
         if not self.directory.is_welcome(launch.user_sub):
             raise LaunchUnusable(Unusable.USER_GONE, launch.launch_id)
         with self.db.read() as session:
@@ -137,7 +142,6 @@ class Launches:
             key = None if launch.session is None else digest(launch.session)
             if key is not None and self.ehr_sessions.is_ended(session, launch.fhir_server, key):
                 raise LaunchUnusable(Unusable.SESSION_ENDED, launch.launch_id)
-        return launch
 
     def understand(self, key: str, stored: bytes) -> Launch:
         """Our own record is believed for its seal; any other is one that an EHR wrote, or says it did."""
@@ -152,7 +156,7 @@ class Launches:
         server = self.directory.fhir_servers.by_aud(asked.fhir_server)
         if server is None:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, "the FHIR server was removed or switched off")
-        return launch_of(key, asked, server.name, seal, origin_of(seal))
+        return launch_of(key, asked, server.name, seal, seal.origin)
 
     def claim(self, launch_digest: str, claimant: str) -> bool:
         """Tie a launch to the first request that comes with it; only that one may come again (decision 14)."""
@@ -192,8 +196,3 @@ class Launches:
 
 def over(spent: SpentLaunchRow) -> LaunchUnusable:
     return LaunchUnusable(Unusable.USED if spent.state == USED else Unusable.WITHDRAWN, spent.launch_id)
-
-
-def origin_of(seal: Seal) -> Origin:
-    """Of a record that this server sealed."""
-    return {None: Origin.OPERATOR, TRIAL: Origin.TRIAL}.get(seal.ehr, Origin.EHR)

@@ -6,10 +6,12 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from sqlalchemy import select
 
+from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
@@ -317,3 +319,20 @@ def test_a_backend_service_gets_no_token_before_it_is_approved(world: World) -> 
     with world.services.db.write() as session:
         world.services.clients.update(session, "bulk", {}, {"approved": True})
     assert bulk.ask().status == 200
+
+
+def test_a_trial_launch_is_no_way_past_the_page_in_between(trial: Trial) -> None:
+    """AZ-61, RFC 9700 §4.11.2: its makers make those themselves; only an EHR's launch says who is there."""
+    world = trial.world
+    with world.services.db.write() as session:
+        world.services.clients.update(session, "trial", {"launch_uris": ["https://trial.example/launch"]}, {})
+    client = world.services.clients.find("trial")
+    assert client is not None
+    trials = world.services.developers.trials
+    (first, *_) = trials.places(client)[0].trials
+    url = trials.start(client, "main", first.id, "", Peer(address="192.0.2.1"))
+    (launch,) = parse_qs(urlsplit(url).query)["launch"]
+    link = trial.app.authorize_url(launch=launch, scope="launch openid patient/*.rs", prompt="none")
+    page = world.browser().open(link)
+    assert page.status == 400
+    assert "Go to trial.example" in text(page)
