@@ -15,6 +15,7 @@ from authz.endpoints import consent, exchange, gate
 from authz.keyring import public_keys
 from authz.launch import schema
 from authz.login import password, throttle
+from authz.login.known_devices import LASTS
 from authz.outbound import Limits
 from authz.registration import limits as registration
 from authz.settings import Settings
@@ -66,6 +67,7 @@ BOUNDS = {
     "JWKS seconds": Bound("fetching a key set", int(FETCH.seconds), "seconds", "401 `invalid_client`"),
 }
 BY_ADDRESS = "an address"
+KNOWN, ALL_KNOWN = "a browser that signed in to the account before", "all such browsers of an account"
 REFUSING = "`/token`, `/revoke`, `/introspect`, `/userinfo`, `/launch`, `/ehr-session`, `/web-messaging`"
 RATES: tuple[tuple[str, str, Limit], ...] = (
     ("opening apps: new requests at `/authorize`", BY_ADDRESS, limits.AUTHORIZATION_REQUESTS.times(PEOPLE)),
@@ -79,11 +81,17 @@ RATES: tuple[tuple[str, str, Limit], ...] = (
     ("searches for patients and visits", "a person", limits.SEARCHES),
     ("passwords", BY_ADDRESS, throttle.ADDRESS.times(PEOPLE)),
     ("passwords", "an account", throttle.ACCOUNT),
-    ("passwords", "a browser that signed in to the account before", throttle.DEVICE),
+    ("passwords", KNOWN, throttle.DEVICE),
+    ("passwords", ALL_KNOWN, throttle.DEVICES),
     ("passwords", "everybody together", throttle.EVERYBODY),
-    ("codes after the password", "an account, or such a browser", throttle.CODES),
-    ("codes after the password", "an account, or such a browser", throttle.CODES_A_DAY),
-    ("recovery codes", "an account, or such a browser", throttle.RECOVERY_CODES),
+    ("codes after the password", "an account", throttle.CODES),
+    ("codes after the password", "an account", throttle.CODES_A_DAY),
+    ("codes after the password", KNOWN, throttle.CODES),
+    ("codes after the password", ALL_KNOWN, throttle.DEVICES_CODES),
+    ("codes after the password", ALL_KNOWN, throttle.DEVICES_CODES_A_DAY),
+    ("recovery codes", "an account", throttle.RECOVERY_CODES),
+    ("recovery codes", KNOWN, throttle.RECOVERY_CODES),
+    ("recovery codes", ALL_KNOWN, throttle.DEVICES_RECOVERY_CODES),
     ("support codes looked up", BY_ADDRESS, limits.SUPPORT_CODES),
     ("looking after a registration", BY_ADDRESS, registration.MANAGEMENT),
     ("looking after a registration", "a network: /24, /48", registration.OF_NETWORK),
@@ -111,6 +119,11 @@ def limits_page() -> str:
         f"address is a number for each of `people_per_address` ({PEOPLE}). An IPv6 address counts as its /64.",
         "A window begins with the first try; no success ends it early. The first refusal of a window is on the trail",
         "as `rate_limited`. While the short-lived store is away each process counts for itself.",
+        "",
+        f"A browser that signed in to an account is known for it for {LASTS.days} days, or until all its sign-ins are",
+        "ended: by another password, a second factor or its removal, or by switching the account off. Then it counts",
+        "like any other, and so does one that has used up the tries of known browsers: an account has those that stand",
+        "here, and no more.",
         "",
         "| what | of | at most | in seconds |",
         "|---|---|---|---|",

@@ -63,7 +63,7 @@ class SigningIn:
             return again(gettext(WRONG), 401)
         if isinstance(sign_in, HalfSignIn):
             return self.front.go_on(request, replace(pending, half=sign_in), browser)
-        return self.entered(request, pending, sign_in, attempt.name, browser)
+        return self.entered(request, pending, sign_in, browser)
 
     def finish(self, handle: str, code: str, browser: BrowserFacts) -> Outcome:
         """The code after the password."""
@@ -84,7 +84,7 @@ class SigningIn:
             return ShowCode(handle, shown, app_name, problem, status=error.status, retry_after=after)
         if sign_in is None:
             return ShowCode(self.front.interactions.keep(pending), shown, app_name, gettext(WRONG_CODE), status=401)
-        return self.entered(request, replace(pending, half=None), sign_in, half.name, browser)
+        return self.entered(request, replace(pending, half=None), sign_in, browser)
 
     def page(self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts, **more: Any) -> ShowLogin:
         """The sign-in page once more; ``more`` says why."""
@@ -92,7 +92,7 @@ class SigningIn:
         return self.front.next_page.sign_in.page(request, pending, handle, place, **more)
 
     def entered(
-        self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, name: str, browser: BrowserFacts
+        self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, browser: BrowserFacts
     ) -> Outcome:
         """Signed in: on with the launch if it is its user, else with a session of this browser."""
         if pending.launch is not None:
@@ -100,7 +100,7 @@ class SigningIn:
         self.sign_out.make_way(browser.session, sign_in, browser.peer)
         cookie, _session = self.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         handle = self.front.interactions.keep(pending.by(sign_in))
-        return Continue(handle, cookie, self.by_password.throttle.device_mark(name))
+        return Continue(handle, cookie, self.by_password.throttle.devices.remember(browser.device, sign_in))
 
     def of_launch(
         self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, browser: BrowserFacts

@@ -56,8 +56,9 @@ def sign_in() -> Response:
         status, problem = PROBLEMS[entered]
         return admin_page("admin_sign_in.html", status, username=name, problem=problem)
     response = see_other(services().settings.url("/admin/registrations"))
-    keep(response, entered)
-    set_cookie(response, DEVICE, services().administrators.by_password.throttle.device_mark(name), DEVICE_SECONDS)
+    keep(response, entered.handle)
+    if entered.new_device is not None:
+        set_cookie(response, DEVICE, entered.new_device, DEVICE_SECONDS)
     return response
 
 

@@ -29,6 +29,7 @@ from authz.endpoints.cookies import BINDING, DEVICE, SESSION, cookie, cookie_nam
 from authz.endpoints.current import http_request, services
 from authz.endpoints.pages import page, see_other
 from authz.errors import MethodNotAllowed
+from authz.login.known_devices import LASTS
 
 if TYPE_CHECKING:
     from flask import Response
@@ -49,7 +50,7 @@ TEMPLATES: dict[type[Outcome], str] = {
     ShowGlass: "break_glass.html",
     ShowConsent: "consent.html",
 }
-DEVICE_SECONDS = 90 * 86400
+DEVICE_SECONDS = int(LASTS.total_seconds())
 FORBIDDEN = 403
 
 

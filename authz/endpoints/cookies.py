@@ -11,7 +11,7 @@ from authz.endpoints.current import services
 BINDING, SESSION, DEVICE = "browser", "session", "device"
 DEVELOPER, DEVELOPER_FORM = "developer", "developer_form"
 ADMIN = "admin"
-OURS = re.compile(r"[A-Za-z0-9_.-]{43,128}")  # a handle has 43 characters, the mark of a device 87
+OURS = re.compile(r"[A-Za-z0-9_.-]{43,128}")  # a handle has 43 characters, the mark of a device about 115
 
 
 def cookie_name(name: str) -> str:

@@ -27,12 +27,20 @@ class Refused(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """Somebody who got in, and what their browser is to keep."""
+
+    handle: str  # of the session
+    new_device: str | None  # None: it keeps the mark that it has
+
+
+@dataclass(frozen=True, slots=True)
 class Administrators:
     by_password: ByPassword
     sessions: AdminSessions
 
-    def enter(self, attempt: Attempt, code: str, before: str | None = None) -> str | Refused:
-        """The handle of a new session, which takes the place of the one before. Raises TooManyRequests."""
+    def enter(self, attempt: Attempt, code: str, before: str | None = None) -> Entered | Refused:
+        """A new session, which takes the place of the one before. Raises TooManyRequests."""
         found = self.by_password.enter(attempt)
         if isinstance(found, HalfSignIn):
             found = self.by_password.finish(CodeAttempt(found, code, attempt.peer, attempt.device))
@@ -45,7 +53,8 @@ class Administrators:
             return self.refuse(Refused.NO_SECOND_FACTOR, found.sub, attempt.peer)
         if before is not None:
             self.sessions.end(before)
-        return self.sessions.begin(found, user.name or user.sub)
+        handle = self.sessions.begin(found, user.name or user.sub)
+        return Entered(handle, self.by_password.throttle.devices.remember(attempt.device, found))
 
     def confirm(self, handle: str, who: Administrator, code: str, peer: Peer, device: str | None) -> bool:
         """A code given again, before something is decided. Raises TooManyRequests."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
 from authz.errors import TooManyRequests
+from authz.login.known_devices import account
 from authz.login.method import ONE_TIME_CODE, PASSWORD, HalfSignIn, SignIn
 from authz.login.second_factor import is_recovery_code
-from authz.login.throttle import account
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,17 +71,18 @@ class ByPassword:
             if error.is_first:
                 self.refuse(EventName.RATE_LIMITED, "sign_in", attempt)
             raise
+        began_at = self.now()  # what ends sign-ins while the password is being checked ends this one as well
         user = self.passwords.verify(attempt.name, attempt.password)
         if user is None:
             self.refuse(EventName.LOGIN_FAILED, "wrong_name_or_password", attempt)
             return None
         if self.second_factor.is_on(user.sub):
-            return HalfSignIn(user.sub, attempt.name, self.now())
+            return HalfSignIn(user.sub, attempt.name, began_at)
         how = {"amr": [PASSWORD]}
         entered = Event(EventName.LOGIN, sub=user.sub, launch_id=attempt.launch_id, peer=attempt.peer, detail=how)
         with self.db.write() as session:
             self.trail.record(session, entered)
-        return SignIn(user.sub, self.now(), (PASSWORD,))
+        return SignIn(user.sub, began_at, (PASSWORD,))
 
     def finish(self, attempt: CodeAttempt) -> SignIn | None:
         """The whole sign-in; None for a wrong or spent code. Raises TooManyRequests."""
@@ -94,6 +95,7 @@ class ByPassword:
             if error.is_first:
                 self.trail.refused(replace(refused, event=EventName.RATE_LIMITED, reason="second_factor"))
             raise
+        began_at = self.now()
         if not self.is_current(half):
             self.trail.refused(replace(refused, reason="sign_in_out_of_date"))
             return None
@@ -105,7 +107,7 @@ class ByPassword:
         if means is None:
             self.trail.refused(refused)
             return None
-        return SignIn(half.sub, self.now(), amr)
+        return SignIn(half.sub, began_at, amr)
 
     def is_current(self, half: HalfSignIn) -> bool:
         """Whether the password may still be built on: given lately, not changed since, by an enabled person."""

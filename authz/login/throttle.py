@@ -2,50 +2,56 @@
 
 from __future__ import annotations
 
-import secrets as random
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from authz.errors import TooManyRequests
+from authz.login.known_devices import account
 from authz.storage.limiter import Limit, network
-from authz.users.user import login_name
 
 if TYPE_CHECKING:
-    from authz.keyring.secrets import Secrets
+    from authz.login.known_devices import KnownDevices
     from authz.storage.limiter import Limiter
 
-KNOWN_DEVICE = "known device"  # purpose of the key
 TOO_MANY = "too many attempts to sign in; wait a few minutes and try again"
 
 # A hospital is often one address: at the start of a shift all of its people sign in, from machines that keep no cookie.
 # A success counts too, for a counter must not be resettable.
 ACCOUNT = Limit("account", 10, 600)
 DEVICE = Limit("device", 10, 600)
+DEVICES = Limit("devices", 30, 600)  # all known ones of an account together
 ADDRESS = Limit("address", 3, 600)  # for each of the people who share it
 EVERYBODY = Limit("everybody", 600, 60)
-# Three of a million codes are good at any time: who knows the password has one chance in 7 000 a day.
+# Three of a million codes are good at any time. Fifty may be tried in a day, with known devices and without any: who
+# knows the password has one chance in 7 000 a day, whatever marks they hold.
 CODES = Limit("codes", 5, 600)
-CODES_A_DAY = Limit("codes a day", 50, 86_400)
+CODES_A_DAY = Limit("codes a day", 30, 86_400)
+DEVICES_CODES = Limit("codes of devices", 10, 600)
+DEVICES_CODES_A_DAY = Limit("codes of devices a day", 20, 86_400)
+# Nobody guesses one of 80 bits.
 RECOVERY_CODES = Limit("recovery codes", 10, 600)
+DEVICES_RECOVERY_CODES = Limit("recovery codes of devices", 30, 600)
 
 
 class Throttle:
     """Counts tries to sign in.
 
-    A browser that has signed in to the account before is counted by itself, so that somebody who uses up an account's
-    tries does not lock its owner out; and recovery codes, which nobody can guess, are counted apart from the others.
+    Some are kept for browsers that have signed in to the account before, so that somebody who uses up an account's
+    tries does not lock its owner out; one that has used up those is counted like any other. Recovery codes, which
+    nobody can guess, are counted apart from the others.
     """
 
-    def __init__(self, limiter: Limiter, secrets: Secrets, people_per_address: int) -> None:
+    def __init__(self, limiter: Limiter, devices: KnownDevices, people_per_address: int) -> None:
         self.limiter = limiter
-        self.secrets = secrets
+        self.devices = devices
         self.address = ADDRESS.times(people_per_address)
 
     def admit(self, name: str, address: str | None, device: str | None) -> None:
         """Count a try and raise TooManyRequests if it is one too many.
 
-        ``device`` is what the browser sent of ``device_mark``.
+        ``device`` is what the browser kept of ``KnownDevices.remember``.
         """
-        if device is not None and self.knows(device, name):
-            self.check(DEVICE, device)
+        if self.is_kept_for(name, device, DEVICE, DEVICES):
             return
         self.check(self.address, network(address))
         self.check(EVERYBODY, "")
@@ -53,23 +59,23 @@ class Throttle:
 
     def admit_code(self, name: str, device: str | None, *, is_recovery: bool) -> None:
         """Count a code after the right password. Raises TooManyRequests."""
-        whose = device if device is not None and self.knows(device, name) else account(name)
-        for limit in (RECOVERY_CODES,) if is_recovery else (CODES, CODES_A_DAY):
-            self.check(limit, whose)
+        limits = (RECOVERY_CODES,) if is_recovery else (CODES, CODES_A_DAY)
+        together = (DEVICES_RECOVERY_CODES,) if is_recovery else (DEVICES_CODES, DEVICES_CODES_A_DAY)
+        if self.is_kept_for(name, device, limits[0], *together):
+            return
+        for limit in limits:
+            self.check(limit, account(name))
+
+    def is_kept_for(self, name: str, device: str | None, each: Limit, *together: Limit) -> bool:
+        """Count a try of a known device; False if it is none, and if it, or all of the account's, have no more."""
+        if device is None or not self.devices.knows(device, name):
+            return False
+        with suppress(TooManyRequests):
+            self.check(each, device)
+            for limit in together:
+                self.check(limit, account(name))
+            return True
+        return False
 
     def check(self, limit: Limit, whose: str) -> None:
         self.limiter.check(limit, whose, TOO_MANY)
-
-    def device_mark(self, name: str) -> str:
-        """What a browser keeps to be known for this account again; it signs nobody in."""
-        nonce = random.token_urlsafe(16)
-        return f"{nonce}.{self.secrets.mac(KNOWN_DEVICE, f'{nonce} {account(name)}')}"
-
-    def knows(self, device: str, name: str) -> bool:
-        nonce, _, mac = device.partition(".")
-        return self.secrets.matches(KNOWN_DEVICE, f"{nonce} {account(name)}", mac)
-
-
-def account(name: str) -> str:
-    """One counter for all spellings of a login name, also for one that nobody can have."""
-    return login_name(name) or name

@@ -32,6 +32,7 @@ from authz.login.admin_session import AdminSessions
 from authz.login.administrators import Administrators
 from authz.login.by_password import ByPassword
 from authz.login.federated.federation import Federation
+from authz.login.known_devices import KnownDevices
 from authz.login.password import Passwords
 from authz.login.second_factor import SecondFactor
 from authz.login.session import Sessions
@@ -55,7 +56,8 @@ class FrontChannel(BackChannel):
 
     @cached_property
     def by_password(self) -> ByPassword:
-        throttle = Throttle(self.limiter, self.secrets, self.settings.people_per_address)
+        devices = KnownDevices(self.users, self.secrets, self.now)
+        throttle = Throttle(self.limiter, devices, self.settings.people_per_address)
         return ByPassword(self.passwords, self.second_factor, throttle, self.secrets, self.db, self.trail, self.now)
 
     @cached_property

@@ -24,7 +24,7 @@ from authz.limits import SUPPORT_CODES
 from authz.login.method import SignIn
 from authz.login.second_factor import DRIFT_STEPS, RECOVERY_CHARACTERS
 from authz.login.second_factor import RECOVERY_CODES as CODES_OF_EACH
-from authz.login.throttle import CODES, CODES_A_DAY, RECOVERY_CODES
+from authz.login.throttle import CODES, CODES_A_DAY, DEVICES_CODES_A_DAY, DEVICES_RECOVERY_CODES, RECOVERY_CODES
 from authz.registration.initial_tokens import NewInitialToken
 from tests.flows.test_administration import add_administrator, signed_in
 from tests.messaging import messaging_world
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 ENOUGH = 128  # bits: what is tried without a limit, or has a limit that bars nobody
 DAY = timedelta(days=1).total_seconds()
+APP_CODES_A_DAY = CODES_A_DAY.tries + DEVICES_CODES_A_DAY.tries
+RECOVERY_TRIES = RECOVERY_CODES.tries + DEVICES_RECOVERY_CODES.tries
 
 
 @dataclass
@@ -131,10 +133,10 @@ def test_the_secret_of_a_second_factor_can_not_be_guessed(world: World, dice: Di
 
 SHORT: dict[str, tuple[float, float, float]] = {
     # what it is: how many there are, how many are good at a time, how many tries a day there can be
-    "a code of an authenticator app": (10**6, 2 * DRIFT_STEPS + 1, CODES_A_DAY.tries),
+    "a code of an authenticator app": (10**6, 2 * DRIFT_STEPS + 1, APP_CODES_A_DAY),
     "a code of the window beside a frame": (10**CODE_DIGITS, 1, 3),
     "a support code": (32**SUPPORT_LENGTH, 10_000, SUPPORT_CODES.tries * DAY / SUPPORT_CODES.seconds),
-    "a recovery code": (32**RECOVERY_CHARACTERS, CODES_OF_EACH, RECOVERY_CODES.tries * DAY / RECOVERY_CODES.seconds),
+    "a recovery code": (32**RECOVERY_CHARACTERS, CODES_OF_EACH, RECOVERY_TRIES * DAY / RECOVERY_CODES.seconds),
 }
 
 
@@ -148,5 +150,5 @@ def test_what_is_short_is_tried_seldom(what: str) -> None:
 def test_the_numbers_above_are_what_the_server_does(dice: Dice) -> None:
     assert dice.of(new_support_code()) == 40
     assert Elsewhere(SignIn("sub", datetime.now(UTC), ("pwd",)), "x").tries_left == 3
-    assert (CODES.tries, CODES_A_DAY.tries) == (5, 50)
+    assert (CODES.tries, APP_CODES_A_DAY) == (5, 50)
     assert MIN_SECRET == 20

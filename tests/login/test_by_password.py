@@ -13,14 +13,17 @@ from authz.errors import AccessDenied, TooManyRequests
 from authz.keyring.box import Box
 from authz.launch.context import LaunchContext
 from authz.launch.launch import Launch
-from authz.login.by_password import Attempt, ByPassword
+from authz.login.by_password import Attempt, ByPassword, CodeAttempt
 from authz.login.ehr import vouched
-from authz.login.method import SignIn
-from authz.login.second_factor import SecondFactor
+from authz.login.known_devices import KnownDevices
+from authz.login.method import HalfSignIn, SignIn
+from authz.login.second_factor import Means, SecondFactor
 from authz.login.throttle import ACCOUNT, Throttle
 from authz.storage.limiter import Limiter
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from authz.storage.short_lived import Backend
     from tests.registries import Registries
 
@@ -32,7 +35,7 @@ def by_password(made: Registries, backend: Backend) -> ByPassword:
     with made.db.write() as session:
         user = made.users.add(session, "alice")
         made.passwords.set_password(session, user.sub, "correct horse")
-    throttle = Throttle(Limiter(backend, made.clock), made.secrets, 200)
+    throttle = Throttle(Limiter(backend, made.clock), KnownDevices(made.users, made.secrets, made.clock), 200)
     second_factor = SecondFactor(made.db, Box(made.secrets, "second factor"), "Test Hospital", made.clock)
     return ByPassword(made.passwords, second_factor, throttle, made.secrets, made.db, made.trail, made.clock)
 
@@ -106,3 +109,47 @@ def test_the_ehr_vouches_for_its_user(made: Registries) -> None:
         made.users.set_enabled(session, user.sub, enabled=False)
     with pytest.raises(AccessDenied):
         vouched(made.users, launch)
+
+
+def test_a_password_that_is_replaced_while_it_is_checked_signs_nobody_in(
+    made: Registries, by_password: ByPassword, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md LC-02: neither a session nor a mark of a known device comes of it."""
+    user, matches = made.users.by_name("alice"), made.passwords.matches
+    assert user is not None
+
+    def slowly(stored: str, password: bytes) -> bool:
+        made.clock.move(seconds=1)
+        with made.db.write() as session:
+            made.passwords.set_password(session, user.sub, "another")
+        made.clock.move(seconds=1)
+        return matches(stored, password)
+
+    monkeypatch.setattr(made.passwords, "matches", slowly)
+    sign_in = by_password.enter(ATTEMPT)
+    after = made.users.by_sub(user.sub)
+    assert isinstance(sign_in, SignIn)
+    assert after is not None
+    assert sign_in.since < after.sessions_valid_from
+    assert by_password.throttle.devices.remember(None, sign_in) is None
+
+
+def test_a_password_that_is_replaced_while_the_code_is_checked_signs_nobody_in(
+    made: Registries, by_password: ByPassword, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """security.md LC-02."""
+    user = made.users.by_name("alice")
+    assert user is not None
+
+    def slowly(_self: SecondFactor, session: Session, sub: str, _typed: str) -> Means:
+        made.clock.move(seconds=1)
+        made.passwords.set_password(session, sub, "another")
+        made.clock.move(seconds=1)
+        return Means.APP
+
+    monkeypatch.setattr(SecondFactor, "accept", slowly)
+    half = HalfSignIn(user.sub, "alice", made.clock())
+    sign_in, after = by_password.finish(CodeAttempt(half, "123456", ATTEMPT.peer)), made.users.by_sub(user.sub)
+    assert sign_in is not None
+    assert after is not None
+    assert sign_in.since < after.sessions_valid_from

@@ -5,11 +5,27 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authz.errors import TooManyRequests
-from authz.login.throttle import ACCOUNT, ADDRESS, CODES, CODES_A_DAY, DEVICE, EVERYBODY, RECOVERY_CODES, Throttle
+from authz.login.known_devices import KnownDevices
+from authz.login.method import SignIn
+from authz.login.throttle import (
+    ACCOUNT,
+    ADDRESS,
+    CODES,
+    CODES_A_DAY,
+    DEVICE,
+    DEVICES,
+    DEVICES_CODES_A_DAY,
+    DEVICES_RECOVERY_CODES,
+    EVERYBODY,
+    RECOVERY_CODES,
+    Throttle,
+)
 from authz.storage.limiter import Limiter
 from authz.storage.short_lived import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from authz.storage.sqlite import SQLiteBackend
     from tests.registries import Registries
 
@@ -19,7 +35,27 @@ PEOPLE = 20
 
 @pytest.fixture
 def throttle(made: Registries, backend: SQLiteBackend) -> Throttle:
-    return Throttle(Limiter(backend, made.clock), made.secrets, PEOPLE)
+    with made.db.write() as session:
+        for name in ("alice", "mallory"):
+            made.users.add(session, name)
+    return Throttle(Limiter(backend, made.clock), KnownDevices(made.users, made.secrets, made.clock), PEOPLE)
+
+
+def device_mark(throttle: Throttle, name: str) -> str:
+    """Of a browser that signs in to the account for the first time."""
+    user = throttle.devices.users.by_name(name)
+    assert user is not None
+    mark = throttle.devices.remember(None, SignIn(user.sub, throttle.devices.now(), ("pwd",)))
+    assert mark is not None
+    return mark
+
+
+def admitted(attempt: Callable[..., None], *said: str | None, **more: bool) -> bool:
+    try:
+        attempt(*said, **more)
+    except TooManyRequests:
+        return False
+    return True
 
 
 def addresses(count: int) -> list[str]:
@@ -49,7 +85,7 @@ def test_the_tries_come_back_after_the_window(made: Registries, throttle: Thrott
 
 def test_a_browser_that_signed_in_before_is_not_locked_out_by_others(throttle: Throttle) -> None:
     """security.md RL-06: the victim still works; this browser has a counter of its own, and that one ends too."""
-    mark = throttle.device_mark("Alice")
+    mark = device_mark(throttle, "Alice")
     use_up(throttle)
     for _ in range(DEVICE.tries):
         throttle.admit("alice", HERE, mark)
@@ -65,7 +101,7 @@ def test_a_mark_that_is_not_ours_helps_nobody(throttle: Throttle, mark: str) -> 
 
 
 def test_the_mark_of_another_account_helps_nobody(throttle: Throttle) -> None:
-    mark = throttle.device_mark("mallory")
+    mark = device_mark(throttle, "mallory")
     use_up(throttle)
     with pytest.raises(TooManyRequests):
         throttle.admit("alice", HERE, mark)
@@ -78,12 +114,12 @@ def test_one_address_can_not_try_one_password_on_everybody(throttle: Throttle) -
     with pytest.raises(TooManyRequests):
         throttle.admit("another", HERE, None)
     throttle.admit("another", "192.0.2.2", None)
-    throttle.admit("alice", HERE, throttle.device_mark("alice"))
+    throttle.admit("alice", HERE, device_mark(throttle, "alice"))
 
 
 def test_all_addresses_together_have_a_limit(throttle: Throttle) -> None:
     """security.md LC-03; who is known is not hurt by it."""
-    mark = throttle.device_mark("alice")
+    mark = device_mark(throttle, "alice")
     for number, address in enumerate(addresses(EVERYBODY.tries)):
         throttle.admit(f"user-{number}", address, None)
     with pytest.raises(TooManyRequests):
@@ -145,9 +181,61 @@ def test_few_codes_may_be_tried_after_the_password(made: Registries, throttle: T
 def test_whoever_uses_up_the_codes_locks_nobody_out(throttle: Throttle) -> None:
     """security.md RL-06: a browser that signed in before, and a recovery code, still work."""
     use_up_codes(throttle)
-    throttle.admit_code("ALICE", throttle.device_mark("alice"), is_recovery=False)
+    throttle.admit_code("ALICE", device_mark(throttle, "alice"), is_recovery=False)
     for _ in range(RECOVERY_CODES.tries):
         throttle.admit_code("alice", None, is_recovery=True)
     with pytest.raises(TooManyRequests):
         throttle.admit_code("alice", None, is_recovery=True)
-    use_up_codes(throttle, throttle.device_mark("alice"))
+    use_up_codes(throttle, device_mark(throttle, "alice"))
+
+
+def test_all_known_devices_of_an_account_together_have_limits(throttle: Throttle) -> None:
+    """security.md LC-02: five marks are worth what three are; those of somebody else are counted apart."""
+    marks = [device_mark(throttle, "alice") for _ in range(5)]
+    use_up(throttle)
+    tries = [admitted(throttle.admit, "alice", HERE, mark) for mark in marks for _ in range(10)]
+    assert tries == [True] * DEVICES.tries + [False] * 20
+    throttle.admit("mallory", HERE, device_mark(throttle, "mallory"))
+
+
+def test_a_known_device_that_has_used_up_its_own_tries_is_counted_like_any_other(throttle: Throttle) -> None:
+    mark = device_mark(throttle, "alice")
+    tries = [admitted(throttle.admit, "alice", HERE, mark) for _ in range(DEVICE.tries + ACCOUNT.tries + 1)]
+    assert tries == [True] * (DEVICE.tries + ACCOUNT.tries) + [False]
+
+
+def test_a_day_has_fifty_codes_whatever_marks_somebody_holds(made: Registries, throttle: Throttle) -> None:
+    """security.md RL-02: one chance in 7 000, for who knows the password and has gathered marks as well."""
+    held = [None, *(device_mark(throttle, "alice") for _ in range(20))]
+    tried = 0
+    for _ in range(0, CODES_A_DAY.seconds - CODES.seconds, 2 * CODES.seconds):
+        for mark in held:
+            for _ in range(CODES.tries):
+                tried += admitted(throttle.admit_code, "alice", mark, is_recovery=False)
+        made.clock.move(seconds=2 * CODES.seconds)
+    assert tried == CODES_A_DAY.tries + DEVICES_CODES_A_DAY.tries == 50
+
+
+def test_known_devices_have_codes_left_on_a_day_when_others_used_up_theirs(
+    made: Registries, throttle: Throttle
+) -> None:
+    """security.md RL-06: who knows the password only does not lock the owner out."""
+    for _ in range(12):
+        for _ in range(CODES.tries):
+            admitted(throttle.admit_code, "alice", None, is_recovery=False)
+        made.clock.move(seconds=CODES.seconds + 1)
+    mark = device_mark(throttle, "alice")
+    for _ in range(DEVICES_CODES_A_DAY.tries):
+        made.clock.move(seconds=CODES.seconds + 1)
+        throttle.admit_code("alice", mark, is_recovery=False)
+    assert not admitted(throttle.admit_code, "alice", mark, is_recovery=False)
+
+
+def test_recovery_codes_of_known_devices_have_a_limit_together(throttle: Throttle) -> None:
+    marks = [device_mark(throttle, "alice") for _ in range(5)]
+    tries = [
+        admitted(throttle.admit_code, "alice", mark, is_recovery=True)
+        for mark in [*marks, None]
+        for _ in range(RECOVERY_CODES.tries)
+    ]
+    assert sum(tries) == DEVICES_RECOVERY_CODES.tries + RECOVERY_CODES.tries
