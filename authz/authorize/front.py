@@ -13,6 +13,7 @@ from authz.authorize.outcome import (
     GoToProvider,
     ShowConsent,
     ShowEncounters,
+    ShowGlass,
     ShowLogin,
     ShowPatients,
 )
@@ -79,7 +80,7 @@ class FrontChannel:
         binding = browser.binding or secrets.token_urlsafe(32)
         pending = Pending(parameters, binding=digest(binding))
         outcome = self.proceed(request, pending, replace(browser, binding=binding))
-        if isinstance(outcome, ShowLogin | GoToProvider | ShowPatients | ShowEncounters | ShowConsent):
+        if isinstance(outcome, ShowLogin | GoToProvider | ShowPatients | ShowEncounters | ShowGlass | ShowConsent):
             return replace(outcome, new_binding=binding)  # also one that is there: it must live as long as the page
         return outcome
 

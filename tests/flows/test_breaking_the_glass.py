@@ -213,3 +213,15 @@ def test_a_hook_that_is_missing_stops_the_start() -> None:
 def test_a_mistake_in_the_lists_is_refused(world: World, change: dict[str, list[str]], problem: str) -> None:
     with pytest.raises(InvalidValue, match=problem):
         protect(world, **change)
+
+
+def test_the_page_works_in_a_browser_that_has_kept_only_who_is_signed_in(world: World) -> None:
+    """LC-26, REQ-87: it is the first page where no patient is asked for, and the session outlives the page before."""
+    protect(world, sensitive_patients=[], sensitive_scopes=[f"user/Observation.rs?{HIV}"])
+    browser = world.browser()
+    page = browser.open(world.public.authorize_url(scope="openid"))
+    browser.sign_in(page, "doctor", "doctor-password")
+    browser.cookies = {name: value for name, value in browser.cookies.items() if name.endswith("session")}
+    page = browser.open(world.public.authorize_url(scope="openid user/Observation.rs"))
+    assert title(page) == GLASS
+    assert title(give(browser, page)) == "Share health records with Public App?"
