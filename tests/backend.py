@@ -16,7 +16,7 @@ from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
 from authz.outbound import Answer
 from tests.actors import FORM
-from tests.world import ISSUER
+from tests.world import FHIR, ISSUER
 
 if TYPE_CHECKING:
     from tests.transport import Reply
@@ -79,6 +79,14 @@ class Backend:
         reply = self.ask(scope)
         assert reply.status == 200, reply.text
         return str(reply.json()["access_token"])
+
+    def launch(self, **record: object) -> str:
+        """The handle of a launch that it makes for an EHR, by a token with ``__launch`` (decision 17)."""
+        headers = {"Authorization": f"Bearer {self.token('__launch')}", "Content-Type": "application/json"}
+        made = {"client_id": "public", "fhir_server": FHIR, "user": "Practitioner/dr", "patient": "A", **record}
+        reply = self.world.transport.send("POST", f"{ISSUER}/launch", headers, json.dumps(made).encode())
+        assert reply.status == 201, reply.text
+        return str(reply.json()["launch"])
 
 
 def register(world: World, client_id: str, fhir_servers: tuple[str, ...], **members: Any) -> Backend:

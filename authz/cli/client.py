@@ -115,7 +115,7 @@ def update(client_id: str, **given: Any) -> None:
 @click.argument("client_id")
 @json_option
 def disable(client_id: str) -> None:
-    """Switch an app off; everything it was granted is revoked."""
+    """Switch an app off; everything it was granted is revoked, and what came of launches that it made for an EHR."""
     with services() as made:
 
         def change(session: Session) -> None:
@@ -142,7 +142,7 @@ def enable(client_id: str) -> None:
 @click.argument("client_id")
 @json_option
 def remove(client_id: str) -> None:
-    """Forget an app and people's decisions about it; everything it was granted is revoked."""
+    """Forget an app and people's decisions about it; what it was granted or its launches opened is revoked."""
     with services() as made:
 
         def change(session: Session) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.fhir_servers.registry import Ehr
+    from authz.services import Services
 
 COLUMNS = ("client_id", "fhir_servers", "enabled")
 
@@ -58,10 +59,7 @@ def list_() -> None:
 def show_(client_id: str) -> None:
     """Show one credential."""
     with services() as made:
-        found = made.ehrs.get(client_id)
-    if found is None:
-        raise NotFound(f"{client_id}: there is no EHR of this client id")
-    show(as_record(found))
+        show(as_record(found(made, client_id)))
 
 
 @ehr.command()
@@ -69,12 +67,16 @@ def show_(client_id: str) -> None:
 @fhir_servers_option
 @json_option
 def update(client_id: str, fhir_servers: tuple[str, ...]) -> None:
-    """Replace the FHIR servers the credential is good for; its launches that wait at others open nothing."""
-    with services() as made, made.db.write() as session:
-        changed = made.ehrs.bind(session, client_id, fhir_servers)
-        detail = {"fhir_servers": sorted(changed.fhir_servers)}
-        record(made, session, EventName.EHR_CHANGED, "updated", client_id=client_id, detail=detail)
-    show(as_record(changed))
+    """Replace the FHIR servers the credential is good for; at others its launches end as if it were switched off."""
+    with services() as made:
+
+        def change(session: Session) -> None:
+            changed = made.ehrs.bind(session, client_id, fhir_servers)
+            detail = {"fhir_servers": sorted(changed.fhir_servers)}
+            record(made, session, EventName.EHR_CHANGED, "updated", client_id=client_id, detail=detail)
+
+        made.revocation.revoke_ehr(client_id, "ehr_changed", within=change, kept_at=fhir_servers)
+        show(as_record(found(made, client_id)))
 
 
 @ehr.command("set-keys")
@@ -158,6 +160,13 @@ def rotate_secret(client_id: str, overlap_seconds: int) -> None:
         detail = {"overlap_seconds": overlap_seconds}
         record(made, session, EventName.EHR_CHANGED, "secret_rotated", client_id=client_id, detail=detail)
     show({"client_id": client_id, "client_secret": secret})
+
+
+def found(made: Services, client_id: str) -> Ehr:
+    ehr = made.ehrs.get(client_id)
+    if ehr is None:
+        raise NotFound(f"{client_id}: there is no EHR of this client id")
+    return ehr
 
 
 def as_record(found: Ehr) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
+from authz.clients.speakers import ehr_name
 from authz.errors import InsufficientScope, InvalidClient, InvalidRequest, InvalidToken, NoToken
+from authz.launch.directory import LAUNCH_SCOPE
 from authz.storage.recent import A_SECOND, Recent
 from authz.tokens.introspection import Caller
 
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from authz.audit.event import Peer
-    from authz.clients.registry import Client
+    from authz.clients.registry import Client, Clients
+    from authz.scopes import ScopeSet
     from authz.tokens.introspection import Introspection
 
 INTROSPECT_SCOPE = "__introspect"
@@ -72,11 +75,13 @@ class Callers:
         registered: Registered,
         introspection: Introspection,
         authenticate_client: Callable[[BackChannelRequest], Client],
+        clients: Clients,
     ) -> None:
         self.scope = scope
         self.registered = registered
         self.introspection = introspection
         self.authenticate_client = authenticate_client
+        self.clients = clients
         self.recent: Recent[Caller | None] = Recent(A_SECOND)
 
     def authenticate(self, request: BackChannelRequest) -> Caller:
@@ -104,7 +109,7 @@ class Callers:
         client = self.authenticate_client(request)
         if self.scope not in client.scope:
             raise InvalidClient
-        return Caller(client.client_id, frozenset(client.fhir_servers) or None)
+        return Caller(client.client_id, frozenset(client.fhir_servers) or None, as_ehr(client.client_id, client.scope))
 
     def by_token(self, token: str) -> Caller:
         facts = self.introspection.token_facts(token)
@@ -112,4 +117,11 @@ class Callers:
             raise InvalidToken("the access token is unknown, expired or revoked")
         if self.scope not in facts.scope:
             raise InsufficientScope("this token may not introspect", self.scope)
-        return Caller(facts.client_id, frozenset({facts.fhir_server}))
+        client = self.clients.recent(facts.client_id)
+        ehr = as_ehr(facts.client_id, facts.scope, *([] if client is None else [client.scope]))
+        return Caller(facts.client_id, frozenset({facts.fhir_server}), ehr)
+
+
+def as_ehr(client_id: str, *scopes: ScopeSet) -> str | None:
+    """A client that may make launches is one EHR among others, also where its token has not that scope."""
+    return ehr_name(client_id) if any(LAUNCH_SCOPE in scope for scope in scopes) else None

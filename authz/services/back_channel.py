@@ -177,7 +177,7 @@ class BackChannel(Rules):
         return self.callers_with(LAUNCH_SCOPE, self.by_ehr)
 
     def callers_with(self, scope: str, credentials: EhrCredentials | FhirServerCredentials) -> Callers:
-        return Callers(scope, credentials, self.introspection, self.token_server.authenticate)
+        return Callers(scope, credentials, self.introspection, self.token_server.authenticate, self.clients)
 
     @cached_property
     def gateway(self) -> Gateway:

@@ -27,7 +27,7 @@ class Caller:
 
     name: str
     fhir_servers: frozenset[str] | None  # whose tokens it may ask about (security.md IN-02); None: every one's
-    ehr: str | None = None  # client id, if it is the credential of an EHR
+    ehr: str | None = None  # if it is one: the client id of its credential, or see clients.speakers
 
     def may_see(self, fhir_server: str) -> bool:
         return self.fhir_servers is None or fhir_server in self.fhir_servers

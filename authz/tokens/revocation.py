@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import false, select, update
 
 from authz.audit.event import Event, EventName, Peer, role_of
-from authz.launch.model import SpentLaunchRow
 from authz.storage.records import digest
 from authz.tokens.handles import end_in as end_handles
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
+from authz.tokens.whose import has_offline_access, of_client, of_ehr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -45,13 +45,14 @@ class Revocation:
         return self.revoke(GrantRow.sub == sub, reason, within=within)
 
     def revoke_client(self, client_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
-        return self.revoke(GrantRow.client_id == client_id, reason, within=within)
+        """End what a client was granted, and what came of the launches that it made for an EHR."""
+        return self.revoke(of_client(client_id), reason, within=within)
 
     def revoke_elsewhere(
         self, client_id: str, kept_at: Collection[str], reason: str, *, within: Callable[[Session], None]
     ) -> int:
-        """End what an app was granted at FHIR servers other than these; at none of them if there are none."""
-        elsewhere = (GrantRow.client_id == client_id) & GrantRow.fhir_server.not_in(kept_at) if kept_at else false()
+        """As ``revoke_client``, at FHIR servers other than these; at none of them if there are none."""
+        elsewhere = of_client(client_id) & GrantRow.fhir_server.not_in(kept_at) if kept_at else false()
         return self.revoke(elsewhere, reason, within=within, switches_off=bool(kept_at))
 
     def revoke_fhir_server(self, name: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
@@ -63,10 +64,16 @@ class Revocation:
     def revoke_launch(self, launch_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
         return self.revoke(GrantRow.launch_id == launch_id, reason, within=within)
 
-    def revoke_ehr(self, client_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
-        """End what came from the launches of an EHR's credential."""
-        its_launches = select(SpentLaunchRow.launch_id).where(SpentLaunchRow.ehr == client_id)
-        return self.revoke(GrantRow.launch_id.in_(its_launches), reason, within=within)
+    def revoke_ehr(
+        self,
+        client_id: str,
+        reason: str,
+        *,
+        within: Callable[[Session], None] | None = None,
+        kept_at: Collection[str] = (),
+    ) -> int:
+        """End what came of the launches of an EHR's credential, but at FHIR servers that it keeps."""
+        return self.revoke(of_ehr(client_id) & GrantRow.fhir_server.not_in(kept_at), reason, within=within)
 
     def revoke_patient(
         self, sub: str, fhir_server: str, patient: str, reason: str, *, within: Callable[[Session], None] | None = None
@@ -178,11 +185,6 @@ def access_tokens(session: Session, grant_ids: list[str]) -> dict[str, datetime]
     columns = (AccessTokenRow.digest, AccessTokenRow.expires_at)
     rows = session.execute(select(*columns).where(AccessTokenRow.grant_id.in_(grant_ids)))
     return {row.digest: row.expires_at for row in rows}
-
-
-def has_offline_access() -> ColumnElement[bool]:
-    """Grants that do not end with the session they came from."""
-    return GrantRow.id.in_(select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline"))
 
 
 def revoked_event(grant: GrantRow, reason: str, peer: Peer | None, token_id: str | None = None) -> Event:

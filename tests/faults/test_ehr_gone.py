@@ -12,7 +12,7 @@ import pytest
 
 from authz.launch.launch import LaunchUnusable
 from tests.backend import register
-from tests.flows.test_ehr_gone import SCOPE, Speaker
+from tests.flows.test_ehr_gone import SCOPE
 from tests.live import at_once
 from tests.servers import postgres_server
 from tests.world import build, settings_in
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from tests.backend import Backend
     from tests.transport import Reply
     from tests.world import World
 
@@ -45,8 +46,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def speaker(world: World) -> Speaker:
-    return Speaker(register(world, "bulk", ("main",)))
+def speaker(world: World) -> Backend:
+    return register(world, "bulk", ("main",))
 
 
 @pytest.fixture
@@ -66,6 +67,12 @@ def switch_client(world: World, session: Session, *, on: bool) -> None:
 def off(world: World) -> int:
     with world.app.app_context():
         return world.services.revocation.revoke_ehr("ehr-main", "ehr_disabled", within=partial(switch, world, on=False))
+
+
+def client_off(world: World) -> int:
+    change = partial(switch_client, world, on=False)
+    with world.app.app_context():
+        return world.services.revocation.revoke_client("bulk", "client_disabled", within=change)
 
 
 def launched(world: World) -> str:
@@ -97,6 +104,22 @@ def test_of_launches_and_pages_at_once_with_the_end_of_their_ehr_nothing_lives(
     assert all(is_dead(world, code) for code in granted)
     with world.services.db.write() as session:
         switch(world, session, on=True)
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_of_launches_at_once_with_the_end_of_the_client_that_made_them_nothing_lives(
+    world: World, pool: ThreadPoolExecutor, speaker: Backend, number: int
+) -> None:
+    """R-14, decision 17: the same, with the tokens by which it made them."""
+    jobs: list[Callable[[], Any]] = [partial(world.public.launched, speaker.launch(), SCOPE) for _ in range(AT_ONCE)]
+    ending = number % len(jobs)
+    jobs.insert(ending, partial(client_off, world))
+    answers = at_once(jobs, pool)
+    granted = codes([*answers[:ending], *answers[ending + 1 :]])
+    assert answers[ending] == AT_ONCE + len(granted)
+    assert all(is_dead(world, code) for code in granted)
+    with world.services.db.write() as session:
+        switch_client(world, session, on=True)
 
 
 def waits_for(
@@ -135,7 +158,7 @@ def test_a_launch_waits_for_whoever_changes_its_ehr(world: World, pool: ThreadPo
 
 
 def test_a_launch_waits_for_whoever_changes_the_client_that_made_it(
-    world: World, pool: ThreadPoolExecutor, speaker: Speaker
+    world: World, pool: ThreadPoolExecutor, speaker: Backend
 ) -> None:
     assert waits_for(world, pool, partial(switch_client, world, on=False), speaker.launch()).reason == "ehr_gone"
     with world.services.db.write() as session:

@@ -5,8 +5,6 @@ The same for a client that speaks for an EHR by ``__launch`` (decision 17). A la
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,25 +51,9 @@ CLIENT_ENDS: dict[str, Change] = {
 }
 
 
-@dataclass
-class Speaker:
-    """A client that makes launches with a token of its own."""
-
-    backend: Backend
-
-    def launch(self, **more: object) -> str:
-        token = self.backend.token("__launch")
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        reply = self.backend.world.transport.send(
-            "POST", f"{ISSUER}/launch", headers, json.dumps({**RECORD, **more}).encode()
-        )
-        assert reply.status == 201, reply.text
-        return str(reply.json()["launch"])
-
-
 @pytest.fixture
-def speaker(world: World) -> Speaker:
-    return Speaker(register(world, "bulk", ("main",)))
+def speaker(world: World) -> Backend:
+    return register(world, "bulk", ("main",))
 
 
 def launch(world: World, **more: object) -> str:
@@ -118,7 +100,7 @@ def test_no_launch_of_an_ehr_that_has_gone_becomes_a_code(world: World, end: Cha
 
 
 @pytest.mark.parametrize("end", CLIENT_ENDS.values(), ids=CLIENT_ENDS.keys())
-def test_no_launch_of_a_client_that_has_gone_becomes_a_code(world: World, speaker: Speaker, end: Change) -> None:
+def test_no_launch_of_a_client_that_has_gone_becomes_a_code(world: World, speaker: Backend, end: Change) -> None:
     """MGT-03, decision 17: a client with ``__launch`` is an EHR here, and ends as one."""
     waiting, opened = speaker.launch(), world.public.launched(speaker.launch(), SCOPE, prompt="consent")
     assert opened.status == 200
@@ -126,7 +108,7 @@ def test_no_launch_of_a_client_that_has_gone_becomes_a_code(world: World, speake
     assert_it_came_to_nothing(world, waiting, opened)
 
 
-def test_what_an_ehr_may_still_do_is_not_touched(world: World, speaker: Speaker) -> None:
+def test_what_an_ehr_may_still_do_is_not_touched(world: World, speaker: Backend) -> None:
     """Of two FHIR servers it keeps one; of two that make launches the other goes."""
     waiting, speaking = launch(world), speaker.launch()
     with world.services.db.write() as session:
@@ -154,9 +136,9 @@ def test_an_ehr_whose_keys_were_taken_has_no_page_open(world: World) -> None:
 
 def test_an_ehr_and_a_client_of_one_name_are_two(world: World) -> None:
     """Decision 17, LA-09: neither ends with the other, nor sees what the other made."""
-    speaker = Speaker(register(world, "ehr-main", ("main",)))
+    speaker = register(world, "ehr-main", ("main",))
     made = world.ehr.launch("public", "Practitioner/dr", patient="A")
-    token = speaker.backend.token("__launch")
+    token = speaker.token("__launch")
     look = {"Authorization": f"Bearer {token}"}
     assert world.transport.send("GET", f"{ISSUER}/launch/{made['launch_id']}", look, b"").status == 404
     spoken = speaker.launch()
@@ -167,7 +149,7 @@ def test_an_ehr_and_a_client_of_one_name_are_two(world: World) -> None:
 
 
 def test_a_client_of_one_name_with_an_ehr_does_not_end_it(world: World) -> None:
-    speaker = Speaker(register(world, "ehr-main", ("main",)))
+    speaker = register(world, "ehr-main", ("main",))
     made, spoken = launch(world), speaker.launch()
     change(world, lambda services, session: services.clients.set_enabled(session, "ehr-main", enabled=False))
     assert "code" in world.public.launched(made, SCOPE).location_parameters

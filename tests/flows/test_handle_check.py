@@ -16,7 +16,7 @@ from authz.tokens import scan_alarm
 from tests.actors import Ehr, SmartApp, basic
 from tests.backend import KEYS, Backend, key_set, register
 from tests.flows.test_introspection_callers import events
-from tests.messaging import Window, messaging_world
+from tests.messaging import SCOPE, Window, messaging_world
 from tests.world import APP, CONFIDENTIAL, EHR_ORIGIN, FHIR, ISSUER, OTHER_FHIR
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def test_a_client_or_a_token_with_the_scope_may_ask_and_may_not_revoke(world: Wo
     """Decision 17: ``__swm_introspect`` says what a handle is good for; to end one takes an EHR, or ``__launch``."""
     handle = window.handle()
     expected = window.check(handle)
-    service = register(world, "router", ("main",), scope="__swm_introspect __launch")
+    service = register(world, "router", ("main",), scope="__swm_introspect")
     metadata = ClientMetadata.load({**CONFIDENTIAL, "scope": "__swm_introspect"})
     with world.services.db.write() as session:
         world.services.clients.add(session, metadata, HospitalDecisions(("main",)), client_id="asking", secret="s" * 43)
@@ -173,9 +173,34 @@ def test_a_client_or_a_token_with_the_scope_may_ask_and_may_not_revoke(world: Wo
         assert window.post("introspect", {"handle": handle}, headers).json() == expected
         assert window.post("revoke", {"handle": handle}, headers).status in {401, 403}
     assert service.post("/web-messaging/introspect", handle=handle).json() == expected
-    ending = {"Authorization": f"Bearer {service.token('__launch')}"}
-    assert window.post("revoke", {"handle": handle}, ending).status == 200
-    assert not window.is_active(handle)
+    assert service.post("/web-messaging/revoke", handle=handle).status == 401
+    assert window.is_active(handle)
+
+
+def test_a_client_that_makes_launches_is_one_ehr_among_others(world: World, window: Window) -> None:
+    """WM-05, SECURITY.md H3, decision 17: whatever its token is for, it hears of the handles of its own launches only.
+
+    And ends no others; those of an operator's launches are any EHR's. ``__launch`` asks nothing, it ends.
+    """
+    speaker = register(world, "speaking", ("main",), scope="__swm_introspect __launch")
+    asking, ending = ({"Authorization": f"Bearer {speaker.token(scope)}"} for scope in ("__swm_introspect", "__launch"))
+    record = {"client_id": "public", "fhir_server": FHIR, "user": "Practitioner/dr", "launch_url": f"{APP}/launch"}
+    operators, _ = world.services.launches.create(None, record | {"web_messaging_origin": window.origin}, None)
+    launches = (speaker.launch(web_messaging_origin=window.origin), operators)
+    mine, anybodys = (world.public.tokens(one, SCOPE)["smart_web_messaging_handle"] for one in launches)
+    theirs = window.handle()
+    for _ in range(2):  # from SQL and the hot copy
+        assert window.post("introspect", {"handle": theirs}, asking).json() == INACTIVE
+        assert speaker.post("/web-messaging/introspect", handle=theirs).json() == INACTIVE
+        assert window.check(mine) == INACTIVE
+        assert window.is_active(theirs)
+        for handle in (mine, anybodys):
+            assert window.post("introspect", {"handle": handle}, asking).json()["active"] is True
+            assert speaker.post("/web-messaging/introspect", handle=handle).json()["active"] is True
+    for handle in (theirs, mine):
+        assert window.post("revoke", {"handle": handle}, ending).status == 200
+    assert window.is_active(theirs)
+    assert window.post("introspect", {"handle": mine}, asking).json() == INACTIVE
 
 
 def test_an_ehr_may_call_by_the_key_that_signs_its_launches(world: World, window: Window) -> None:
