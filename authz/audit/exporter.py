@@ -9,15 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import or_, update
 
 from authz.audit.event import Event, EventName
-from authz.audit.model import AuditExportRow, AuditSealRow
+from authz.audit.model import AuditExportRow
+from authz.audit.progress import progress
 from authz.audit.search import by_number
 from authz.audit.targets import NotTold
 from authz.errors import Unavailable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
+    from authz.audit.progress import Progress
     from authz.audit.targets import Target
     from authz.audit.trail import Trail
 
@@ -35,18 +36,12 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
 BATCH = 200
 LEASE = timedelta(minutes=1)  # longer than a batch can take; after it whoever claimed it is taken for dead
+LONGEST = LEASE + timedelta(minutes=2)  # of a claim by a clock that is ahead; one for longer counts for nothing
 STOP_SECONDS = 2.0  # for the batch under way at a stop
 TRY_AGAIN = timedelta(seconds=10)
 BEHIND = timedelta(minutes=5)
 REMIND = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the second system is."""
-
-    seq: int
-    failing_since: datetime | None
+BEYOND = "beyond_the_trail"
 
 
 class Exporter:
@@ -58,6 +53,7 @@ class Exporter:
         self.key = sha256(target.name.encode()).hexdigest()
         self.warned_at: datetime | None = None
         self.claimed_until: datetime | None = None
+        self.taken = 0  # the number of the last record that the second system took from this process
         self.sending = threading.Lock()
 
     def run(self, stop: threading.Event) -> None:
@@ -81,71 +77,97 @@ class Exporter:
         """
         if self.sending.acquire(timeout=STOP_SECONDS) or self.claimed_until is None:
             return
+        with suppress(Unavailable):  # then the lease has to end by itself
+            self.release()
+
+    def release(self) -> None:
         own = (AuditExportRow.target == self.key, AuditExportRow.claimed_until == self.claimed_until)
-        with suppress(Unavailable), self.db.write() as session:  # then the lease has to end by itself
+        with self.db.write() as session:
             session.execute(update(AuditExportRow).where(*own).values(claimed_until=None))
 
     def tell_next(self) -> int:
-        progress = self.claim() if self.is_waiting() else None
-        if progress is None:
+        looked = self.progress()
+        if not (looked.waiting or looked.is_beyond):
+            return 0
+        found = self.claim()
+        if found is None:
+            self.remind()
             return 0
         with self.db.read() as session:
-            records = by_number(session, progress.seq, BATCH)
+            records = by_number(session, found.seq, BATCH)
+        if not records:  # another process sent them before this one had its claim, or only the mark was wrong
+            self.release()
+            return 0
         try:
             self.target.send(records)
         except NotTold as failure:
-            self.failed(progress, records[0], failure)
+            self.failed(found, records[0], failure)
             return 0
-        self.told(progress, records[-1]["seq"])
+        self.told(found, records[-1]["seq"])
         return len(records)
 
-    def reached(self) -> int:
-        """The number of the last record that the second system has."""
+    def progress(self) -> Progress:
+        """How far the second system is, as far as it is believed."""
         with self.db.read() as session:
-            row = session.get(AuditExportRow, self.key)
-        return row.seq if row else 0
+            return progress(session, self.key, self.taken)
 
-    def failing_since(self) -> datetime | None:
-        """Since when the second system takes nothing; None while it does."""
+    def behind_since(self) -> datetime | None:
+        """Since when the second system has taken nothing, though something waits; None if nothing does."""
         with self.db.read() as session:
-            row = session.get(AuditExportRow, self.key)
-        return row.failing_since if row else None
-
-    def is_waiting(self) -> bool:
-        with self.db.read() as session:
-            row = session.get(AuditExportRow, self.key)
-            newest = session.scalar(select(func.max(AuditSealRow.seq))) or 0
-        return newest > (row.seq if row else 0)
+            return progress(session, self.key, self.taken).behind_since(session, self.now())
 
     def claim(self) -> Progress | None:
+        """The right to send the next batch; None while another process has it.
+
+        A mark beyond the newest record is not believed, and both the log and the trail say so.
+        """
         now = self.now()
         self.claimed_until = now + LEASE
         with self.db.write() as session:
             if insert_once(session, AuditExportRow, target=self.key, seq=0, told_at=now):
                 self.note(session, "started")
-            free = or_(AuditExportRow.claimed_until.is_(None), AuditExportRow.claimed_until <= now)
+            until = AuditExportRow.claimed_until
+            free = or_(until.is_(None), until <= now, until > now + LONGEST)
             claimed = update(AuditExportRow).where(AuditExportRow.target == self.key, free)
             if not changed(session, claimed.values(claimed_until=self.claimed_until)):
                 return None
-            row = session.get_one(AuditExportRow, self.key)
-            return Progress(row.seq, row.failing_since)
+            found = progress(session, self.key, self.taken)
+            if found.is_beyond:
+                self.settle(session, seq=found.seq)
+                self.note(session, BEYOND, "refused", mark=found.mark, newest=found.newest)
+        if found.is_beyond:
+            log.error(
+                "somebody marked the audit trail as sent up to record %d, of %d; it is sent again from %d on",
+                found.mark,
+                found.newest,
+                found.seq + 1,
+            )
+        return found
 
-    def told(self, progress: Progress, seq: int) -> None:
+    def told(self, found: Progress, seq: int) -> None:
         now = self.now()
+        self.taken = seq
         with self.db.write() as session:
             self.settle(session, seq=seq, told_at=now, claimed_until=None, failing_since=None)
-            if progress.failing_since is not None:
-                self.note(session, "resumed", seconds=int((now - progress.failing_since).total_seconds()))
+            if found.failing_since is not None:
+                seconds = max(0, int((now - found.failing_since).total_seconds()))
+                self.note(session, "resumed", seconds=seconds)
 
-    def failed(self, progress: Progress, first: dict[str, Any], failure: NotTold) -> None:
+    def failed(self, found: Progress, first: dict[str, Any], failure: NotTold) -> None:
         """The first failure is on the trail; being behind is said again every minute, until it is over."""
         now = self.now()
         log.info("the second system did not take the audit trail from record %d on: %s", first["seq"], failure)
         with self.db.write() as session:
-            self.settle(session, claimed_until=now + TRY_AGAIN, failing_since=progress.failing_since or now)
-            if progress.failing_since is None:
+            failing_since = min(now, found.failing_since or now)
+            self.settle(session, claimed_until=now + TRY_AGAIN, failing_since=failing_since)
+            if found.failing_since is None:
                 self.note(session, "failed", outcome="refused")
-        waited = now - (progress.failing_since or now)
+        self.remind()
+
+    def remind(self) -> None:
+        """Whoever holds the claim, and whatever they say: what waits for long is said every minute."""
+        now, since = self.now(), self.behind_since()
+        waited = now - (since or now)
         if waited >= BEHIND and (self.warned_at is None or now - self.warned_at >= REMIND):
             self.warned_at = now
             log.error("the second system has not taken the audit trail for %d seconds", waited.total_seconds())

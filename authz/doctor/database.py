@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 
-from authz.audit.exporter import BEHIND
+from authz.audit.event import EventName
+from authz.audit.exporter import BEHIND, BEYOND
 from authz.audit.model import AuditEventRow, AuditSealRow
 from authz.concurrency import most_connections, threads, workers
 from authz.doctor.cause import in_full
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
     from sqlalchemy.orm import Session
 
+    from authz.audit.exporter import Exporter
     from authz.services import Services
     from authz.settings import Settings
 
 SEALED_WITHIN = timedelta(seconds=60)
+LATELY = timedelta(days=7)  # what was found and mended by itself meanwhile, somebody should know of
 ENCRYPTED = frozenset({"require", "verify-ca", "verify-full"})
 WRITES = frozenset({"read-write", "primary"})
 ABOUT, TRAIL = "database", "audit trail"
@@ -96,10 +99,31 @@ def postgresql(made: Services, session: Session) -> Iterator[Finding]:
 
 
 def trail(made: Services) -> Iterator[Finding]:
-    failing = made.exporter.failing_since() if made.exporter is not None else None
-    if failing is not None and made.now() - failing >= BEHIND:
-        minutes = (made.now() - failing).total_seconds() / 60
+    yield from sealed(made)
+    if made.exporter is not None:
+        yield from exported(made, made.exporter)
+
+
+def exported(made: Services, exporter: Exporter) -> Iterator[Finding]:
+    behind = exporter.behind_since()
+    if behind is not None and made.now() - behind >= BEHIND:
+        minutes = (made.now() - behind).total_seconds() / 60
         yield Finding("audit.export_behind", TRAIL, f"the second system has taken nothing for {minutes:.0f} minutes")
+    found = exporter.progress()
+    if found.is_beyond:
+        told = f"its export is marked as told up to record {found.mark}, of {found.newest}"
+        yield Finding("audit.export_mark", TRAIL, told)
+        return
+    with made.db.read() as session:
+        beyond = (AuditEventRow.event == EventName.AUDIT_EXPORTED.value, AuditEventRow.reason == BEYOND)
+        lately = select(func.max(AuditEventRow.at)).where(*beyond, AuditEventRow.at > made.now() - LATELY)
+        at = session.scalar(lately)
+    if at is not None:
+        told = f"its export was marked as told beyond the newest record; this was found at {at:%Y-%m-%d %H:%M} UTC"
+        yield Finding("audit.export_mark", TRAIL, told)
+
+
+def sealed(made: Services) -> Iterator[Finding]:
     with made.db.read() as session:
         old = select(AuditEventRow).where(AuditEventRow.at < made.now() - SEALED_WITHIN)
         newest = session.scalars(old.order_by(AuditEventRow.at.desc()).limit(1)).first()

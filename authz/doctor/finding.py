@@ -76,6 +76,10 @@ KINDS: dict[str, Kind] = {
     "audit.export_behind": error(
         "See why the second system does not take the audit trail (the log says it each minute); nothing is lost yet."
     ),
+    "audit.export_mark": error(
+        "Find out who wrote into the table audit_export, as for a break-in: records were kept from the second system."
+        " What it may lack is sent again; compare `seq` there. A week after the last time this is found no more."
+    ),
     "audit.unsealed": error(
         "See that a server runs and why its sealer fails (its log says); then `authz audit verify`."
     ),

@@ -112,13 +112,12 @@ class Now:
         for what, table in (("logout_notices", LogoutNoticeRow), ("registration_notices", RegistrationNoticeRow)):
             number = select(func.count()).select_from(table).where(table.state == State.WAITING.value)
             queues.add_metric([what], session.scalar(number) or 0)
-        newest = session.scalar(select(func.max(AuditSealRow.seq))) or 0
         sealed = select(AuditSealRow.seq).where(AuditSealRow.event_id == AuditEventRow.id).exists()
         lately = AuditEventRow.at > self.own.now() - LATELY
         unsealed = select(func.count()).select_from(AuditEventRow).where(lately, ~sealed)
         queues.add_metric(["audit_seals"], session.scalar(unsealed) or 0)
         if self.own.exporter is not None:
-            queues.add_metric(["audit_export"], max(0, newest - self.own.exporter.reached()))
+            queues.add_metric(["audit_export"], self.own.exporter.progress().waiting)
         return queues
 
 

@@ -7,14 +7,16 @@ import json
 import logging
 import stat
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 
 from authz.audit import exporter as module
 from authz.audit.event import Event, EventName
 from authz.audit.exporter import Exporter
+from authz.audit.model import AuditExportRow
 from authz.audit.targets import NotTold, ToAddress, ToFile, ToStdout, fhir, fhir_batch, jsonl, target
 from authz.errors import Unavailable
 from authz.outbound import Answer
@@ -151,6 +153,122 @@ class TestSeveralProcesses:
         other = SecondSystem("other")
         Exporter(archive.own.trail, other).tell()
         assert other.taken == [1, 2, 3]
+
+
+class TestWhoWritesIntoItsRow:
+    """security.md AU-3, H4: the role that serves may; what it says makes records go out twice, never not at all."""
+
+    @pytest.fixture(autouse=True)
+    def told(self, archive: Archive, exporter: Exporter, second: SecondSystem) -> None:
+        exporter.tell()
+        archive.happen(2)
+        archive.sealer.seal_once()  # records 4 (it began) to 6
+        second.taken.clear()
+
+    def says(self, archive: Archive, **values: object) -> None:
+        with archive.own.db.write() as session:
+            session.execute(update(AuditExportRow).values(**values))
+
+    def row(self, archive: Archive) -> AuditExportRow:
+        with archive.own.db.read() as session:
+            return session.scalars(select(AuditExportRow)).one()
+
+    def test_a_mark_beyond_the_newest_record_keeps_nothing_back(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self.says(archive, seq=9_000_000_000_000)
+        assert exporter.progress().waiting == 3
+        assert exporter.tell() == 3
+        assert second.taken == [4, 5, 6]
+        (record,) = archive.records(event=EventName.AUDIT_EXPORTED.value, outcome="refused")
+        about = {"target": "second", "mark": 9_000_000_000_000, "newest": 6}
+        assert (record["reason"], record["detail"]) == ("beyond_the_trail", about)
+        assert [entry.getMessage() for entry in caplog.records if entry.levelno == logging.ERROR] == [
+            "somebody marked the audit trail as sent up to record 9000000000000, of 6; it is sent again from 4 on"
+        ]
+        archive.sealer.seal_once()
+        assert exporter.tell() == 1  # that this was found
+        assert self.row(archive).seq == 7
+
+    def test_a_process_that_sent_nothing_yet_begins_with_the_first_record(
+        self, archive: Archive, second: SecondSystem
+    ) -> None:
+        self.says(archive, seq=7)
+        Exporter(archive.own.trail, second).tell()
+        assert second.taken == [1, 2, 3, 4, 5, 6]
+
+    def test_a_mark_beyond_it_is_mended_also_while_the_second_system_is_away(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem
+    ) -> None:
+        self.says(archive, seq=7)
+        second.is_away = True
+        assert exporter.tell() == 0
+        assert self.row(archive).seq == 3
+
+    def test_a_mark_beyond_it_is_mended_before_anything_happens(self, archive: Archive, exporter: Exporter) -> None:
+        exporter.tell()
+        self.says(archive, seq=7)
+        exporter.tell()
+        assert (self.row(archive).seq, self.row(archive).claimed_until) == (6, None)
+        assert ("refused", "beyond_the_trail") in said(archive)
+
+    def test_a_mark_that_is_set_back_repeats(self, archive: Archive, exporter: Exporter, second: SecondSystem) -> None:
+        self.says(archive, seq=-5)
+        exporter.tell()
+        assert second.taken == [1, 2, 3, 4, 5, 6]
+
+    def test_a_claim_by_a_clock_that_was_far_ahead_counts_for_nothing(
+        self, archive: Archive, exporter: Exporter
+    ) -> None:
+        """R-15: its process died, and it would be good for as long as the clock was ahead."""
+        self.says(archive, claimed_until=archive.own.clock() + timedelta(days=1))
+        assert exporter.tell() == 3
+
+    def test_a_claim_by_a_clock_that_is_a_little_ahead_counts(self, archive: Archive, exporter: Exporter) -> None:
+        """R-15: 90 seconds."""
+        self.says(archive, claimed_until=archive.own.clock() + module.LEASE + timedelta(seconds=90))
+        assert exporter.tell() == 0
+        archive.own.clock.move(seconds=150)
+        assert exporter.tell() == 3
+
+    def test_a_claim_that_is_made_again_and_again_is_told(
+        self, archive: Archive, exporter: Exporter, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for _ in range(10):
+            self.says(archive, claimed_until=archive.own.clock() + timedelta(seconds=50))
+            assert exporter.tell() == 0
+            archive.own.clock.move(seconds=40)
+        (alarm,) = [entry.getMessage() for entry in caplog.records if entry.levelno == logging.ERROR]
+        assert alarm == "the second system has not taken the audit trail for 320 seconds"
+
+    @pytest.mark.parametrize("member", ["failing_since", "told_at"])
+    def test_a_time_to_come_keeps_nobody_silent(
+        self, archive: Archive, exporter: Exporter, second: SecondSystem, member: str
+    ) -> None:
+        self.says(archive, **{member: archive.own.clock() + timedelta(days=1)})
+        second.is_away = True
+        since = archive.own.clock()
+        for _ in range(31):
+            exporter.tell()
+            archive.own.clock.move(seconds=10)
+        assert exporter.behind_since() == since
+        second.is_away = False
+        assert exporter.tell() == 3
+        assert exporter.behind_since() is None
+
+
+def test_what_another_process_sent_meanwhile_is_not_sent_again(
+    archive: Archive, exporter: Exporter, second: SecondSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looked before the other one's batch was told, and has its claim after that."""
+    looked = exporter.progress()
+    assert Exporter(archive.own.trail, second).tell() == 3
+    monkeypatch.setattr(exporter, "progress", lambda: looked)
+    assert exporter.tell() == 0
+    monkeypatch.undo()
+    archive.sealer.seal_once()
+    assert exporter.tell() == 1
+    assert second.taken == [1, 2, 3, 4]
 
 
 class TestAGoodStop:

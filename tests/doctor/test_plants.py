@@ -279,9 +279,20 @@ def second_system_is_away(installation: Installation) -> None:
             services.trail.record(session, Event(EventName.LOGOUT))
         installation.seal()
         assert exporter.tell() == 0
-        since = exporter.failing_since()
-        assert since is not None
-        sql(installation, update(AuditExportRow).values(failing_since=since - timedelta(minutes=6)))
+        sql(installation, update(AuditExportRow).values(failing_since=datetime.now(UTC) - timedelta(minutes=6)))
+
+
+@plants("audit.export_mark")
+def somebody_keeps_the_trail_from_the_second_system(installation: Installation) -> None:
+    installation.serve(audit_export=str(installation.services.settings.keys_dir.parent / "audit.jsonl"))
+    services, exporter = installation.services, installation.services.exporter
+    assert exporter is not None
+    with installation.app.app_context():
+        with services.db.write() as session:
+            services.trail.record(session, Event(EventName.LOGOUT))
+        installation.seal()
+        assert exporter.tell() > 0
+        sql(installation, update(AuditExportRow).values(seq=9_000_000_000_000))
 
 
 @plants("store.unreachable")
@@ -461,6 +472,23 @@ def test_what_was_mended_is_found_no_more(installation: Installation) -> None:
         installation.fhir.rest()
         installation.issuer.rest()
         assert installation.doctor() == (0, [])
+
+
+def test_a_mark_that_was_mended_by_the_server_is_found_for_a_week(installation: Installation) -> None:
+    """Whoever looks a day later must hear that somebody wrote into the database (security.md AU-3)."""
+    PLANTS["audit.export_mark"](installation)
+    exporter = installation.services.exporter
+    assert exporter is not None
+    with installation.app.app_context():
+        assert exporter.tell() == 0  # it is mended at once, and what was found has to be sealed
+    installation.seal()
+    assert [one["id"] for one in installation.doctor()[1]] == ["audit.export_mark"]
+    before = datetime.now(UTC) - timedelta(days=8)
+    with installation.app.app_context(), installation.services.db.write() as session:
+        for trigger in session.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
+            session.execute(text(f"DROP TRIGGER {trigger}"))
+        session.execute(update(AuditEventRow).where(AuditEventRow.reason == "beyond_the_trail").values(at=before))
+    assert installation.doctor() == (0, [])
 
 
 def test_people_read_what_to_do(installation: Installation) -> None:
