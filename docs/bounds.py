@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz import limits, strict_json
-from authz.clients import redirect_uri, statement, values
+from authz.clients import key_sets, redirect_uri, statement, values
 from authz.deadlines import EXCHANGE_SECONDS
 from authz.endpoints import consent, exchange, gate
 from authz.keyring import public_keys
@@ -65,6 +65,10 @@ BOUNDS = {
     "JWKS": Bound("a key set at `jwks_uri`", FETCH.max_bytes, "bytes", "401 `invalid_client`"),
     "keys": Bound("keys of a key set", public_keys.MAX_KEYS, "keys", "401 `invalid_client`"),
     "JWKS seconds": Bound("fetching a key set", int(FETCH.seconds), "seconds", "401 `invalid_client`"),
+    "JWKS at once": Bound("requests of a process that wait for key sets", key_sets.MOST_WAITING, "requests", "503"),
+    "JWKS of strangers": Bound(
+        "of them, for apps that nobody has approved", key_sets.STRANGERS_WAITING, "requests", "503"
+    ),
 }
 BY_ADDRESS = "an address"
 KNOWN, ALL_KNOWN = "a browser that signed in to the account before", "all such browsers of an account"

@@ -144,7 +144,7 @@ class BackChannel(Rules):
                 db=self.db,
                 now=self.now,
                 clients=self.clients,
-                key_sets=KeySets(self.outbound, self.trail, self.now),
+                key_sets=KeySets(self.outbound, self.trail, self.now, self.outbound_for_strangers),
                 fhir_servers=self.fhir_servers,
                 codes=self.codes,
                 refresh_tokens=self.refresh_tokens,

@@ -38,6 +38,8 @@ BY_ANOTHER_TEST = {  # which sends them to a running gunicorn, or looks at what 
     "JWKS": "outbound/test_client.py::test_the_largest_answer_is_the_limit_to_the_byte",
     "JWKS seconds": "outbound/test_client.py::test_a_slow_peer_gets_no_more_than_the_whole_time",
     "keys": "clients/test_key_sets.py::test_what_is_no_key_set_proves_nothing",
+    "JWKS at once": "clients/test_key_sets.py::test_slow_sets_of_all_clients_together_leave_threads_for_everybody_else",
+    "JWKS of strangers": "clients/test_key_sets.py::test_slow_sets_of_apps_that_nobody_has_approved_hold_two_threads",
 }
 
 

@@ -106,10 +106,11 @@ def test_names_that_a_stranger_registers_are_not_looked_up_in_the_place_of_anybo
     """H6: a name server that hangs holds eight look-ups; those for clients that sign in are others."""
     services = build(settings_in(tmp_path)).services
     own = services.registration
-    of_strangers = [own.registrations.sectors.outbound, own.checks.published.outbound]
-    of_clients = [services.outbound, services.token_server.services.key_sets.outbound]
+    keys = services.token_server.services.key_sets
+    of_strangers = [own.registrations.sectors.outbound, own.checks.published.outbound, keys.strangers.outbound]
+    of_clients = [services.outbound, keys.approved.outbound]
     places = [one.guard.lookups[False] for one in (*of_strangers, *of_clients)]
-    assert [one is places[0] for one in places] == [True, True, False, False]
+    assert [one is places[0] for one in places] == [True, True, True, False, False]
     services.backend.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -62,8 +62,8 @@ class Scene:
     def forward(self, seconds: float) -> None:
         self.time += timedelta(seconds=seconds)
 
-    def sets(self, client_id: str = "bulk", url: str = URL) -> Iterator[dict[str, Any]]:
-        return self.key_sets.of(client(client_id, jwks_uri=url))
+    def sets(self, client_id: str = "bulk", url: str = URL, *, approved: bool = True) -> Iterator[dict[str, Any]]:
+        return self.key_sets.of(replace(client(client_id, jwks_uri=url), is_approved=approved))
 
     def first(self) -> dict[str, Any]:
         return next(self.sets())
@@ -288,7 +288,7 @@ def test_those_who_come_while_a_set_is_on_its_way_share_it(scene: Scene) -> None
     assert slow.asked.wait(10)
     for thread in threads[1:]:
         thread.start()
-    address = key_sets.address("bulk", URL)
+    address = key_sets.approved.addresses[URL]
     while address.places._value:
         assert all(thread.is_alive() for thread in threads)
     with pytest.raises(Unavailable):
@@ -314,7 +314,7 @@ def test_those_who_wait_for_a_set_that_must_not_be_kept_share_the_next_one(scene
     assert slow.asked.wait(10)
     for thread in threads[1:]:
         thread.start()
-    while key_sets.address("bulk", URL).places._value:
+    while key_sets.approved.addresses[URL].places._value:
         assert all(thread.is_alive() for thread in threads)
     slow.go.set()
     for thread in threads:
@@ -327,4 +327,92 @@ def test_the_addresses_that_are_remembered_are_bounded(scene: Scene) -> None:
     for number in range(1_001):
         scene.publish(FIRST, url=f"https://app.example/{number}")
         next(scene.sets(url=f"https://app.example/{number}"))
-    assert len(scene.key_sets.addresses) <= 1_000
+    assert len(scene.key_sets.approved.addresses) <= 1_000
+
+
+class Crowd:
+    """Threads that wait for key sets of clients, each at an address of its own that is slow to answer."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.slow = Slow(scene.outside)
+        self.found: list[dict[str, Any]] = []
+        self.threads: list[threading.Thread] = []
+        scene.key_sets = KeySets(self.slow, cast("Trail", scene.notes), lambda: scene.time)
+
+    def first(self, name: str, *, approved: bool) -> dict[str, Any]:
+        url = f"https://{name}.example/jwks"
+        self.scene.publish(FIRST, cache="no-store", url=url)
+        return next(self.scene.sets(name, url, approved=approved))
+
+    def send(self, *names: str, approved: bool) -> None:
+        """Each of them is being asked when this is over."""
+        for name in names:
+            self.slow.asked.clear()
+            thread = threading.Thread(target=lambda it=name: self.found.append(self.first(it, approved=approved)))
+            self.threads.append(thread)
+            thread.start()
+            assert self.slow.asked.wait(10)
+
+    def answer(self) -> None:
+        self.slow.go.set()
+        for thread in self.threads:
+            thread.join(10)
+        assert self.found == [FIRST] * len(self.threads)
+
+
+def test_slow_sets_of_apps_that_nobody_has_approved_hold_two_threads(scene: Scene) -> None:
+    """CA-41, H6: whoever registers 24 apps with slow addresses holds two threads of a process; a third waits for
+    nothing, and an approved client has its place.
+    """
+    crowd = Crowd(scene)
+    crowd.send("one", "two", approved=False)
+    for name in ("one", "three"):
+        with pytest.raises(Unavailable):
+            crowd.first(name, approved=False)
+    crowd.send("hospital", approved=True)
+    crowd.answer()
+    assert crowd.first("three", approved=False) == FIRST
+
+
+def test_slow_sets_of_all_clients_together_leave_threads_for_everybody_else(scene: Scene) -> None:
+    """CA-41: five of a process's eight, whatever the addresses; when they have come there is room again."""
+    crowd = Crowd(scene)
+    crowd.send("a", "b", "c", "d", "e", approved=True)
+    for name in ("a", "f"):
+        for approved in (True, False):
+            with pytest.raises(Unavailable):
+                crowd.first(name, approved=approved)
+    crowd.answer()
+    assert crowd.first("f", approved=True) == FIRST
+
+
+def test_an_app_that_nobody_has_approved_is_asked_for_its_keys_three_times_a_minute_whatever_it_says(
+    scene: Scene,
+) -> None:
+    """CA-42: its set is kept for 30 seconds though it says no-store; a key that is not in it costs one fetch more."""
+    scene.publish(FIRST, cache="no-store")
+    for _ in range(60):
+        for _ in range(5):
+            assert set(map(str, scene.sets(approved=False))) == {str(FIRST)}
+        scene.forward(1)
+    assert scene.fetches == 3
+
+
+def test_a_failure_of_an_app_that_nobody_has_approved_rests_for_thirty_seconds(scene: Scene) -> None:
+    """CA-42."""
+    scene.vanish()
+    for _ in range(60):
+        with pytest.raises(BadAssertion):
+            next(scene.sets(approved=False))
+        scene.forward(1)
+    assert scene.fetches == 2
+
+
+def test_an_app_that_names_another_clients_address_changes_nothing_for_it(scene: Scene) -> None:
+    """ASY-21, CA-42: neither how long the set is kept nor whether it may be fetched anew."""
+    scene.publish(FIRST, cache="no-store")
+    assert list(scene.sets("stranger", approved=False)) == [FIRST]
+    scene.publish(SECOND, cache="no-store")
+    assert scene.first() == SECOND
+    assert list(scene.sets("stranger", approved=False)) == [FIRST, SECOND]

@@ -160,7 +160,7 @@ def now() -> datetime:
 NOBODY: Any = NoTrail()
 REFUSALS = (AuthzError, BadAssertion, NotTold)  # each caller has its own word for it
 OF_CLIENTS: dict[str, Callable[[Outbound, str], object]] = {
-    "jwks_uri": lambda out, url: KeySets(out, NOBODY, now).fetch("app", url),
+    "jwks_uri": lambda out, url: KeySets(out, NOBODY, now).fetch("app", url, out),
     "jwks_uri, checked": lambda out, url: list(Published(out).keys({"jwks_uri": url})),
     "client_uri": lambda out, url: list(Published(out).pages({"client_uri": url})),
     "sector_identifier_uri": lambda out, url: Sectors(out, NOBODY).check(

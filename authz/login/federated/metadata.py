@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from authz import strict_json
+from authz.clients.addresses import Address, Fetched
 from authz.clients.assertion import BadAssertion
 from authz.clients.freshness import freshness
-from authz.clients.key_sets import Address, Fetched, key_set
+from authz.clients.key_sets import key_set
 from authz.errors import Unavailable
 from authz.login.federated.provider import is_safe
 from authz.login.federated.why import UpstreamFailed, Why

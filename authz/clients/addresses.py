@@ -1,0 +1,118 @@
+"""One address where keys are published: what it last answered, and how many threads may wait for its next answer."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from authz.clients.assertion import BadAssertion
+from authz.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+REFETCH = timedelta(minutes=1)
+REST = timedelta(seconds=10)
+MAX_WAITING = 4  # threads of a process that one address may hold up
+TURN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    jwks: dict[str, Any]
+    at: datetime
+    fresh_for: timedelta
+
+    def is_fresh(self, now: datetime) -> bool:
+        return self.at <= now < self.at + self.fresh_for
+
+    def kept_for(self, least: timedelta) -> Fetched:
+        return replace(self, fresh_for=max(self.fresh_for, least))
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which an address is asked."""
+
+    least: timedelta = timedelta(0)  # an answer is kept so long, whatever its ``Cache-Control`` says
+    rest: timedelta = REST  # after a failure the address is left alone
+    places: tuple[threading.BoundedSemaphore, ...] = ()  # for those who wait for this address or any other like it
+
+
+class Address:
+    """One ``jwks_uri`` and what it last answered; threads take turns, so that they fetch once for all."""
+
+    def __init__(self, fetch: Callable[[], Fetched], now: Callable[[], datetime], terms: Terms | None = None) -> None:
+        self.fetch = fetch
+        self.now = now
+        self.terms = terms or Terms()
+        self.places = threading.BoundedSemaphore(MAX_WAITING)
+        self.lock = threading.Lock()
+        self.held: Fetched | None = None
+        self.begun = self.held_from = 0  # how many fetches were begun; which of them brought what is held
+        self.failed_at: datetime | None = None
+        self.refetched_at: datetime | None = None
+
+    def sets(self) -> Iterator[dict[str, Any]]:
+        """The set that holds now; whoever asks on did not find the right key in it, and gets a newer one if any."""
+        begun, held = self.begun, self.held
+        was_kept = held is not None and held.is_fresh(self.now())
+        if held is None or not was_kept:
+            with self.turn():
+                held = self.kept() or self.begun_after(begun) or self.fetched()
+        yield held.jwks
+        if was_kept:
+            with self.turn():
+                kept = self.kept()
+                newer = kept if kept is not None and kept is not held else self.refetched()
+            if newer is not None:
+                yield newer.jwks
+
+    def kept(self) -> Fetched | None:
+        return self.held if self.held is not None and self.held.is_fresh(self.now()) else None
+
+    def begun_after(self, begun: int) -> Fetched | None:
+        """What somebody else asked for while this one waited: as new as an answer of its own, however short its life.
+
+        So a flood of assertions that nobody signed costs one fetch at a time, and not one for each.
+        """
+        return self.held if self.held_from > begun else None
+
+    def fetched(self) -> Fetched:
+        """Raises BadAssertion; a set that is over its time is of no use then."""
+        now = self.now()
+        if self.failed_at is not None and now - self.failed_at < self.terms.rest:
+            raise BadAssertion("the client's keys could not be fetched a moment ago")
+        self.begun += 1
+        try:
+            self.held = self.fetch().kept_for(self.terms.least)
+            self.held_from = self.begun
+        except BadAssertion:
+            self.failed_at = now
+            raise
+        return self.held
+
+    def refetched(self) -> Fetched | None:
+        """None while the last such attempt is less than a minute ago."""
+        now = self.now()
+        if self.refetched_at is not None and now - self.refetched_at < REFETCH:
+            return None
+        self.refetched_at = now
+        return self.fetched()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Raises Unavailable if too many wait already, or it takes too long."""
+        with ExitStack() as turn:
+            for places in (self.places, *self.terms.places):
+                if not places.acquire(blocking=False):
+                    raise Unavailable("too many requests wait for keys that clients publish")
+                turn.callback(places.release)
+            if not self.lock.acquire(timeout=TURN_SECONDS):
+                raise Unavailable("the keys of this client take too long to come")
+            turn.callback(self.lock.release)
+            yield
