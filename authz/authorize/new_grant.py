@@ -27,8 +27,8 @@ def new_grant(
     launch, sign_in, judgement = pending.launch, situation.sign_in, situation.judgement
     assert sign_in is not None
     assert judgement is not None
-    session_digest, sid = session_of(launch, situation)
     server, glass = request.fhir_server, situation.glass
+    session_digest, sid = session_of(launch, situation, server.name)
     purpose = {"purpose_of_use": glass.code} if glass is not None else {}
     return NewGrant(
         client_id=request.client.client_id,
@@ -69,9 +69,13 @@ def context_of(launch: Launch | None, context: Context, granted: ScopeSet) -> di
     return {name: value for name, value in found.items() if value is not None} | given
 
 
-def session_of(launch: Launch | None, situation: Situation) -> tuple[str | None, str | None]:
-    """The digest of the session this came from, and the ``sid`` that names it to the app."""
+def session_of(launch: Launch | None, situation: Situation, fhir_server: str) -> tuple[str | None, str | None]:
+    """The digest of the session this came from, and the ``sid`` that names it to the app.
+
+    An EHR's own id of its session says nothing at another FHIR server, where another hospital may have the same one;
+    a ``sid`` is one of a kind at this issuer (OpenID Connect Back-Channel Logout §2.1).
+    """
     if launch is not None:
         key = digest(launch.session) if launch.session else None
-        return key, digest(key)[:SID_LENGTH] if key else None
+        return key, digest(f"{fhir_server}\0{key}")[:SID_LENGTH] if key else None
     return (digest(situation.sid), situation.sid) if situation.sid else (None, None)

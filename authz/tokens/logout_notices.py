@@ -44,7 +44,10 @@ class LogoutNotices:
         return LogoutNoticeRow
 
     def write(self, session: Session, of_session: ColumnElement[bool]) -> None:
-        """Note whom to tell: each app that got an id_token in the session and has registered where to tell it."""
+        """Note whom to tell: each app that got an id_token in the session and has registered where to tell it.
+
+        Once for each person it knows there.
+        """
         grants = session.scalars(
             select(GrantRow)
             .join(ClientRow, ClientRow.client_id == GrantRow.client_id)
@@ -55,7 +58,7 @@ class LogoutNotices:
             if client is None or not client.logout.get("backchannel_logout_uri"):
                 continue
             if "openid" in ScopeSet.parse(grant.scope):
-                notice_id = digest(f"{grant.client_id}\0{grant.sid}")
+                notice_id = digest(f"{grant.client_id}\0{grant.sid}\0{grant.sub}")
                 whom = {"client_id": grant.client_id, "sub": grant.sub, "sid": grant.sid}
                 self.courier.post(session, self, notice_id, **whom)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -16,14 +17,14 @@ from authz.outbound import Answer, FetchFailed
 from authz.tokens.model import LogoutNoticeRow
 from tests.actors import SmartApp
 from tests.outside import FakeOutbound, Outside
-from tests.world import APP, CONFIDENTIAL, FHIR, ISSUER, SECRET, build, settings_in
+from tests.world import APP, CONFIDENTIAL, FHIR, ISSUER, OTHER_FHIR, SECRET, build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from authz.notices.courier import Letter
-    from tests.actors import Browser
+    from tests.actors import Browser, Ehr
     from tests.world import World
 
 PUBLIC_URI, OTHER_URI = f"{APP}/signed-out", "https://conf.example/signed-out"
@@ -153,6 +154,38 @@ def test_another_session_of_the_same_person_goes_on(world: World, outside: Outsi
     assert send(world) == 1
     assert [asked.url for asked in outside.asked] == [PUBLIC_URI]
     assert world.confidential.refresh(elsewhere["refresh_token"]).status == 200
+
+
+def test_two_hospitals_may_have_one_id_for_their_sessions(world: World, outside: Outside) -> None:
+    """Back-Channel Logout §2.1, security.md H3: a ``sid`` is of one FHIR server, and each end is told."""
+    there = replace(world.public, aud=OTHER_FHIR)
+    at = {
+        "other": there.tokens(launched(world.other_ehr, "mallory", "X"), "launch openid patient/*.rs"),
+        "main": world.public.tokens(launched(world.ehr, "dr", "A"), "launch openid patient/*.rs online_access"),
+    }
+    ids = {name: world.services.keyring.verify(answer["id_token"]) for name, answer in at.items()}
+    assert ids["main"]["sid"] != ids["other"]["sid"]
+    told = []
+    for name, ehr in (("other", world.other_ehr), ("main", world.ehr)):
+        assert ehr.end_session("shift").status == 204
+        assert send(world) == 1
+        claims = world.services.keyring.verify(logout_tokens(outside)[-1], "logout+jwt")
+        told.append((name, claims["sid"], claims["sub"]))
+    assert told == [(name, ids[name]["sid"], ids[name]["sub"]) for name in ("other", "main")]
+
+
+def test_each_person_of_a_session_is_told_of(world: World, outside: Outside) -> None:
+    """Back-Channel Logout §2.4: ``sub`` and ``sid`` say together who it was; an EHR may name two in one session."""
+    for who in ("dr", "nurse"):
+        world.public.tokens(launched(world.ehr, who, "A"), "launch openid patient/*.rs")
+    world.ehr.end_session("shift")
+    assert send(world) == 2
+    told = [world.services.keyring.verify(token, "logout+jwt") for token in logout_tokens(outside)]
+    assert len({claims["sub"] for claims in told}) == 2
+
+
+def launched(ehr: Ehr, who: str, patient: str) -> str:
+    return str(ehr.launch("public", f"Practitioner/{who}", patient=patient, session="shift")["launch"])
 
 
 def test_the_end_of_an_ehr_session_is_told_once(world: World, outside: Outside) -> None:
