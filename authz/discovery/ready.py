@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -11,6 +13,18 @@ if TYPE_CHECKING:
     from authz.brands.registry import Brands, Published
     from authz.discovery.documents import Discovery
     from authz.fhir_servers.registry import FhirServer, FhirServers
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Bytes with the tag by which they are known again, which costs as much as to read all of them."""
+
+    body: bytes
+    tag: str
+
+    @classmethod
+    def of(cls, body: bytes) -> Self:
+        return cls(body, f'"{sha256(body).hexdigest()[:32]}"')
 
 
 class ReadyDocuments:
@@ -21,6 +35,7 @@ class ReadyDocuments:
         self.fhir_servers = fhir_servers
         self.brands = brands
         self.made: dict[str, tuple[object, object, bytes]] = {}
+        self.described: dict[str, tuple[dict[str, Any], FhirServer, Tagged]] = {}
 
     def openid_configuration(self) -> bytes:
         servers = self.fhir_servers.all()
@@ -36,6 +51,16 @@ class ReadyDocuments:
             f"smart {server.name}", server, brands, lambda: self.discovery.smart_configuration(server, brands)
         )
 
+    def capability_statement(self, server: FhirServer, statement: dict[str, Any]) -> Tagged:
+        """The FHIR server's own, with what apps of SMART 1.0 look for (CS-01..05): some MB, so made once for each."""
+        known = self.described.get(server.name)
+        if known is not None and known[0] is statement and known[1] == server:
+            return known[2]
+        content = described(statement, self.discovery.oauth_uris(server), server.base_url)
+        made = Tagged.of(json.dumps(content).encode())
+        self.described[server.name] = statement, server, made
+        return made
+
     def ready(self, name: str, made_of: object, brands: Published | None, make: Callable[[], dict[str, Any]]) -> bytes:
         known = self.made.get(name)
         if known is not None and known[0] is made_of and known[1] is brands:
@@ -47,3 +72,11 @@ class ReadyDocuments:
 
 def enabled(servers: tuple[FhirServer, ...]) -> list[FhirServer]:
     return [server for server in servers if server.enabled]
+
+
+def described(statement: dict[str, Any], security: dict[str, Any], base_url: str) -> dict[str, Any]:
+    """The statement with its ``rest.security`` replaced, and without the address behind the proxy."""
+    rest = statement.get("rest")
+    modes = [{**item, "security": security} if isinstance(item, dict) else item for item in rest or []]
+    implementation = {"description": "FHIR server", **(statement.get("implementation") or {}), "url": base_url}
+    return {**statement, "implementation": implementation, "rest": modes}

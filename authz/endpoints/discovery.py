@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flask import Blueprint, abort
 
 from authz.endpoints.current import answer, services
-from authz.endpoints.document import JSON, cacheable, document
+from authz.endpoints.document import JSON, cacheable, document, tagged
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -70,18 +70,10 @@ def logo(name: str) -> ResponseReturnValue:
 def metadata(name: str) -> ResponseReturnValue:
     """The FHIR server's own CapabilityStatement, with what apps of SMART 1.0 look for (CS-01..05)."""
     server = known_fhir_server(name)
-    statement = services().gateway.upstream.capability_statement(server)
-    content = described(statement, services().discovery.oauth_uris(server), server.base_url)
+    statement = services().gateway.upstream.capability_statement_for_anybody(server)
+    described = services().documents.capability_statement(server, statement)
     seconds = services().settings.discovery_max_age_seconds
-    return answer(lambda request: document(content, request, seconds, "application/fhir+json"))
-
-
-def described(statement: dict[str, Any], security: dict[str, Any], base_url: str) -> dict[str, Any]:
-    """The statement with its ``rest.security`` replaced, and without the address behind the proxy."""
-    rest = statement.get("rest")
-    modes = [{**item, "security": security} if isinstance(item, dict) else item for item in rest or []]
-    implementation = {"description": "FHIR server", **(statement.get("implementation") or {}), "url": base_url}
-    return {**statement, "implementation": implementation, "rest": modes}
+    return answer(lambda request: tagged(described, request, seconds, "application/fhir+json"))
 
 
 def known_fhir_server(name: str) -> FhirServer:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from authz.discovery.ready import Tagged
 from authz.endpoints.exchange import HttpAnswer
 
 if TYPE_CHECKING:
@@ -23,9 +23,15 @@ def cacheable(
     body: bytes, request: HttpRequest, max_age_seconds: int, content_type: str, *, weak: bool = False
 ) -> HttpAnswer:
     """``weak``: the tag is for the same content, whatever bytes a proxy makes of it."""
-    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    return tagged(Tagged.of(body), request, max_age_seconds, content_type, weak=weak)
+
+
+def tagged(
+    document: Tagged, request: HttpRequest, max_age_seconds: int, content_type: str, *, weak: bool = False
+) -> HttpAnswer:
+    tag = document.tag
     headers = {"Cache-Control": f"public, max-age={max_age_seconds}", "ETag": f"W/{tag}" if weak else tag}
     known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
     if tag in known or "*" in known:
         return HttpAnswer(304, headers)
-    return HttpAnswer(200, {"Content-Type": content_type, **headers}, body)
+    return HttpAnswer(200, {"Content-Type": content_type, **headers}, document.body)

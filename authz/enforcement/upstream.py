@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from authz.enforcement.compartment import MEMBERSHIPS, concerns
+from authz.enforcement.statements import FRESH_SECONDS, Statements
 from authz.errors import Unavailable
 from authz.outbound import FetchFailed, Limits
 from authz.storage.recent import Recent
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from authz.scopes.constraints import Query
 
 ANSWER_SECONDS = 1.0
-CAPABILITIES_SECONDS = 60.0
 QUESTION = Limits(seconds=2.0, max_bytes=1_000_000)
 STATEMENT = Limits(seconds=5.0, max_bytes=5_000_000)
 MAX_DEPTH, MAX_NODES = 60, 500_000
@@ -37,23 +37,26 @@ class Upstream:
     def __init__(self, outbound: Outbound, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.outbound = outbound
         self.answers: Recent[bool] = Recent(ANSWER_SECONDS, monotonic)
-        self.statements: Recent[Resource] = Recent(CAPABILITIES_SECONDS, monotonic)
-        self.parameters: Recent[dict[str, frozenset[str]]] = Recent(CAPABILITIES_SECONDS, monotonic)
+        self.statements = Statements(monotonic)
+        self.parameters: Recent[dict[str, frozenset[str]]] = Recent(FRESH_SECONDS, monotonic)
 
     def records(self, server: FhirServer) -> UpstreamRecords:
         return UpstreamRecords(self, server)
 
     def capability_statement(self, server: FhirServer) -> Resource:
-        """What the FHIR server says of itself."""
+        """What the FHIR server says of itself, for a request with a token."""
+        return self.statements.get((server.name, server.upstream), lambda: self.stated(server))
 
-        def ask() -> Resource:
-            found = self.ask(server, "metadata", STATEMENT)
-            statement = body(found, server)
-            if found.status != OK or statement.get("resourceType") != "CapabilityStatement":
-                raise Unavailable(f"{server.name}: no CapabilityStatement from the FHIR server ({found.status})")
-            return statement
+    def capability_statement_for_anybody(self, server: FhirServer) -> Resource:
+        """The same object until it was asked for anew."""
+        return self.statements.get_for_anybody((server.name, server.upstream), lambda: self.stated(server))
 
-        return self.statements.get((server.name, server.upstream), ask)
+    def stated(self, server: FhirServer) -> Resource:
+        found = self.ask(server, "metadata", STATEMENT)
+        statement = body(found, server)
+        if found.status != OK or statement.get("resourceType") != "CapabilityStatement":
+            raise Unavailable(f"{server.name}: no CapabilityStatement from the FHIR server ({found.status})")
+        return statement
 
     def ask(self, server: FhirServer, path: str, limits: Limits = QUESTION) -> Answer:
         try:

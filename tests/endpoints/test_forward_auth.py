@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authz.audit.search import Query, search
+from authz.discovery import ready
+from authz.discovery.ready import described
 from authz.enforcement.gateway import MOST_LINES
 from authz.outbound import Answer
 from authz.policy.rights import HookedRights, StatedRights
@@ -297,3 +299,28 @@ def test_the_capability_statement_says_where_apps_get_access(world: World, outsi
     assert len(outside.asked) == 1
     assert world.transport.send("GET", f"{world.issuer}/fhir-servers/unknown/metadata").status == 404
     assert world.transport.send("GET", f"{world.issuer}/fhir-servers/other/metadata").status == 503
+
+
+def test_the_capability_statement_is_put_together_once_for_all_who_ask(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RL-07: some MB; whoever has it already is told so without a look at the bytes. A change shows at once."""
+    made = 0
+
+    def counting(*of: Any) -> dict[str, Any]:
+        nonlocal made
+        made += 1
+        return described(*of)
+
+    monkeypatch.setattr(ready, "described", counting)
+    url = f"{world.issuer}/fhir-servers/main/metadata"
+    first = world.transport.send("GET", url)
+    again = [world.transport.send("GET", url, {"If-None-Match": str(first.header("etag"))}) for _ in range(3)]
+    assert [(reply.status, reply.body) for reply in again] == [(304, b"")] * 3
+    assert world.transport.send("GET", url).body == first.body
+    assert made == 1
+    with world.services.db.write() as session:
+        world.services.fhir_servers.update(session, "main", {"registration": "open"})
+    changed = world.transport.send("GET", url, {"If-None-Match": str(first.header("etag"))})
+    assert (changed.status, "register" in changed.body.decode()) == (200, True)
+    assert changed.header("etag") != first.header("etag")
