@@ -11,7 +11,8 @@ from authz.audit.event import EventName
 from authz.errors import InvalidRequest, NotFound
 from authz.launch.launch import Launch, LaunchUnusable
 from authz.launch.model import SpentLaunchRow
-from authz.launch.store import IDS, RECORDS, USED, WITHDRAWN
+from authz.launch.record import IDS, named
+from authz.launch.store import RECORDS, USED, WITHDRAWN
 
 if TYPE_CHECKING:
     from authz.audit.event import Peer
@@ -49,9 +50,9 @@ class OwnLaunches:
         return None if launch is None else launch.summary(self.launches.now())
 
     def waiting(self, ehr: Ehr, launch_id: str) -> Launch | None:
-        key = self.launches.backend.get(IDS + launch_id)[0]
+        key = named(launch_id, self.launches.backend.get(IDS + launch_id)[0], self.launches.secrets)
         try:
-            launch = self.launches.find(key.decode()) if key is not None else None
+            launch = self.launches.find(key) if key is not None else None
         except LaunchUnusable:
             return None
         return launch if launch is not None and is_of(ehr, launch) else None

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from authz.keyring import seal as keyring
 from authz.launch.launch import Origin
 from authz.strict_json import NotStrictJson, parse
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from authz.keyring.secrets import Secrets
 
 PURPOSE = "launch"
+IDS = "launch-id:"
 TRIAL = "makers of the app"  # in the place of an EHR's name, and no name that an EHR can have
 MAX_BYTES = 262_144  # as for the body of POST /launch
 
@@ -54,6 +56,18 @@ def unsealed(stored: bytes, digest: str, secrets: Secrets) -> tuple[dict[str, An
         return record, None
     seal = Seal(rest.pop("sub"), rest.pop("by"))
     return rest, seal
+
+
+def by_id(launch_id: str, digest: str, secrets: Secrets) -> dict[str, bytes]:
+    """What leads from a launch's id to the digest of its handle."""
+    key = IDS + launch_id
+    return {key: keyring.Seal(secrets, "launch id").close(key, digest.encode())}
+
+
+def named(launch_id: str, stored: bytes | None, secrets: Secrets) -> str | None:
+    """The digest that lies under a launch's id; None if there is none, or somebody else wrote it."""
+    found = None if stored is None else keyring.Seal(secrets, "launch id").open(IDS + launch_id, stored)
+    return None if found is None else found.decode()
 
 
 def canonical(record: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from authz.errors import InvalidRequest
 from authz.launch.admission import MAX_SECONDS
 from authz.launch.launch import WHICH_LAUNCH_URL, Launch, LaunchUnusable, Unusable, launch_id_of, launch_of
 from authz.launch.model import SpentLaunchRow
-from authz.launch.record import TRIAL, Seal, sealed, unsealed
+from authz.launch.record import TRIAL, Seal, by_id, sealed, unsealed
 from authz.launch.request import check_auth_time, load
 from authz.launch.schema import LAUNCH, RECORD
 from authz.launch.signed import is_signed
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
 
 RECORDS = "launch:"  # the one prefix an EHR may be allowed to write to
-IDS = "launch-id:"
 CLAIMS = "launch-claim:"
 USED, WITHDRAWN = "used", "withdrawn"
 
@@ -86,7 +85,7 @@ class Launches:
             self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
             record = self.record(members, key, seal)
             # before the commit: if that fails, the record's handle is never told and so never used
-            self.backend.put({RECORDS + key: record, IDS + launch.launch_id: key.encode()}, self.seconds)
+            self.backend.put({RECORDS + key: record} | by_id(launch.launch_id, key, self.secrets), self.seconds)
         return handle, launch
 
     def record(self, members: dict[str, Any], key: str, seal: Seal) -> bytes:

@@ -91,7 +91,7 @@ class BackChannel(Rules):
 
     @cached_property
     def last_seen(self) -> LastSeen:
-        return LastSeen(self.backend, self.now)
+        return LastSeen(self.backend, Seal(self.secrets, "last seen"), self.now)
 
     @cached_property
     def refresh_tokens(self) -> RefreshTokens:

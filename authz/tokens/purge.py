@@ -115,10 +115,21 @@ class Purge:
         """Purge until told to stop; of several processes one at a time, and a database that is away is tried again."""
         while not stop.wait(PAUSE_SECONDS):
             try:
-                if self.backend.claim(TURN, b"taken", PAUSE_SECONDS) is None:
+                if self.has_turn():
                     self.once(stop.is_set)
             except Unavailable:
                 log.warning("what is over could not be purged; trying again")
+
+    def has_turn(self) -> bool:
+        """Of several processes one has it. One without an end is none: somebody else wrote it into the store."""
+        if self.backend.claim(TURN, b"taken", PAUSE_SECONDS) is None:
+            return True
+        left = self.backend.expires_in(TURN)
+        if left is None or left <= PAUSE_SECONDS:
+            return False
+        log.warning("somebody wrote into the store that what is over is being purged; that is not believed")
+        self.backend.delete(TURN)
+        return self.backend.claim(TURN, b"taken", PAUSE_SECONDS) is None
 
     def once(self, is_stopped: Callable[[], bool] = lambda: False, seconds: float = LONGEST_SECONDS) -> dict[str, int]:
         """How many rows of each table went; what is left when the time is over is the next run's.

@@ -156,3 +156,37 @@ def test_what_is_no_number_among_the_marks_of_the_store_leaves_the_truth_to_sql(
     assert world.public.revoke(access).status == 200
     intruder.backend.put({key: written}, LIFE_SECONDS)
     assert world.fhir_server.introspect(access) == INACTIVE
+
+
+@pytest.mark.parametrize("written", [b"x", b"", b"9" * 30, b"-99999999999999999", b"\xff", b"4000000000"])
+def test_when_a_token_was_last_used_is_said_by_nobody_else(world: World, intruder: Intruder, written: bytes) -> None:
+    """Decision 92: neither a page of people's apps that fails, nor a time that somebody made up, on it or on record."""
+    good = token(world)
+    world.fhir_server.introspect(good)
+    world.services.last_seen.flush()
+    assert world.services.last_seen.of([digest(good)]) == {digest(good): world.clock()}
+    (key,) = [name for name in intruder.seen if name.startswith("seen") and name.endswith(digest(good))]
+    world.services.backend.put({key: written}, LIFE_SECONDS)
+    assert world.services.last_seen.of([digest(good)]) == {}
+
+
+def test_a_mark_of_one_token_is_none_of_another(world: World, intruder: Intruder) -> None:
+    good = token(world)
+    world.fhir_server.introspect(good)
+    world.services.last_seen.flush()
+    intruder.writes(good, GUESS)
+    assert world.services.last_seen.of([digest(GUESS)]) == {}
+
+
+@pytest.mark.parametrize(
+    "written", [b"\xff\xfe", b"\x00", b"a" * 10_000, b"../../", None], ids=lambda text: str(text)[:9]
+)
+def test_what_lies_under_the_id_of_a_launch_is_what_this_server_put_there(
+    world: World, intruder: Intruder, written: bytes | None
+) -> None:
+    """LA-13: another launch's, too; the EHR hears that there is none of this id, and not that something broke."""
+    mine, other = (world.ehr.launch("public", "Practitioner/dr", patient=who)["launch_id"] for who in "AB")
+    keys = {name: key for key in intruder.seen for name in (mine, other) if key.endswith(str(name))}
+    world.services.backend.put({keys[mine]: written or intruder.seen[keys[other]]}, LIFE_SECONDS)
+    assert [world.ehr.look_up(mine).status, world.ehr.withdraw(mine).status] == [404, 404]
+    assert world.ehr.withdraw(other).status == 204

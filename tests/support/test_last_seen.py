@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from authz.keyring.seal import Seal
 from authz.storage.short_lived import StoreUnavailable
 from authz.tokens import last_seen
 from authz.tokens.last_seen import LastSeen
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from tests.world import World
 
 
+def last_seen_of(world: World) -> LastSeen:
+    return LastSeen(world.services.backend, Seal(world.services.secrets, "last seen"), world.clock)
+
+
 def test_a_note_is_in_the_store_after_the_next_flush(world: World) -> None:
-    seen = LastSeen(world.services.backend, world.clock)
+    seen = last_seen_of(world)
     seen.note("a")
     assert seen.of(["a", "b"]) == {}
     seen.flush()
@@ -31,7 +36,7 @@ def test_a_note_is_in_the_store_after_the_next_flush(world: World) -> None:
 def test_a_process_keeps_a_bounded_number_of_notes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_seen, "MOST", 3)
     monkeypatch.setattr(last_seen, "AT_ONCE", 2)
-    seen = LastSeen(world.services.backend, world.clock)
+    seen = last_seen_of(world)
     for name in "abcde":
         seen.note(name)
     seen.flush()
@@ -43,7 +48,7 @@ def test_a_store_that_is_away_costs_the_notes_and_nothing_else(world: World, mon
     def away(*_: object) -> NoReturn:
         raise StoreUnavailable("gone")
 
-    seen = LastSeen(world.services.backend, world.clock)
+    seen = last_seen_of(world)
     seen.note("a")
     monkeypatch.setattr(type(world.services.backend), "put", away)
     seen.flush()

@@ -47,6 +47,9 @@ class Store:
         self.turns.append(key)
         return None if len(self.turns) == 1 else value + str(ttl_seconds).encode()
 
+    def expires_in(self, _key: str) -> float:
+        return purging.PAUSE_SECONDS
+
 
 def purge_of(own: Registries) -> Purge:
     return Purge(own.db, Store(), own.clock, lambda *_: True)  # type: ignore[arg-type]  # all that it asks of a store
@@ -279,6 +282,19 @@ def test_of_several_processes_one_purges_and_an_outage_is_survived(
     thread.join(5)
     assert (len(runs), set(store.turns)) == (1, {"purge"})
     assert "what is over could not be purged; trying again" in caplog.text
+
+
+@pytest.mark.parametrize("seconds", [10.0**9, 300.0])
+def test_a_turn_that_never_ends_is_no_turn(world: World, caplog: pytest.LogCaptureFixture, seconds: float) -> None:
+    """Decision 92: whoever writes into the store would have nothing purged ever again."""
+    own, store = world.services.purge, world.services.backend
+    store.put({"purge": b"x"}, seconds)
+    assert own.has_turn() is (seconds > purging.PAUSE_SECONDS)
+    assert bool(caplog.messages) is (seconds > purging.PAUSE_SECONDS)
+    left = store.expires_in("purge")
+    assert left is not None
+    assert left <= purging.PAUSE_SECONDS
+    assert not own.has_turn()
 
 
 def test_an_app_goes_on_after_a_purge_and_is_forgotten_when_it_is_over(world: World) -> None:
