@@ -43,8 +43,8 @@ class Level:
         return Search(self.access, self.token, self.level, self.records, self.bases)
 
     @property
-    def letter(self) -> str:
-        return "".join(LETTERS[self.access.kind])
+    def letters(self) -> list[str]:
+        return sorted(LETTERS[self.access.kind])
 
     def problem(self) -> str:
         """Why it is not allowed; empty if it is. Raises Undecidable."""
@@ -90,23 +90,26 @@ class Level:
         levels = "system" if exports else "user or system"
         return f"this operation is for who may read and search everything: {levels}/*.rs"
 
-    def held(self) -> tuple[ResourceScope, ...]:
-        return self.token.held(self.level, self.access.type or ANY, self.letter)
+    def held(self, letter: str) -> tuple[ResourceScope, ...]:
+        return self.token.held(self.level, self.access.type or ANY, letter)
 
     def is_the_patient(self) -> bool:
         """Whether it is the Patient resource itself, of which every version is about the same patient."""
         mine = self.access.type == "Patient" and self.access.id in self.reach.patients
-        return mine and any(not scope.query for scope in self.held())
+        return mine and any(not scope.query for letter in self.letters for scope in self.held(letter))
 
     def is_held(self) -> bool:
-        """Whether the resource, as it is now, is within one of the scopes; the FHIR server is asked."""
+        """Whether the resource, as it is now, is within a scope for each letter; the FHIR server is asked."""
+        return all(self.is_held_for(letter) for letter in self.letters)
+
+    def is_held_for(self, letter: str) -> bool:
         type_, id_ = str(self.access.type), str(self.access.id)
         patients = None if self.reach == EVERYONE else self.reach.patients
         if type_ == "Patient" and patients is not None:
             if id_ not in patients:
                 return False
             patients = None
-        asked = {Question(type_, id_, patients, scope.query) for scope in self.held()}
+        asked = {Question(type_, id_, patients, scope.query) for scope in self.held(letter)}
         if Question(type_, id_, None) in asked:
             return True
         return any(self.records.holds(question) for question in sorted(asked, key=lambda q: len(q.query)))
@@ -147,11 +150,14 @@ class Level:
         elements = [path.partition(".")[0] for path in membership.elements] if membership else []
         if {"", "id", "resourceType", *elements} & touched(operations):
             return "a patch must not touch what says whose the resource is"
-        if all(scope.query for scope in self.held()):
+        if all(scope.query for scope in self.held("u")):
             return "a patch can't be held against the limits of a scope"
         return "its references must name resources by type and id" if names_other_resources(list(operations)) else ""
 
     def permits(self, resource: dict[str, Any]) -> bool:
         """Whether this level alone allows it for a resource that is at hand."""
-        alone = replace(self.token, scopes=ScopeSet.of(*self.held()))
-        return may(alone, self.letter, resource, matches, self.bases)
+        return all(self.permits_for(letter, resource) for letter in self.letters)
+
+    def permits_for(self, letter: str, resource: dict[str, Any]) -> bool:
+        alone = replace(self.token, scopes=ScopeSet.of(*self.held(letter)))
+        return may(alone, letter, resource, matches, self.bases)

@@ -38,7 +38,7 @@ LETTERS = {
     Kind.TYPE_HISTORY: frozenset("s"),
     Kind.CREATE: frozenset("c"),
     Kind.UPDATE: frozenset("u"),
-    Kind.PATCH: frozenset("u"),
+    Kind.PATCH: frozenset("ru"),  # the answer may be the whole resource, and a "test" tells what is in it
     Kind.DELETE: frozenset("d"),
     Kind.EVERYTHING: frozenset("rs"),  # AMB-10
     Kind.EXPORT: frozenset("rs"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from authz.launch.standing import STAFF
 from authz.policy.hook import SECONDS, Hook, made_by
+from authz.scopes.resource import LETTERS
 from authz.wording import mark
 
 if TYPE_CHECKING:
@@ -42,11 +43,15 @@ class StatedSensitivity:
     """The patients and the data that a FHIR server's settings name."""
 
     def is_sensitive(self, question: SensitivityQuestion) -> bool:
-        """An app that asks for everything asks for these data as well; so does one that could get some of them."""
+        """An app that asks for everything asks for these data as well; so does one that could get some of them.
+
+        Or could only write them: a scope of the settings names data, whatever is done with them.
+        """
         server = question.fhir_server
         if question.patient in server.sensitive_patients:
             return True
-        return any(scope.narrow(server.sensitive_scopes.scopes) for scope in question.scope.resources)
+        asked = (replace(scope, interactions=frozenset(LETTERS), text="") for scope in question.scope.resources)
+        return any(scope.narrow(server.sensitive_scopes.scopes) for scope in asked)
 
 
 class HookedSensitivity:

@@ -269,6 +269,18 @@ ROWS: list[tuple[str, FhirRequest, str]] = [
         request("PATCH", "/Observation/o1", [{"op": "add", "path": "/note", "value": []}], content_type=JSON_PATCH),
         "",
     ),
+    *(
+        (scope, request("PATCH", target, [{"op": "add", "path": "/note"}], content_type=JSON_PATCH), why)
+        for scope, target, why in (
+            ("patient/Observation.u", "/Observation/o1", "no granted scope lets this app do this (ru)"),
+            ("patient/Observation.u user/Observation.r", "/Observation/o1", "no granted scope"),
+            ("user/Observation.u", "/Observation/o1", "no granted scope"),
+            ("patient/Observation.ru", "/Observation/o1", ""),
+            ("patient/Observation.r patient/Observation.u", "/Observation/o1", ""),
+            (f"{LAB.replace('.cruds', '.r')} patient/Observation.u", "/Observation/o1", ""),
+            (f"{LAB.replace('.cruds', '.r')} patient/Observation.u", "/Observation/v1", OUTSIDE),
+        )
+    ),
     (ALL, request("PATCH", "/Observation/o2", [{"op": "add", "path": "/note"}], content_type=JSON_PATCH), OUTSIDE),
     (
         ALL,

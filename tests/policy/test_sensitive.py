@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from authz.fhir_servers.sensitive import data
 from authz.policy.hook import NoAnswer
 from authz.policy.sensitive import (
     PURPOSES,
@@ -53,7 +54,7 @@ class Says:
         (None, "patient/Condition.rs", False),
         ("A", "patient/*.rs", True),
         ("A", "patient/Observation.r?category=psychiatry", True),
-        ("A", "patient/Observation.cud", False),
+        ("A", "patient/Observation.cud", True),
         ("A", "user/Observation.rs", False),
         (None, "user/Consent.r", True),
         ("A", "openid launch patient/Condition.rs", False),
@@ -64,6 +65,17 @@ def test_what_the_settings_name_is_protected(patient: str | None, scope: str, *,
     """REQ-87: these patients, and whoever could get some of these data, whatever else is asked for."""
     asked = replace(ASKED, patient=patient, scope=ScopeSet.parse(scope))
     assert StatedSensitivity().is_sensitive(asked) is is_sensitive
+
+
+@pytest.mark.parametrize(
+    "asked", ["patient/Observation.u", "user/Observation.c", "patient/*.d", "patient/Observation.rs"]
+)
+def test_data_are_protected_whatever_is_done_with_them(asked: str) -> None:
+    """REQ-87: a scope of the settings names the data, also for who only writes: a patch shows what it changes."""
+    guarded = replace(SERVER, sensitive_scopes=data(["patient/Observation.rs?category=psychiatry"]))
+    question = replace(ASKED, fhir_server=guarded, scope=ScopeSet.parse(asked))
+    assert StatedSensitivity().is_sensitive(question)
+    assert not StatedSensitivity().is_sensitive(replace(question, scope=ScopeSet.parse("patient/Condition.cruds")))
 
 
 def test_either_the_settings_or_the_hook_may_say_yes() -> None:
