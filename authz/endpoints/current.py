@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app, request
@@ -19,8 +20,11 @@ READ = "authz.http_request"  # in the WSGI environment: a body can be read once
 RAISED = "authz.raised"  # in the WSGI environment: what the function has raised when it was called before Flask
 
 
+BEFORE_FLASK: ContextVar[Services | None] = ContextVar("before_flask", default=None)
+
+
 def services() -> Services:
-    return cast("Services", current_app.extensions["authz"])
+    return BEFORE_FLASK.get() or cast("Services", current_app.extensions["authz"])
 
 
 def http_request() -> HttpRequest:

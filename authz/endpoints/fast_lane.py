@@ -9,7 +9,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from authz.endpoints.current import RAISED, READ
+from authz.endpoints.current import BEFORE_FLASK, RAISED, READ
 from authz.endpoints.exchange import ENDPOINT, from_environ
 from authz.endpoints.headers import hardened
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from authz.endpoints.cors import Cors
     from authz.endpoints.exchange import HttpAnswer, HttpRequest
+    from authz.services import Services
     from authz.settings import Settings
 
 STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
@@ -35,7 +36,7 @@ class FastLane:
     def __init__(
         self, app: Flask, settings: Settings, cors: Cors, lanes: Mapping[tuple[str, str], Callable[..., HttpAnswer]]
     ) -> None:
-        self.app = app
+        self.services: Services = app.extensions["authz"]
         self.flask: WSGIApplication = app.wsgi_app
         self.settings = settings
         self.cors = cors
@@ -48,15 +49,21 @@ class FastLane:
         try:
             request = from_environ(environ, self.settings.public_path, self.settings.trusted_proxies)
             environ[READ] = request
-            with self.app.app_context():
-                answer = function(request)
-                headers = self.headers(request, answer)
+            answer = self.answered(function, request)
+            headers = self.headers(request, answer)
         except Exception as error:  # noqa: BLE001  Flask's error handlers tell of it, whatever it is
             environ[RAISED] = error
             return self.flask(environ, start_response)
         environ[ENDPOINT] = function.__module__.rpartition(".")[2]
         start_response(STATUS_LINES[answer.status], headers)
         return [answer.body]
+
+    def answered(self, function: Callable[..., HttpAnswer], request: HttpRequest) -> HttpAnswer:
+        token = BEFORE_FLASK.set(self.services)
+        try:
+            return function(request)
+        finally:
+            BEFORE_FLASK.reset(token)
 
     def headers(self, request: HttpRequest, answer: HttpAnswer) -> list[tuple[str, str]]:
         mine = {**answer.headers, **self.cors.headers(request)}

@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 from authz.errors import Unavailable
@@ -66,7 +66,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Database:
-    """Units of work on the engine that Flask-SQLAlchemy keeps for the app; needs its app context.
+    """Units of work on the engine that Flask-SQLAlchemy keeps for the app.
 
     Raises Unavailable when the database does not answer, is locked or read-only.
     """
@@ -92,19 +92,17 @@ class Database:
         app.config["SQLALCHEMY_DATABASE_URI"] = parsed
         app.config["SQLALCHEMY_ENGINE_OPTIONS"] = options
         self.extension.init_app(app)
-        event.listen(self.extension.session.session_factory, "loaded_as_persistent", keep)
         with app.app_context():
-            prepare(self.engine)
-
-    @property
-    def engine(self) -> Engine:
-        engine: Engine = self.extension.engine
-        return engine
+            self.engine: Engine = self.extension.engine
+        prepare(self.engine)
+        self.readers = sessionmaker(self.engine, expire_on_commit=False)
+        self.writers = sessionmaker(self.engine, expire_on_commit=False)
+        event.listen(self.writers, "loaded_as_persistent", keep)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: commits at the end, rolls back if anything is raised; a row is read once in it."""
-        with self._session({WRITE: True}) as session:
+        with opened(self.writers, {WRITE: True}) as session:
             session.info[KEPT] = []
             before = self.writing.set(session)
             try:
@@ -119,7 +117,7 @@ class Database:
 
         On PostgreSQL each sees its own, and none can be streamed (``yield_per``): there is no transaction for a cursor.
         """
-        with self._session(self.reading) as session:
+        with opened(self.readers, self.reading) as session:
             yield session
 
     @contextmanager
@@ -132,12 +130,15 @@ class Database:
         with self.read() as session:
             yield session
 
-    @contextmanager
-    def _session(self, options: Mapping[str, Any]) -> Iterator[Session]:
-        session: Session = self.extension.session.session_factory(expire_on_commit=False)
-        with unavailable_if_gone(), closing(session):  # closing rolls back: the database may be gone only then
-            session.connection(execution_options=options)
-            yield session
+
+@contextmanager
+def opened(sessions: sessionmaker[Session], options: Mapping[str, Any]) -> Iterator[Session]:
+    with (
+        unavailable_if_gone(),
+        closing(sessions()) as session,
+    ):  # closing rolls back: the database may be gone only then
+        session.connection(execution_options=options)
+        yield session
 
 
 def keep(session: Session, row: object) -> None:

@@ -97,13 +97,13 @@ def reading(path: str, world: World) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("prepared", "ceiling"),
     [
-        pytest.param(introspecting, 285, id="introspection"),
-        pytest.param(guessing, 690, id="introspection of an unknown token"),
-        pytest.param(refreshing, 3900, id="refresh"),
-        pytest.param(redeeming, 3150, id="code exchange"),
+        pytest.param(introspecting, 250, id="introspection"),
+        pytest.param(guessing, 640, id="introspection of an unknown token"),
+        pytest.param(refreshing, 3850, id="refresh"),
+        pytest.param(redeeming, 3090, id="code exchange"),
         pytest.param(proving, 3250, id="client_credentials, ES384"),
-        pytest.param(partial(reading, "/jwks"), 200, id="jwks"),
-        pytest.param(partial(reading, "/.well-known/openid-configuration"), 205, id="discovery"),
+        pytest.param(partial(reading, "/jwks"), 155, id="jwks"),
+        pytest.param(partial(reading, "/.well-known/openid-configuration"), 160, id="discovery"),
         pytest.param(
             partial(reading, "/fhir-servers/main/.well-known/smart-configuration"), 560, id="SMART configuration"
         ),
