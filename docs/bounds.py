@@ -70,7 +70,7 @@ BOUNDS = {
         "of them, for apps that nobody has approved", key_sets.STRANGERS_WAITING, "requests", "503"
     ),
 }
-BY_ADDRESS = "an address"
+BY_ADDRESS, BY_NETWORK = "an address", "a network: /24, /48"
 KNOWN, ALL_KNOWN = "a browser that signed in to the account before", "all such browsers of an account"
 REFUSING = "`/token`, `/revoke`, `/introspect`, `/userinfo`, `/launch`, `/ehr-session`, `/web-messaging`"
 RATES: tuple[tuple[str, str, Limit], ...] = (
@@ -84,10 +84,11 @@ RATES: tuple[tuple[str, str, Limit], ...] = (
     ("launches", "an EHR", limits.LAUNCHES),
     ("searches for patients and visits", "a person", limits.SEARCHES),
     ("passwords", BY_ADDRESS, throttle.ADDRESS.times(PEOPLE)),
+    ("passwords", BY_NETWORK, throttle.NETWORK.times(PEOPLE)),
     ("passwords", "an account", throttle.ACCOUNT),
     ("passwords", KNOWN, throttle.DEVICE),
     ("passwords", ALL_KNOWN, throttle.DEVICES),
-    ("passwords", "everybody together", throttle.EVERYBODY),
+    ("passwords", "everybody together", throttle.EVERYBODY.times(PEOPLE)),
     ("codes after the password", "an account", throttle.CODES),
     ("codes after the password", "an account", throttle.CODES_A_DAY),
     ("codes after the password", KNOWN, throttle.CODES),
@@ -98,7 +99,7 @@ RATES: tuple[tuple[str, str, Limit], ...] = (
     ("recovery codes", ALL_KNOWN, throttle.DEVICES_RECOVERY_CODES),
     ("support codes looked up", BY_ADDRESS, limits.SUPPORT_CODES),
     ("looking after a registration", BY_ADDRESS, registration.MANAGEMENT),
-    ("looking after a registration", "a network: /24, /48", registration.OF_NETWORK),
+    ("looking after a registration", BY_NETWORK, registration.OF_NETWORK),
     ("signing in with a registration token", BY_ADDRESS, registration.TOKEN_SIGN_INS),
 )
 
@@ -129,10 +130,16 @@ def limits_page() -> str:
         "like any other, and so does one that has used up the tries of known browsers: an account has those that stand",
         "here, and no more.",
         "",
+        f"A network has 1/{throttle.EVERYBODY.tries // throttle.NETWORK.tries} of everybody's tries of passwords, and",
+        "an address at most half of its network's: no stranger's address or network uses up everybody's. Both are for",
+        f"each of `people_per_address` too, of {throttle.LEAST_PEOPLE} at least. Where many networks use them up,",
+        "known browsers, the hospital's sign-in and launches from the EHR go on. What passwords cost is bounded apart,",
+        "by how many are checked at once.",
+        "",
         "| what | of | at most | in seconds |",
         "|---|---|---|---|",
         *(f"| {what} | {whose} | {limit.tries:,} | {limit.seconds:,} |" for what, whose, limit in RATES),
         f"| registrations | {BY_ADDRESS} | {REGISTRATIONS} | {registration.HOUR:,} |",
-        f"| registrations | a network: /24, /48 | {registration.NEIGHBOURS * REGISTRATIONS} | {registration.HOUR:,} |",
+        f"| registrations | {BY_NETWORK} | {registration.NEIGHBOURS * REGISTRATIONS} | {registration.HOUR:,} |",
     ]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from authz.errors import TooManyRequests
 from authz.login.known_devices import account
-from authz.storage.limiter import Limit, network
+from authz.storage.limiter import Limit, neighbourhood, network
 
 if TYPE_CHECKING:
     from authz.login.known_devices import KnownDevices
@@ -21,7 +21,13 @@ ACCOUNT = Limit("account", 10, 600)
 DEVICE = Limit("device", 10, 600)
 DEVICES = Limit("devices", 30, 600)  # all known ones of an account together
 ADDRESS = Limit("address", 3, 600)  # for each of the people who share it
-EVERYBODY = Limit("everybody", 600, 60)
+# Spraying one password: 600 accounts in ten minutes from an address that 200 people share, 1 200 from a network, 6 000
+# (ten a second) from all of them, and none ten times. So one address leaves half of its network's tries to others
+# there, and one network four fifths of everybody's to everybody else. A small hospital has as many as one of 200: its
+# people may sign in at home. What hashing costs at once is bounded by PARALLEL, not here.
+NETWORK = Limit("network", 6, 600)  # for each again: of a /24 or /48
+EVERYBODY = Limit("everybody", 30, 600)
+LEAST_PEOPLE = 200
 # Three of a million codes are good at any time. Fifty may be tried in a day, with known devices and without any: who
 # knows the password has one chance in 7 000 a day, whatever marks they hold.
 CODES = Limit("codes", 5, 600)
@@ -45,6 +51,8 @@ class Throttle:
         self.limiter = limiter
         self.devices = devices
         self.address = ADDRESS.times(people_per_address)
+        people = max(people_per_address, LEAST_PEOPLE)
+        self.network, self.everybody = NETWORK.times(people), EVERYBODY.times(people)
 
     def admit(self, name: str, address: str | None, device: str | None) -> None:
         """Count a try and raise TooManyRequests if it is one too many.
@@ -54,7 +62,8 @@ class Throttle:
         if self.is_kept_for(name, device, DEVICE, DEVICES):
             return
         self.check(self.address, network(address))
-        self.check(EVERYBODY, "")
+        self.check(self.network, neighbourhood(address))
+        self.check(self.everybody, "")
         self.check(ACCOUNT, account(name))
 
     def admit_code(self, name: str, device: str | None, *, is_recovery: bool) -> None:

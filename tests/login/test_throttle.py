@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest.mock import create_autospec
 
 import pytest
 
@@ -17,16 +18,18 @@ from authz.login.throttle import (
     DEVICES_CODES_A_DAY,
     DEVICES_RECOVERY_CODES,
     EVERYBODY,
+    LEAST_PEOPLE,
+    NETWORK,
     RECOVERY_CODES,
     Throttle,
 )
 from authz.storage.limiter import Limiter
 from authz.storage.short_lived import StoreUnavailable
+from authz.storage.sqlite import SQLiteBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from authz.storage.sqlite import SQLiteBackend
     from tests.registries import Registries
 
 HERE = "192.0.2.1"
@@ -39,6 +42,13 @@ def throttle(made: Registries, backend: SQLiteBackend) -> Throttle:
         for name in ("alice", "mallory"):
             made.users.add(session, name)
     return Throttle(Limiter(backend, made.clock), KnownDevices(made.users, made.secrets, made.clock), PEOPLE)
+
+
+def unstored_throttle(made: Registries, people: int) -> Throttle:
+    """One that counts in memory alone, for thousands of tries."""
+    backend = create_autospec(SQLiteBackend, instance=True)
+    backend.count.side_effect = StoreUnavailable("away")
+    return Throttle(Limiter(backend, made.clock), KnownDevices(made.users, made.secrets, made.clock), people)
 
 
 def device_mark(throttle: Throttle, name: str) -> str:
@@ -117,14 +127,45 @@ def test_one_address_can_not_try_one_password_on_everybody(throttle: Throttle) -
     throttle.admit("alice", HERE, device_mark(throttle, "alice"))
 
 
-def test_all_addresses_together_have_a_limit(throttle: Throttle) -> None:
+def spray(throttle: Throttle, addresses: Iterable[str]) -> int:
+    """How many of one try from each address are admitted, at accounts of which none is tried twice."""
+    return sum(admitted(throttle.admit, f"user-of-{address}", address, None) for address in addresses)
+
+
+def test_all_addresses_together_have_a_limit(made: Registries) -> None:
     """security.md LC-03; who is known is not hurt by it."""
+    with made.db.write() as session:
+        made.users.add(session, "alice")
+    throttle = unstored_throttle(made, PEOPLE)
     mark = device_mark(throttle, "alice")
-    for number, address in enumerate(addresses(EVERYBODY.tries)):
-        throttle.admit(f"user-{number}", address, None)
+    most = EVERYBODY.times(LEAST_PEOPLE).tries
+    assert spray(throttle, addresses(most)) == most
     with pytest.raises(TooManyRequests):
         throttle.admit("alice", HERE, None)
     throttle.admit("alice", HERE, mark)
+
+
+@pytest.mark.parametrize("people", [1, LEAST_PEOPLE, LEAST_PEOPLE + 100])
+@pytest.mark.parametrize("network", ["203.0.113.{}", "2001:db8:7:{:x}::1"])
+def test_one_network_can_not_use_up_the_tries_of_everybody(made: Registries, people: int, network: str) -> None:
+    """security.md LC-03, RL-06: nor can four, wherever everybody else is."""
+    throttle = unstored_throttle(made, people)
+    share = NETWORK.times(max(people, LEAST_PEOPLE)).tries
+    own = [network.format(number % 250) for number in range(2 * share)]
+    tried = [admitted(throttle.admit, f"user-{number}", address, None) for number, address in enumerate(own)]
+    assert sum(tried) == min(share, 250 * ADDRESS.times(people).tries)
+    for number in range(3):
+        spray(throttle, [f"192.0.{number}.{host % 250}" for host in range(2 * share)])
+    throttle.admit("alice", "198.51.100.7", None)
+
+
+@pytest.mark.parametrize("people", [1, LEAST_PEOPLE, LEAST_PEOPLE + 100])
+def test_one_address_can_not_use_up_the_tries_of_its_network(made: Registries, people: int) -> None:
+    """security.md RL-06: a neighbour is not locked out by it, in the same /24."""
+    throttle = unstored_throttle(made, people)
+    tried = [admitted(throttle.admit, f"user-{number}", HERE, None) for number in range(8 * people)]
+    assert sum(tried) == ADDRESS.tries * people
+    throttle.admit("alice", "192.0.2.2", None)
 
 
 def test_without_the_store_each_process_counts_for_itself(
