@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # for each of the people that share an address
 AUTHORIZATION_REQUESTS = Limit("authorization requests", 6, 60)
+STEPS = Limit("pages of apps being opened", 30, 60)
+SIGN_OUTS = Limit("sign-outs", 6, 60)
 REFUSALS = Limit("refusals", 3, 60)
 # for each client, EHR, person, address
 FAILED_AUTHENTICATION = Limit("failed client authentication", 30, 60)
@@ -37,10 +39,10 @@ class AuditedLimiter:
     limiter: Limiter
     trail: Trail
 
-    def check(self, limit: Limit, whose: str, words: str, about: Event) -> None:
+    def check(self, limit: Limit, whose: str, words: str, about: Event, amount: int = 1) -> None:
         """Count a try; of ``about`` only who it was and where from counts. Raises TooManyRequests."""
         try:
-            self.limiter.check(limit, whose, words)
+            self.limiter.check(limit, whose, words, amount)
         except TooManyRequests as error:
             if error.is_first:
                 self.trail.refused(limited(limit, about))
@@ -74,13 +76,26 @@ class Limits:
         words = mark("too many apps are opened from this address at this moment")
         self.check(AUTHORIZATION_REQUESTS.times(self.people), network(peer.address), words, peer)
 
+    def stepping(self, peer: Peer) -> None:
+        """Count a page, or the answer to one, of an app that a person opens by themselves."""
+        words = mark("too many pages are opened from this address at this moment")
+        self.check(STEPS.times(self.people), network(peer.address), words, peer)
+
+    def signing_out(self, peer: Peer) -> None:
+        """Count what another site posts to sign somebody out: it is kept until the browser asks for it."""
+        words = mark("too many people are signed out from this address at this moment")
+        self.check(SIGN_OUTS.times(self.people), network(peer.address), words, peer)
+
     def refused(self, error: OAuthError, peer: Peer, claimed: str | None = None) -> None:
-        """Count a refusal, before it goes on the trail; ``claimed`` is who a program says it is, without proof."""
+        """Count a refusal, before it goes on the trail; ``claimed`` is who a program says it is, without proof.
+
+        By address first: an address that is over its limit makes no more counters of names that it invents.
+        """
+        words = mark("too many requests from this address had to be refused; wait a minute")
+        self.check(REFUSALS.times(self.people), network(peer.address), words, peer)
         if claimed is not None and isinstance(error, InvalidClient):
             words = "too many failed authentications of this client; see to its credential and wait a minute"
             self.check(FAILED_AUTHENTICATION, claimed, words, peer, client_id=claimed)
-        words = mark("too many requests from this address had to be refused; wait a minute")
-        self.check(REFUSALS.times(self.people), network(peer.address), words, peer)
 
     def launching(self, ehr: str, peer: Peer) -> None:
         """Count a launch that an EHR puts down."""

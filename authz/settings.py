@@ -28,6 +28,13 @@ ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "AUTHZ_"
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"})
 NOT_SETTINGS = frozenset({"AUTHZ_CONFIG"})
+COUNTS = (
+    "people_per_address",
+    "strangers_megabytes",
+    "registrations_per_hour",
+    "unapproved_apps",
+    "audit_retention_days",
+)
 MAY_BE_ZERO = frozenset({"refresh_grace_seconds", "registration_hold_seconds"})
 
 
@@ -64,6 +71,9 @@ class Settings:
 
     people_per_address: int = 200
     """How many people may share one address, as behind a hospital's NAT; the limits of an address grow with it."""
+
+    strangers_megabytes: int = 32
+    """What strangers may put into the short-lived store in 15 minutes, all together; twice that lies there at most."""
 
     metrics_networks: tuple[Network, ...] = ()
     """Networks from which ``GET /metrics`` is answered, in Prometheus' format; empty: there is no such address."""
@@ -274,11 +284,7 @@ def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:
         for f in fields(settings)
         if f.name.endswith("_seconds") and f.name not in MAY_BE_ZERO and getattr(settings, f.name) <= 0
     ]
-    problems += [
-        f"{name}: must be greater than zero"
-        for name in ("people_per_address", "registrations_per_hour", "unapproved_apps", "audit_retention_days")
-        if getattr(settings, name) <= 0
-    ]
+    problems += [f"{name}: must be greater than zero" for name in COUNTS if getattr(settings, name) <= 0]
     if settings.registration_hold_seconds < 0:
         problems.append("registration_hold_seconds: must not be less than zero")
     if not 0 <= settings.refresh_grace_seconds <= 10:  # noqa: PLR2004  decision: at most ten seconds

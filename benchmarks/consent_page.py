@@ -62,7 +62,7 @@ def one_worker(folder: Path, redis_url: str) -> Iterator[tuple[Settings, int]]:
     app.extensions["authz"].backend.close()
     log = folder / "gunicorn.log"
     with log.open("wb") as output:
-        more = {"WEB_CONCURRENCY": "1", "AUTHZ_PEOPLE_PER_ADDRESS": "1000000"}  # no limit is to answer
+        more = {"WEB_CONCURRENCY": "1", "AUTHZ_PEOPLE_PER_ADDRESS": "1000000", "AUTHZ_STRANGERS_MEGABYTES": "1000000"}
         process = subprocess.Popen(
             COMMAND, cwd=ROOT, env=environment(settings, port) | more, stdout=output, stderr=output
         )

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from authz import limits, strict_json
+from authz import limits, strangers, strict_json
+from authz.authorize import parameters
 from authz.clients import key_sets, redirect_uri, statement, values
 from authz.deadlines import EXCHANGE_SECONDS
 from authz.endpoints import consent, exchange, gate
@@ -53,6 +54,7 @@ BOUNDS = {
     },
     "scope": Bound("`scope`", gate.MAX_SCOPE, "bytes", "400 `invalid_scope`; at `/authorize` a page"),
     "scopes": Bound("scopes in `scope`", gate.MAX_SCOPES, "scopes", "400 `invalid_scope`; at `/authorize` a page"),
+    "read": Bound("all that `/authorize` reads of a request", parameters.MAX_READ, "bytes", "303 `invalid_request`"),
     "redirect_uris": Bound("redirect URIs of an app", values.MAX_ITEMS, "URIs", "400 `invalid_redirect_uri`"),
     "redirect URI": Bound("a redirect URI of an app", redirect_uri.MAX_BYTES, "bytes", "400 `invalid_redirect_uri`"),
     "statement": Bound("`software_statement`", statement.MAX_BYTES, "bytes", "400 `invalid_software_statement`"),
@@ -72,6 +74,13 @@ BOUNDS = {
 }
 BY_ADDRESS, BY_NETWORK = "an address", "a network: /24, /48"
 KNOWN, ALL_KNOWN = "a browser that signed in to the account before", "all such browsers of an account"
+ROOM = strangers.Room(None, Settings.__dataclass_fields__["strangers_megabytes"].default, strangers.LONGEST_KEPT)  # type: ignore[arg-type]  # counts nothing
+KEPT = (
+    (BY_ADDRESS, ROOM.part("address", strangers.OF_ADDRESS)),
+    (BY_NETWORK, ROOM.part("network", strangers.OF_NETWORK)),
+    ("strangers together", ROOM.part("everybody", 1)),
+    ("a person who is signed in", ROOM.part("person", strangers.OF_PERSON)),
+)
 REFUSING = "`/token`, `/revoke`, `/introspect`, `/userinfo`, `/launch`, `/ehr-session`, `/web-messaging`"
 RATES: tuple[tuple[str, str, Limit], ...] = (
     ("opening apps: new requests at `/authorize`", BY_ADDRESS, limits.AUTHORIZATION_REQUESTS.times(PEOPLE)),
@@ -80,6 +89,8 @@ RATES: tuple[tuple[str, str, Limit], ...] = (
         BY_ADDRESS,
         limits.REFUSALS.times(PEOPLE),
     ),
+    ("pages, and their answers, of apps that people open by themselves", BY_ADDRESS, limits.STEPS.times(PEOPLE)),
+    ("sign-outs that other sites post", BY_ADDRESS, limits.SIGN_OUTS.times(PEOPLE)),
     ("failed authentications", "a client, EHR or FHIR server", limits.FAILED_AUTHENTICATION),
     ("launches", "an EHR", limits.LAUNCHES),
     ("searches for patients and visits", "a person", limits.SEARCHES),
@@ -139,7 +150,12 @@ def limits_page() -> str:
         "| what | of | at most | in seconds |",
         "|---|---|---|---|",
         *(f"| {what} | {whose} | {limit.tries:,} | {limit.seconds:,} |" for what, whose, limit in RATES),
+        *(f"| kilobytes kept, see below | {whose} | {limit.tries:,} | {limit.seconds:,} |" for whose, limit in KEPT),
         f"| registrations | {BY_ADDRESS} | {REGISTRATIONS} | {registration.HOUR:,} |",
         f"| registrations | {BY_NETWORK} | {registration.NEIGHBOURS * REGISTRATIONS} | {registration.HOUR:,} |",
+        "",
+        "*Kilobytes kept* are those of the short-lived store: for an app that somebody opens who is not signed in, for",
+        "each way to the hospital's provider, for a sign-out that another site posts. `strangers_megabytes` says how",
+        "many in all; launches of EHRs need none ([the arithmetic](../how-to/production.md#how-large-redis-must-be)).",
     ]
     return "\n".join(lines) + "\n"

@@ -103,6 +103,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AUTHZ_TRUSTED_PROXIES": ",".join(map(str, settings.trusted_proxies)),
         "AUTHZ_OUTBOUND_NETWORKS": ",".join(map(str, settings.outbound_networks)),
         "AUTHZ_PEOPLE_PER_ADDRESS": str(settings.people_per_address),
+        "AUTHZ_STRANGERS_MEGABYTES": str(settings.strangers_megabytes),
         "AUTHZ_METRICS_NETWORKS": ",".join(map(str, settings.metrics_networks)),
         "AUTHZ_LOG_LEVEL": "DEBUG",
         "BIND": f"127.0.0.1:{port}",

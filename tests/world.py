@@ -109,6 +109,7 @@ def settings_in(folder: Path, **changes: str) -> Settings:
         "AUTHZ_KEYS_DIR": str(folder / "keys"),
         "AUTHZ_ORGANIZATION": "Test Hospital",
         "AUTHZ_PEOPLE_PER_ADDRESS": "100000",  # everybody in a test is at one
+        "AUTHZ_STRANGERS_MEGABYTES": "100000",
     }
     return Settings.load(values | {f"AUTHZ_{name.upper()}": value for name, value in changes.items()})
 

@@ -46,6 +46,6 @@ def build(signing_in: SigningIn, identifying: Identifying, backend: Backend, box
     )
 
 
-def build_page(federation: Federation, backend: Backend, box: Box, seconds: int) -> SignInPage:
-    """``box`` closes what the links to providers hold, for as long as an interaction may take."""
-    return SignInPage(Ways(federation), Doors(backend, box, seconds))
+def build_page(federation: Federation, box: Box) -> SignInPage:
+    """``box`` closes what the links to providers hold."""
+    return SignInPage(Ways(federation), Doors(box))

@@ -17,6 +17,7 @@ from authz.authorize.outcome import (
     ShowLogin,
     ShowPatients,
 )
+from authz.authorize.parameters import read
 from authz.authorize.pending import Pending
 from authz.authorize.refusal import PageRefusal
 from authz.authorize.show import frame
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from authz.authorize.situation import Judge, Situation
     from authz.consent.choices import Offer
     from authz.launch.store import Launches
+    from authz.strangers import Room
 
 OUT_OF_DATE = mark("This page is out of date, or it was opened in another browser.")
 
@@ -53,6 +55,7 @@ class FrontChannel:
     responder: Responder
     interactions: Interactions
     next_page: NextPage
+    room: Room
 
     def begin(self, pairs: list[tuple[str, str]], browser: BrowserFacts) -> Outcome:
         """A request at the authorization endpoint. Raises PageRefusal."""
@@ -70,7 +73,7 @@ class FrontChannel:
         if isinstance(found, EhrLaunch):
             claimant = f"{request.client.client_id}\n{request.code_challenge or ''}\n{request.state or ''}"
             claim(self.launches, found.launch, digest(claimant), asked)
-            kept = {name: value for name, value in parameters.items() if name != "launch"}
+            kept = {name: value for name, value in read(parameters).items() if name != "launch"}
             try:
                 return self.proceed(request, Pending(kept, launch=found.launch), browser)
             except OAuthError as error:
@@ -78,7 +81,7 @@ class FrontChannel:
                 error.by_ehr = found.launch.origin is not Origin.TRIAL
                 raise
         binding = browser.binding or secrets.token_urlsafe(32)
-        pending = Pending(parameters, binding=digest(binding))
+        pending = Pending(read(parameters), binding=digest(binding))
         outcome = self.proceed(request, pending, replace(browser, binding=binding))
         if isinstance(outcome, ShowLogin | GoToProvider | ShowPatients | ShowEncounters | ShowGlass | ShowConsent):
             return replace(outcome, new_binding=binding)  # also one that is there: it must live as long as the page
@@ -138,6 +141,8 @@ class FrontChannel:
                 return Done(request.redirect_uri, frame(request, pending))
             location = self.responder.grant(request, pending, situation, browser.peer, asked=False)
             return Done(location, frame(request, pending))
+        if handle is None and pending.launch is None:
+            self.room.take(pending.size, browser.peer, situation.sign_in.sub if situation.sign_in else None)
         return self.next_page.show(step, request, pending, situation, browser, handle)
 
     def go_on(self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts) -> Outcome:
@@ -159,6 +164,8 @@ class FrontChannel:
                 check_open(self.launches, pending.launch, self.interactions.seconds)
             return then(request)
 
+        if pending.launch is None:
+            self.guard.limits.stepping(browser.peer)
         pairs = list(pending.parameters.items())
         about = pending.event(EventName.AUTHORIZE_REFUSED, browser.peer)
         return self.guard.run(pairs, about, still, is_ehr_launch=pending.launch is not None)

@@ -23,7 +23,7 @@ from authz.authorize.outcome import (
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.authorize.request import parse
 from authz.clients.redirect_uri import host_of
-from authz.errors import NotAgreed, OAuthError, TemporarilyUnavailable, Unavailable
+from authz.errors import NotAgreed, OAuthError, TemporarilyUnavailable, TooManyRequests, Unavailable
 from authz.launch.launch import LaunchUnusable
 from authz.wording import prefer
 
@@ -63,7 +63,7 @@ class Guard:
     ) -> Outcome:
         """Check the request, anew at every step, and do what follows; ``about`` is what a refusal is reported as.
 
-        Raises PageRefusal.
+        Raises PageRefusal, and TooManyRequests, which was on the trail when the limit was reached.
         """
         parameters = dict(pairs)
         prefer(parameters.get("ui_locales"))
@@ -74,7 +74,7 @@ class Guard:
             about = replace(about, fhir_server=request.fhir_server.name)
             try:
                 return self.noted(about, then(request))
-            except PageRefusal:
+            except (PageRefusal, TooManyRequests):
                 raise
             except OAuthError as error:
                 raise ErrorRedirect(error, request.redirect_uri, request.state) from error

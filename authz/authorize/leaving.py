@@ -10,7 +10,7 @@ from authz.authorize.failing import failed
 from authz.authorize.outcome import Leave
 from authz.authorize.refusal import NotOffered
 from authz.authorize.ways_in import Place
-from authz.login.federated.trip import Trip, Wanted
+from authz.login.federated.trip import Trip, Wanted, encode
 from authz.login.federated.why import UpstreamFailed
 from authz.storage.records import digest
 from authz.wording import mark
@@ -36,7 +36,8 @@ class Leaving:
     def leave(self, name: str, door_name: str, browser: BrowserFacts) -> Outcome:
         """On to the provider's pages; the interaction waits, and may be left as often as somebody likes.
 
-        Raises PageRefusal, and NotOffered for a provider at which people of this FHIR server do not sign in.
+        Raises PageRefusal, NotOffered for a provider at which people of this FHIR server do not sign in, and
+        TooManyRequests: each time something is kept.
         """
         door = self.front.next_page.sign_in.doors.behind(door_name)
         pending = None if door is None else self.front.interactions.look(door.interaction, browser.binding)
@@ -58,6 +59,8 @@ class Leaving:
                 acr_values=provider.acr_values,
                 in_window=door.in_window and pending.launch is not None,
             )
+            if pending.launch is None:
+                self.front.room.take(len(encode(trip)), browser.peer)
             state = self.federation.trips.begin(trip)
             try:
                 location = self.federation.relying_party.way_there(provider, trip, state, wanted)

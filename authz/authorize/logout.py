@@ -7,7 +7,7 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from authz.authorize.logout_records import SECONDS, LogoutRequest, Waiting
+from authz.authorize.logout_records import SECONDS, LogoutRequest, Waiting, encode
 from authz.errors import InvalidRequest
 from authz.keyring.signing import BadSignature
 from authz.wording import mark, prefer
@@ -15,12 +15,14 @@ from authz.wording import mark, prefer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from authz.audit.event import Peer
     from authz.authorize.logout_records import LogoutRecords
     from authz.authorize.outcome import BrowserFacts
     from authz.clients.registry import Client, Clients
     from authz.keyring.signing import Keyring
     from authz.login.federated.sessions import SignOutThere
     from authz.login.session import BrowserSession, Sessions
+    from authz.strangers import Room
     from authz.tokens.sign_out import SignOut
     from authz.users.registry import Users
 
@@ -49,12 +51,16 @@ LogoutOutcome = AskToSignOut | SignedOut | StillSignedIn
 
 class Logout:
     def __init__(
-        self, records: LogoutRecords, clients: Clients, users: Users, keyring: Keyring, sign_out: SignOut, issuer: str
+        self,
+        records: LogoutRecords,
+        room: Room,
+        own: tuple[Clients, Users, Keyring],
+        sign_out: SignOut,
+        issuer: str,
     ) -> None:
         self.records = records
-        self.clients = clients
-        self.users = users
-        self.keyring = keyring
+        self.room = room
+        self.clients, self.users, self.keyring = own
         self.sign_out = sign_out
         self.issuer = issuer
 
@@ -98,8 +104,12 @@ class Logout:
         client = self.clients.find(client_id) if client_id else None
         return client if client is not None and client.enabled else None
 
-    def keep(self, request: LogoutRequest) -> str:
-        """For a request that another site's page posted: only the visit after it comes with our cookies."""
+    def keep(self, request: LogoutRequest, peer: Peer) -> str:
+        """For a request that another site's page posted: only the visit after it comes with our cookies.
+
+        Raises TooManyRequests.
+        """
+        self.room.take(len(encode(request)), peer, request.sub)
         return self.records.requests.put(request, SECONDS)
 
     def kept(self, handle: str) -> LogoutRequest:
@@ -111,7 +121,10 @@ class Logout:
         return found
 
     def begin(self, request: LogoutRequest, browser: BrowserFacts) -> LogoutOutcome:
-        """Sign out whom the hint names, at once; anybody else is asked. Who is not signed in has signed out (§2)."""
+        """Sign out whom the hint names, at once; anybody else is asked. Who is not signed in has signed out (§2).
+
+        Raises TooManyRequests.
+        """
         session = self.sessions.current(browser.session)
         is_own = session is not None and (request.sub, request.sid) == (session.sign_in.sub, session.sid)
         if session is not None and browser.session is not None and is_own:
@@ -124,7 +137,9 @@ class Logout:
             self.sign_out.end_at_app(request.client_id, request.sub, request.sid)
         if session is None:
             return SignedOut(request.location)
-        handle = self.records.pages.put(Waiting(session.sid, request.location, request.ui_locales), SECONDS)
+        waiting = Waiting(session.sid, request.location, request.ui_locales)
+        self.room.take(len(encode(waiting)), browser.peer, session.sign_in.sub)
+        handle = self.records.pages.put(waiting, SECONDS)
         return AskToSignOut(handle, self.name(session), client.shown_name if client else None, request.location)
 
     def answer(self, handle: str, browser: BrowserFacts, *, agreed: bool) -> LogoutOutcome:

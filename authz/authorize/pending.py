@@ -6,7 +6,7 @@ In the store it is encrypted, for it may hold names of patients (security.md 4.2
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Self
@@ -20,7 +20,7 @@ from authz.login.method import BrokenGlass, HalfSignIn, SignIn
 from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from authz.audit.event import EventName, Peer
     from authz.keyring.box import Box
@@ -62,15 +62,21 @@ class Pending:
     picking: Picking = field(default_factory=Picking)
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
     asked: str | None = None  # fingerprint of what the consent page asks: nothing else can be agreed to
+    ends_at: float | None = None  # nobody keeps it for longer by answering; None in an EHR launch
 
     @property
     def launch_id(self) -> str:
         """The name by which the audit trail knows this opening of the app."""
         return launch_id(self.parameters) if self.launch is None else self.launch.launch_id
 
+    @property
+    def size(self) -> int:
+        """Bytes of what is kept."""
+        return len(encode(self))
+
     def by(self, sign_in: SignIn) -> Pending:
         """Somebody has signed in: what was chosen and said before may be another person's, and is forgotten (LC-09)."""
-        return Pending(self.parameters, self.launch, self.binding, sign_in)
+        return Pending(self.parameters, self.launch, self.binding, sign_in, ends_at=self.ends_at)
 
     def event(self, name: EventName, peer: Peer) -> Event:
         """What the audit trail is to say of a refusal: about whom, as far as that is known."""
@@ -82,9 +88,13 @@ class Pending:
 
 
 class Interactions:
-    """Those waiting for somebody to answer a page, each for at most ``seconds``."""
+    """Those waiting for somebody to answer a page, each for at most ``seconds``.
 
-    def __init__(self, backend: Backend, box: Box, seconds: int) -> None:
+    In an EHR launch that is for each page; whoever opens an app by themselves has it for all of them, as has the cookie
+    that ties them to it.
+    """
+
+    def __init__(self, backend: Backend, box: Box, seconds: int, now: Callable[[], datetime]) -> None:
         def opened(stored: bytes) -> Pending | None:
             content = box.open(stored)
             return None if content is None else decode(content)
@@ -95,18 +105,29 @@ class Interactions:
 
         self.records = Records(backend, PREFIX, closed, opened, Seal(box.secrets, "interaction"))
         self.seconds = seconds
+        self.now = now
 
     def keep(self, pending: Pending) -> str:
         """A new handle, which is the CSRF token of the page's form as well."""
-        return self.records.put(pending, self.seconds)
+        ending = self.ending(pending)
+        return self.records.put(ending, self.left(ending))
 
     def show(self, before: Pending, shown: Pending, handle: str | None) -> str:
         """The handle of a page; a page that is reloaded keeps its own, with what it shows now."""
         if handle is None:
             return self.keep(shown)
         if shown != before:
-            self.records.replace(handle, shown, self.seconds)
+            self.records.replace(handle, shown, self.left(shown))
         return handle
+
+    def ending(self, pending: Pending) -> Pending:
+        if pending.launch is not None or pending.ends_at is not None:
+            return pending
+        return replace(pending, ends_at=self.now().timestamp() + self.seconds)
+
+    def left(self, pending: Pending) -> float:
+        """Seconds."""
+        return self.seconds if pending.ends_at is None else max(0.0, pending.ends_at - self.now().timestamp())
 
     def look(self, handle: str, binding: str | None) -> Pending | None:
         """An interaction of this browser; it stays."""
@@ -140,6 +161,7 @@ def encode(pending: Pending) -> bytes:
         "picking": pending.picking.as_dict(),
         "shown_to": pending.shown_to,
         "asked": pending.asked,
+        "ends_at": pending.ends_at,
     }
     return json.dumps(members).encode()
 
@@ -162,4 +184,5 @@ def decode(stored: bytes) -> Pending:
         picking=Picking.from_dict(members["picking"]),
         shown_to=members["shown_to"],
         asked=members.get("asked"),
+        ends_at=members.get("ends_at"),
     )

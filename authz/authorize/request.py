@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from authz.authorize.audience import check_audience, check_flow
 from authz.authorize.draft import Draft
 from authz.authorize.openid import check_claims, check_hint, check_prompt
+from authz.authorize.parameters import check_length
 from authz.authorize.refusal import ErrorRedirect, PageRefusal
 from authz.clients.legacy import Legacy, in_todays_words
 from authz.clients.redirect_uri import RegisteredRedirectURI, match
@@ -165,6 +166,7 @@ def check_scope(draft: Draft) -> None:
 
 CHECKS: tuple[Callable[[Draft], None], ...] = (
     check_duplicates,
+    check_length,
     check_not_offered,
     check_response_type,
     check_state,

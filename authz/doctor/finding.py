@@ -88,6 +88,9 @@ KINDS: dict[str, Kind] = {
         "Set `maxmemory-policy noeviction` in Redis: any other ends launches and sessions at random."
     ),
     "store.version": error("Use Redis 6.2 or later."),
+    "store.strangers": warning(
+        "Raise maxmemory in Redis or lower strangers_megabytes: else a flood of sign-in pages stops EHR launches too."
+    ),
     "store.full": warning("Raise maxmemory in Redis: when it is full, nobody signs in and no app is launched."),
     "store.unbounded": warning(
         "Set maxmemory in Redis to what its machine can spare: a full one goes on, one without a limit may be killed."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
+from authz import strangers
 from authz.doctor.cause import in_full
 from authz.doctor.finding import Finding
 from authz.settings import LOOPBACK_HOSTS
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 ABOUT = "short-lived store"
 OLDEST = (6, 2)
 FULL = 0.8
+STRANGERS = 0.5
+MEGABYTE = 1024 * 1024
 
 
 def store(made: Services) -> Iterator[Finding]:
@@ -29,7 +32,7 @@ def store(made: Services) -> Iterator[Finding]:
         yield Finding("store.unreachable", ABOUT, in_full(problem))
         return
     yield from (Finding("store.policy", ABOUT, problem) for problem in problems)
-    yield from memory(facts)
+    yield from memory(facts, made.settings.strangers_megabytes)
     if (version := facts.get("redis_version")) and numbers(version) < OLDEST:
         yield Finding("store.version", ABOUT, f"it is Redis {version}")
     if facts.get("aof_enabled") == "0" and facts.get("save") == "":
@@ -51,12 +54,15 @@ def address(made: Services) -> Iterator[Finding]:
         yield Finding("store.unverified", ABOUT, "redis_url switches the check of its certificate off")
 
 
-def memory(facts: Mapping[str, str]) -> Iterator[Finding]:
+def memory(facts: Mapping[str, str], strangers_megabytes: int) -> Iterator[Finding]:
     most, used = int(facts.get("maxmemory", "0")), int(facts.get("used_memory", "0"))
     if facts.get("maxmemory") == "0":
         yield Finding("store.unbounded", ABOUT, "it has no maxmemory")
     if most and used > most * FULL:
         yield Finding("store.full", ABOUT, f"{used} of {most} bytes are used")
+    elif most and strangers.ALIVE * strangers_megabytes * MEGABYTE > most * STRANGERS:
+        problem = f"strangers may fill {strangers.ALIVE} x {strangers_megabytes} MB of {most // MEGABYTE}"
+        yield Finding("store.strangers", ABOUT, problem)
 
 
 def numbers(version: str) -> tuple[int, ...]:

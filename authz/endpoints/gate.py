@@ -30,6 +30,7 @@ MAX_BYTES = {  # of the decoded value in UTF-8
     "state": 4_096,
     "nonce": 512,
     "login_hint": 256,
+    "ui_locales": 256,
     "redirect_uri": MAX_URI,
     "post_logout_redirect_uri": MAX_URI,
     "aud": MAX_URI,

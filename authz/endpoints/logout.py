@@ -35,7 +35,9 @@ def answer_or_begin() -> ResponseReturnValue:
     sent, logout = form(http_request()), services().logout
     if "logout" in sent:
         return show(logout.answer(sent["logout"], browser(), agreed=sent.get("action") == "sign_out"))
-    handle = logout.keep(logout.parse(sent))
+    peer = http_request().peer
+    services().limits.signing_out(peer)
+    handle = logout.keep(logout.parse(sent), peer)
     return see_other(services().settings.url(f"/logout?request={handle}"))
 
 

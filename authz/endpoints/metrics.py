@@ -93,12 +93,22 @@ class Now:
         else:
             up.add_metric(["database"], 1)
         try:
-            self.own.backend.ping()
+            found.append(self.memory())
         except Unavailable:
             up.add_metric(["store"], 0)
         else:
             up.add_metric(["store"], 1)
         yield from (up, *found)
+
+    def memory(self) -> GaugeMetricFamily:
+        """Of Redis alone; without ``most`` it has no limit. When both are the same, whatever is new is refused."""
+        size = GaugeMetricFamily("authz_store_bytes", "How full the short-lived store is.", labels=["what"])
+        self.own.backend.ping()
+        facts = self.own.backend.facts()
+        for what, fact in (("used", "used_memory"), ("most", "maxmemory")):
+            if facts.get(fact, "0") != "0":
+                size.add_metric([what], int(facts[fact]))
+        return size
 
     def keys(self, session: Session) -> GaugeMetricFamily:
         ages = GaugeMetricFamily("authz_key_age_seconds", "Since the signing key was made.", labels=["state"])

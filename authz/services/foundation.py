@@ -23,6 +23,7 @@ from authz.limits import AuditedLimiter, Limits
 from authz.outbound import Outbound
 from authz.storage.limiter import Limiter
 from authz.storage.timed import TimedBackend
+from authz.strangers import LONGEST_KEPT, Room
 from authz.users.registry import Users
 
 if TYPE_CHECKING:
@@ -90,6 +91,12 @@ class Foundation:
     @cached_property
     def limits(self) -> Limits:
         return Limits(AuditedLimiter(self.limiter, self.trail), self.settings.people_per_address)
+
+    @cached_property
+    def room(self) -> Room:
+        settings = self.settings
+        seconds = max(LONGEST_KEPT, settings.interaction_seconds)
+        return Room(self.limits.limiter, settings.strangers_megabytes, seconds)
 
     @cached_property
     def sealer(self) -> Sealer:

@@ -82,7 +82,8 @@ class FrontChannel(BackChannel):
     @cached_property
     def logout(self) -> Logout:
         records = LogoutRecords(self.backend, self.secrets)
-        return Logout(records, self.clients, self.users, self.keyring, self.sign_out, self.settings.issuer)
+        own = (self.clients, self.users, self.keyring)
+        return Logout(records, self.room, own, self.sign_out, self.settings.issuer)
 
     @cached_property
     def consents(self) -> Consents:
@@ -104,9 +105,8 @@ class FrontChannel(BackChannel):
     def authorization(self) -> Authorization:
         settings, now = self.settings, self.now
         recent = RecentPatients(self.db, now)
-        interactions = Interactions(self.backend, Box(self.secrets, "interaction"), settings.interaction_seconds)
-        door = Box(self.secrets, "sign-in door")
-        sign_in_page = build_page(self.federation, self.backend, door, settings.interaction_seconds)
+        interactions = Interactions(self.backend, Box(self.secrets, "interaction"), settings.interaction_seconds, now)
+        sign_in_page = build_page(self.federation, Box(self.secrets, "sign-in door"))
         reminders = Reminders(self.my_apps, self.clients, now, settings.offline_reminder_seconds)
         picker = Picker(self.users, recent, self.searching)
         registries = Registries(self.clients, self.fhir_servers, self.keyring, settings.issuer, own_pages(settings.url))
@@ -134,6 +134,7 @@ class FrontChannel(BackChannel):
                 settings.issuer,
             ),
             interactions=interactions,
+            room=self.room,
             next_page=NextPage(interactions, picker, self.consenting, sign_in_page, reminders),
         )
 

@@ -24,7 +24,7 @@ NEIGHBOURHOOD = {4: 24, 6: 48}  # bits: what one subscriber can usually move abo
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most ``tries`` within ``seconds`` after the first."""
+    """At most ``tries`` within ``seconds`` after the first; what is measured is so many kilobytes instead."""
 
     name: str
     tries: int
@@ -46,14 +46,14 @@ class Limiter:
         self.backend = backend
         self.local = LocalCounters(now)
 
-    def check(self, limit: Limit, whose: str, words: str) -> None:
+    def check(self, limit: Limit, whose: str, words: str, amount: int = 1) -> None:
         """Count a try and raise TooManyRequests, with these words, if it is one too many."""
         key = f"throttle:{limit.name}:{digest(whose)}"
-        count = self.local.count(key, limit.seconds)
+        count = self.local.count(key, limit.seconds, amount)
         with suppress(StoreUnavailable):
-            count = max(count, self.backend.count(key, limit.seconds))
+            count = max(count, self.backend.count(key, limit.seconds, amount))
         if count > limit.tries:
-            raise TooManyRequests(words, limit.seconds, is_first=count == limit.tries + 1)
+            raise TooManyRequests(words, limit.seconds, is_first=count - amount <= limit.tries)
 
 
 class LocalCounters:
@@ -64,15 +64,15 @@ class LocalCounters:
         self.lock = threading.Lock()
         self.counts: dict[str, tuple[int, float]] = {}
 
-    def count(self, key: str, window_seconds: int) -> int:
+    def count(self, key: str, window_seconds: int, amount: int = 1) -> int:
         moment = self.now().timestamp()
         with self.lock:
             count, end = self.counts.pop(key, (0, 0.0))
             if end <= moment:
                 count, end = 0, moment + window_seconds
                 self.forget_oldest()
-            self.counts[key] = (count + 1, end)
-            return count + 1
+            self.counts[key] = (count + amount, end)
+            return count + amount
 
     def forget_oldest(self) -> None:
         while len(self.counts) >= MOST_LOCAL_COUNTERS:

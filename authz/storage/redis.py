@@ -9,10 +9,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from redis.exceptions import ConnectionError as LinkError
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError, ResponseError
 
 from authz.storage.redis_link import door, info
-from authz.storage.short_lived import Breaker, StoreUnavailable
+from authz.storage.short_lived import Breaker, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +28,10 @@ if held then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false
 """
+# by GET and SET, which every user of ours may: one who was given INCR may not INCRBY
 COUNT = """
-local count = redis.call('INCR', KEYS[1])
+local count = (redis.call('GET', KEYS[1]) or 0) + ARGV[2]
+redis.call('SET', KEYS[1], count, 'KEEPTTL')
 if redis.call('PTTL', KEYS[1]) < 0 then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return count
 """
@@ -93,8 +95,8 @@ class RedisBackend:
         holder: bytes | None = self._one("EVAL", CLAIM, 1, self._named(key), value, milliseconds(ttl_seconds))
         return holder
 
-    def count(self, key: str, window_seconds: int) -> int:
-        return int(self._one("EVAL", COUNT, 1, self._named(key), milliseconds(window_seconds)))
+    def count(self, key: str, window_seconds: int, amount: int = 1) -> int:
+        return int(self._one("EVAL", COUNT, 1, self._named(key), milliseconds(window_seconds), amount))
 
     def expires_in(self, key: str) -> float | None:
         left = int(self._one("PTTL", self._named(key)))
@@ -150,6 +152,8 @@ class RedisBackend:
             replies = self._exchange(here, commands)
         except ResponseError as cause:
             here.breaker.succeeded()  # it answers, if only to refuse
+            if isinstance(cause, OutOfMemoryError):
+                raise StoreFull("Redis has no memory left, raise maxmemory") from cause
             if isinstance(cause, ReadOnlyError):
                 here.drop_idle()  # no longer in charge: the next link asks anew who is
             raise StoreUnavailable("Redis refused a command") from cause

@@ -21,6 +21,10 @@ class StoreUnavailable(Unavailable):
     """
 
 
+class StoreFull(StoreUnavailable):
+    """It answers, and has no room for what is new (security.md RL-02)."""
+
+
 class Backend(Protocol):
     """Keys with a value and a lifetime, shared by all processes; losing everything in it grants nothing.
 
@@ -45,8 +49,8 @@ class Backend(Protocol):
         """Write unless the key is held: None if it is ours now, else the value that holds it."""
         ...
 
-    def count(self, key: str, window_seconds: int) -> int:
-        """Add one to a counter that vanishes ``window_seconds`` after its first count; the new count."""
+    def count(self, key: str, window_seconds: int, amount: int = 1) -> int:
+        """Add to a counter that vanishes ``window_seconds`` after its first count; the new count."""
         ...
 
     def expires_in(self, key: str) -> float | None:

@@ -22,8 +22,8 @@ GET = "SELECT key, CAST(value AS BLOB) FROM entries WHERE expires_at > ? AND key
 CLAIM = PUT.format(rows="(?, ?, ?)") + "WHERE entries.expires_at <= ? RETURNING 1"
 TAKE = "DELETE FROM entries WHERE key = ? RETURNING CAST(value AS BLOB), expires_at"
 COUNT = """
-INSERT INTO entries VALUES (:key, 1, :ends) ON CONFLICT (key) DO UPDATE SET
-  value = CASE WHEN expires_at > :now THEN value + 1 ELSE 1 END,
+INSERT INTO entries VALUES (:key, :amount, :ends) ON CONFLICT (key) DO UPDATE SET
+  value = CASE WHEN expires_at > :now THEN value + :amount ELSE :amount END,
   expires_at = CASE WHEN expires_at > :now THEN expires_at ELSE :ends END
 RETURNING value
 """
@@ -70,9 +70,9 @@ class SQLiteBackend:
             if (holder := self.get(key)[0]) is not None:
                 return holder
 
-    def count(self, key: str, window_seconds: int) -> int:
+    def count(self, key: str, window_seconds: int, amount: int = 1) -> int:
         now = self._now()
-        ((count,),) = self._run(COUNT, {"key": key, "now": now, "ends": now + window_seconds})
+        ((count,),) = self._run(COUNT, {"key": key, "now": now, "ends": now + window_seconds, "amount": amount})
         return int(count)
 
     def expires_in(self, key: str) -> float | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from authz.storage.short_lived import StoreUnavailable
+from authz.storage.short_lived import StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -178,6 +178,8 @@ def unavailable(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as cause:
+        if getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise StoreFull(f"the disk of {path} has no room left") from cause
         raise StoreUnavailable(f"the short-lived store {path} can't be used") from cause
 
 

@@ -33,6 +33,7 @@ BY_ANOTHER_TEST = {  # which sends them to a running gunicorn, or looks at what 
     "line": "test_server.py::test_a_long_but_legal_request_line_is_served_and_a_longer_one_is_414",
     "headers": "test_server.py::test_too_many_or_too_large_headers_are_431",
     "header": "test_server.py::test_too_many_or_too_large_headers_are_431",
+    "read": "attacks/test_strangers.py::test_what_is_read_of_a_request_is_bounded_together",
     "password": "login/test_password.py::test_an_absurd_password_is_wrong_and_never_hashed",
     "hashes": "login/test_password.py::test_at_most_four_hashes_run_at_once",
     "JWKS": "outbound/test_client.py::test_the_largest_answer_is_the_limit_to_the_byte",
@@ -120,7 +121,18 @@ SENDERS: dict[str, Callable[[World, int], Reply]] = {
     "integer": launch(lambda size: f'{{"a":{size}}}'),
     "fhirContext": launch(fhir_context),
 }
-AT_AUTHORIZE = ("state", "nonce", "login_hint", "redirect_uri", "aud", "resource", "request_uri", "launch", "client_id")
+AT_AUTHORIZE = (
+    "state",
+    "nonce",
+    "login_hint",
+    "ui_locales",
+    "redirect_uri",
+    "aud",
+    "resource",
+    "request_uri",
+    "launch",
+    "client_id",
+)
 AT_TOKEN = ("client_assertion",)
 AT_LOGOUT = ("id_token_hint", "post_logout_redirect_uri")
 

@@ -299,6 +299,5 @@ def test_a_flood_is_one_line_on_the_trail_for_each_limit_it_meets(small: World) 
     """security.md 4.1, RL-02: the disk is not filled by it."""
     for _ in range(50):
         post(small, "/introspect", {"token": "x"}, basic("nobody", "x"))
-    assert {reason for reason, _, _ in limited(small)} == {"refusals", "failed_client_authentication"}
-    assert len(limited(small)) == 2
+    assert limited(small) == [("refusals", None, "127.0.0.1")]  # from there no other counter is reached any more
     assert len(on_trail(small, "introspection.refused")) == BY_ADDRESS

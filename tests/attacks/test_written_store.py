@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.audit.event import Peer
+from authz.authorize.doors import Door
 from authz.authorize.logout_records import LogoutRequest
 from authz.login.admin_session import Administrator
 from authz.login.method import SignIn
@@ -130,17 +133,23 @@ def test_a_session_of_an_administrator_can_not_be_put_into_the_store(world: Worl
 def test_a_sign_out_in_the_store_leads_nobody_to_another_address(world: World, intruder: Intruder) -> None:
     """security.md LO-01: where a person ends is registered, and checked before it is kept."""
     logout = world.services.logout
-    handle = logout.keep(LogoutRequest("public", "https://app.example/signed-out"))
+    handle = logout.keep(LogoutRequest("public", "https://app.example/signed-out"), Peer("192.0.2.1"))
     intruder.writes(handle, handle, (b"app.example", b"evil.example"))
     assert logout.records.requests.peek(handle) is None
 
 
-def test_a_way_to_a_provider_is_nobody_elses(world: World, intruder: Intruder) -> None:
-    """security.md LC-26: it holds the handle of a page in a frame, which has no cookie."""
+def test_a_way_to_a_provider_is_nobody_elses(world: World) -> None:
+    """security.md LC-26: it holds the handle of a page in a frame, which has no cookie; nobody reads or changes it."""
     doors = world.services.authorization.next_page.sign_in.doors
-    door = doors.make("the handle of a page", in_window=True)
-    intruder.writes(door, GUESS)
-    assert doors.behind(GUESS) is None
+    door = doors.make("h" * 43, in_window=True)
+    assert doors.behind(door) == Door("h" * 43, in_window=True)
+    closed = urlsafe_b64decode(door + "==")
+    assert b"h" * 4 not in closed
+    for position in range(len(closed)):
+        changed = closed[:position] + bytes([closed[position] ^ 1]) + closed[position + 1 :]
+        assert doors.behind(urlsafe_b64encode(changed).decode()) is None
+    for other in ("", "A", "é", GUESS, door[:-4], door * 4):
+        assert doors.behind(other) is None
 
 
 @pytest.mark.parametrize("key", [MARKER, LAST_REVOCATION])

@@ -419,6 +419,7 @@ ELSEWHERE = {
     "store.one_machine": "test_addresses.py",
     "store.policy": "below",
     "store.full": "below",
+    "store.strangers": "below",
     "store.unbounded": "below",
     "store.persistence": "below",
     "store.version": "test_addresses.py",
@@ -510,6 +511,7 @@ def test_people_read_what_to_do(installation: Installation) -> None:
     [
         ("store.policy", ("--appendonly", "yes", "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru")),
         ("store.full", ("--appendonly", "yes", "--maxmemory", "1100kb")),
+        ("store.strangers", ("--appendonly", "yes", "--maxmemory", "127mb")),
         ("store.unbounded", ("--appendonly", "yes")),
         ("store.persistence", ("--maxmemory", "1gb")),
     ],

@@ -15,6 +15,7 @@ from authz.keyring.model import SigningKeyRow
 from authz.storage.short_lived import StoreUnavailable
 from authz.storage.sqlite import SQLiteBackend
 from tests.live import live_server
+from tests.servers import redis_server
 from tests.transport import InProcess
 from tests.world import build, settings_in
 
@@ -107,6 +108,27 @@ def test_a_call_without_an_answer_is_counted_and_not_timed(world: World, monkeyp
         'authz_store_failures_total{verb="get"}': 1
     }
     assert difference(scraped(world), before, "authz_store_seconds") == {}
+
+
+@pytest.mark.redis
+def test_how_full_redis_is_can_be_watched(tmp_path: Path) -> None:
+    """RL-02: an alert comes before anything is refused; a Redis without a limit, and a file, have none to tell."""
+    with redis_server("--maxmemory", "64mb", "--maxmemory-policy", "noeviction") as store:
+        made = build(settings_in(tmp_path, metrics_networks="127.0.0.0/8", redis_url=store.url))
+        with made.app.app_context():
+            found = scraped(made)
+            assert found['authz_store_bytes{what="most"}'] == 64 * 1024 * 1024
+            assert 0 < found['authz_store_bytes{what="used"}'] < 64 * 1024 * 1024
+            store.command("CONFIG", "SET", "maxmemory", 0)
+            assert 'authz_store_bytes{what="most"}' not in scraped(made)
+            made.services.db.engine.dispose()
+        made.services.backend.close()
+
+
+def test_a_store_that_is_a_file_has_no_figure_of_its_memory(world: World) -> None:
+    found = scraped(world)
+    assert found['authz_up{what="store"}'] == 1
+    assert not [name for name in found if name.startswith("authz_store_bytes")]
 
 
 def test_nobody_is_named_and_no_outsider_chooses_a_label(world: World) -> None:

@@ -173,7 +173,7 @@ def test_without_the_store_each_process_counts_for_itself(
 ) -> None:
     """Decision 27, security.md RL-05: never without a limit."""
 
-    def away(_key: str, _window_seconds: int) -> int:
+    def away(_key: str, _window_seconds: int, _amount: int) -> int:
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(backend, "count", away)
@@ -188,7 +188,7 @@ def test_whoever_writes_to_the_store_takes_no_limit_off(
     throttle: Throttle, backend: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """security.md H5, LC-02: each process has counted for itself all along."""
-    monkeypatch.setattr(backend, "count", lambda _key, _window_seconds: -1_000_000)
+    monkeypatch.setattr(backend, "count", lambda _key, _window_seconds, _amount: -1_000_000)
     use_up(throttle)
     with pytest.raises(TooManyRequests):
         throttle.admit("alice", HERE, None)

@@ -82,7 +82,7 @@ def test_signing_in_with_a_registration_token_is_counted_by_address(limits: Limi
 def test_without_the_store_each_process_counts_for_itself(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decision 27, security.md RL-05: never without a limit."""
 
-    def away(_key: str, _window_seconds: int) -> int:
+    def away(_key: str, _window_seconds: int, _amount: int) -> int:
         raise StoreUnavailable("away")
 
     monkeypatch.setattr(limits.limiter.limiter.backend, "count", away)

@@ -159,6 +159,16 @@ def test_a_counter_counts_and_forgets_after_its_window(store: Store) -> None:
     assert backend.count("hits", 60) == 1
 
 
+def test_what_is_measured_is_counted_by_its_amount(store: Store) -> None:
+    """security.md RL-02: kilobytes, beside counts of one."""
+    backend = store.backend
+    assert [backend.count("room", 60, amount) for amount in (3, 1, 40)] == [3, 4, 44]
+    assert backend.count("room", 60) == 45
+    assert 50 < store.life_left("room") <= 60.01
+    store.end_life("room")
+    assert backend.count("room", 60, 7) == 7
+
+
 def test_racing_counts_are_all_counted(backend: Backend) -> None:
     got = race(lambda _: str(backend.count("hits", 60)).encode())
     assert sorted(int(count or b"0") for count in got) == list(range(1, RACERS + 1))

@@ -14,7 +14,8 @@ import pytest
 from authz.errors import Unavailable
 from authz.storage.redis import RedisBackend
 from authz.storage.redis_link import TIMEOUT_SECONDS, Server
-from authz.storage.short_lived import StoreUnavailable
+from authz.storage.short_lived import StoreFull, StoreUnavailable
+from authz.storage.timed import TimedBackend
 from tests.servers import RedisServer, free_port, redis_server, wait_until
 
 if TYPE_CHECKING:
@@ -247,6 +248,22 @@ def test_a_full_redis_refuses_writes_and_still_reads(own_redis: RedisServer) -> 
     assert refused(backend, *WRITES) == set(WRITES)
     assert refused(backend, *WRITES) == set(WRITES)
     assert backend.get("a", "b", "c", "hits") == [b"1", None, None, None]
+
+
+@pytest.mark.parametrize("verb", WRITES)
+def test_a_full_redis_is_an_error_in_the_log_once_a_minute(
+    own_redis: RedisServer, verb: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RL-02, R-06: whoever is on call hears of it before people do, and not once for each of them."""
+    backend, seconds = TimedBackend(backend_on(own_redis), []), [1000.0]
+    monkeypatch.setattr("authz.storage.timed.time.monotonic", lambda: seconds[0])
+    own_redis.command("CONFIG", "SET", "maxmemory", 1)
+    for moment in (1000.0, 1001.0, 1059.0, 1060.0, 1061.0):
+        seconds[0] = moment
+        with pytest.raises(StoreFull):
+            VERBS[verb](backend)
+    told = [(record.levelname, record.getMessage()) for record in caplog.records]
+    assert told == [("ERROR", "the short-lived store is full: Redis has no memory left, raise maxmemory")] * 2
 
 
 def test_a_redis_without_its_replicas_refuses_writes(own_redis: RedisServer) -> None:

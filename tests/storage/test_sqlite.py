@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from authz.storage import sqlite, sqlite_file
-from authz.storage.short_lived import StoreUnavailable
+from authz.storage.short_lived import StoreFull, StoreUnavailable
 from authz.storage.sqlite import SQLiteBackend
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def test_a_full_disk_is_unavailable_to_writers_and_harms_nothing(
     monkeypatch.setattr(sqlite_file, "connect", connect_to_a_small_disk)
     with closing(SQLiteBackend(path, now=clock)) as backend:
         backend.put({"a": b"1"}, 600)
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreFull):
             backend.put({"big": bytes(1_000_000)}, 600)
         assert backend.get("a", "big") == [b"1", None]
         backend.put({"small": b"2"}, 600)

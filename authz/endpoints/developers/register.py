@@ -94,10 +94,10 @@ def review(answers: Answers, server: FhirServer) -> Response:
 def send(answers: Answers, server: FhirServer, once: str) -> Response:
     """As at the registration endpoint; the maker is signed in for the new app, whose token is told this once."""
     request, own = http_request(), services().registration
+    own.limits.registering(request.peer)
     if not is_first(once):
         raise InvalidRequest("this form was sent already: go to the page of your app")
     invitation = answers.text("initial_access_token") or None
-    own.limits.registering(request.peer)
     try:
         made = on_the_trail(
             request,
