@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
 from authz.audit.chain import ANCHOR_TYP, COLUMNS, FIRST, link
 from authz.audit.cut import Cut, across
+from authz.audit.late import LATE, Late
 from authz.audit.model import AuditAnchorRow, AuditEventRow, AuditSealRow
 from authz.audit.sealer import ANCHOR_EVERY, BATCH
 from authz.keyring.signing import BadSignature
@@ -46,6 +48,7 @@ class Verification:
     anchors: int
     removed: int  # because their time was over
     finding: Finding | None
+    late: Late = field(default_factory=Late)
 
 
 @dataclass
@@ -60,7 +63,9 @@ class Walk:
     sealed: int = 0
     removed: int = 0
     hashes: dict[int, str] = field(default_factory=dict)  # of the wanted links
+    written: dict[int, datetime] = field(default_factory=dict)  # when those records were
     cuts: list[Cut] = field(default_factory=list)
+    late: Late = field(default_factory=Late)
     finding: Finding | None = None
 
     def run(self) -> None:
@@ -69,7 +74,15 @@ class Walk:
                 self.cross(row["seq"])
             self.finding = self.finding or broken(row, self.last + 1, self.previous)
             self.go_on(row["seq"], row["hash"])
+            if row["at"] is not None:
+                self.look_at_time(row["seq"], row["at"], row["sealed_at"])
             self.sealed += 1
+
+    def look_at_time(self, seq: int, at: datetime, sealed_at: datetime) -> None:
+        if sealed_at - at > LATE:
+            self.late = self.late.with_seal(seq)
+        if seq in self.wanted:
+            self.written[seq] = at
 
     def cross(self, to: int) -> None:
         """Over what was removed because its time was over, as far as signed statements lead."""
@@ -96,16 +109,16 @@ def verify(session: Session, keyring: Keyring, elsewhere: Mapping[int, str] | No
     walk.run()
     finding = walk.finding or unanchored(anchors, walk) or differing(copies, walk)
     events = session.scalar(select(func.count()).select_from(AuditEventRow)) or 0
-    return Verification(walk.sealed, events - walk.sealed, len(anchors), walk.removed, finding)
+    return Verification(walk.sealed, events - walk.sealed, len(anchors), walk.removed, finding, walk.late)
 
 
 def chain(session: Session) -> Iterator[RowMapping]:
     """Every seal with its record, in pages: no statement takes long."""
     last = 0
     columns = [getattr(AuditEventRow, name) for name in COLUMNS]
-    joined = select(AuditSealRow.seq, AuditSealRow.event_id, AuditSealRow.hash, *columns).outerjoin(
-        AuditEventRow, AuditEventRow.id == AuditSealRow.event_id
-    )
+    joined = select(
+        AuditSealRow.seq, AuditSealRow.event_id, AuditSealRow.hash, AuditSealRow.sealed_at, *columns
+    ).outerjoin(AuditEventRow, AuditEventRow.id == AuditSealRow.event_id)
     while True:
         page = joined.where(AuditSealRow.seq > last).order_by(AuditSealRow.seq).limit(PAGE)
         rows = session.execute(page).mappings().all()
@@ -140,7 +153,7 @@ def unanchored(anchors: Sequence[AuditAnchorRow], walk: Walk) -> Finding | None:
             return Finding(anchor.seq, None, "the chain up to an anchor was made anew or cut off")
     if walk.last - covered > WIDEST or (walk.last and not covered):
         return Finding(covered + 1, None, "the anchors from here on are missing")
-    return badly_signed(anchors, walk.keyring)
+    return badly_signed(anchors, walk)
 
 
 def vouched(anchors: Sequence[AuditAnchorRow], cuts: Sequence[Cut]) -> list[tuple[int, int]]:
@@ -148,18 +161,21 @@ def vouched(anchors: Sequence[AuditAnchorRow], cuts: Sequence[Cut]) -> list[tupl
     return sorted([(anchor.seq, anchor.seq) for anchor in anchors] + [(cut.first, cut.last) for cut in cuts])
 
 
-def badly_signed(anchors: Sequence[AuditAnchorRow], keyring: Keyring) -> Finding | None:
+def badly_signed(anchors: Sequence[AuditAnchorRow], walk: Walk) -> Finding | None:
     for anchor in anchors:
         try:
-            claims = keyring.verify(anchor.signature, ANCHOR_TYP)
+            claims = walk.keyring.verify(anchor.signature, ANCHOR_TYP)
         except BadSignature:
             if anchor is anchors[-1]:
                 return Finding(anchor.seq, None, NEWEST_UNKNOWN)
-            if not keyring.names_removed_key(anchor.signature):
+            if not walk.keyring.names_removed_key(anchor.signature):
                 return Finding(anchor.seq, None, "an anchor was changed")
             continue
         if (claims.get("seq"), claims.get("hash")) != (anchor.seq, anchor.hash):
             return Finding(anchor.seq, None, "an anchor was changed")
+        written = walk.written.get(anchor.seq)
+        if written is not None and datetime.fromtimestamp(claims["iat"], UTC) - written > LATE:
+            walk.late = replace(walk.late, anchors=walk.late.anchors + 1)
     return None
 
 

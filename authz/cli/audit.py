@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,7 +38,10 @@ for part in (export, disclosures_, purge, hold, holds, lift):
 @click.option("--against", type=click.File(), help="Anchors or records exported before; - is stdin.")
 @json_option
 def verify(against: TextIO | None) -> None:
-    """Walk the chain and its anchors; fails naming the first record that was changed, removed or moved."""
+    """Walk the chain and its anchors; fails naming the first record that was changed, removed or moved.
+
+    Tells besides which records were sealed more than an hour after they were written, if any were.
+    """
     elsewhere = copied_links(against) if against else None
     with services() as made:
         noted(made, EventName.AUDIT_READ, "verified")
@@ -46,7 +50,8 @@ def verify(against: TextIO | None) -> None:
     if found.finding is not None:
         raise InvalidValue(f"record {found.finding.seq}: {found.finding.problem}")
     counts = {"sealed": found.sealed, "unsealed": found.unsealed, "anchors": found.anchors, "removed": found.removed}
-    show({**counts, "compared": len(elsewhere or {}), "intact": True})
+    late = {f"late_{name}": value for name, value in asdict(found.late).items()} if found.late else {}
+    show({**counts, "compared": len(elsewhere or {}), "intact": True, **late})
 
 
 @audit.command()

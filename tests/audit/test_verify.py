@@ -13,6 +13,7 @@ from sqlalchemy import delete, select, update
 from authz.audit import verify
 from authz.audit.chain import ANCHOR_TYP, FIRST, link, record_of
 from authz.audit.event import Event, EventName
+from authz.audit.late import Late
 from authz.audit.model import AuditAnchorRow, AuditEventRow, AuditSealRow
 from authz.audit.verify import ELSEWHERE, NEWEST_UNKNOWN, Verification
 from authz.keyring.rotation import Rotation
@@ -44,6 +45,45 @@ def event_id(archive: Archive, number: int) -> str:
 
 def test_an_untouched_trail_is_intact(sealed: Archive) -> None:
     assert sealed.verified() == Verification(sealed=10, unsealed=1, anchors=2, removed=0, finding=None)
+
+
+class TestATrailThatIsMadeAnew:
+    """security.md AU-2: with the database alone; the server itself seals and signs what it finds there."""
+
+    @pytest.fixture
+    def anew(self, sealed: Archive) -> Archive:
+        sealed.own.clock.move(days=3)
+        sealed.tamper("DELETE FROM audit_anchor")
+        sealed.tamper("DELETE FROM audit_seal")
+        sealed.tamper("DELETE FROM audit_event WHERE patient = 'P1'")
+        sealed.another_sealer().seal_once()
+        return sealed
+
+    def test_its_records_are_named_as_sealed_long_after_they_were_written(self, anew: Archive) -> None:
+        found = anew.verified()
+        assert (found.finding, found.late) == (None, Late(sealed=6, first=1, last=6, anchors=1))
+
+    def test_the_time_of_a_signature_is_not_made_up(self, anew: Archive) -> None:
+        anew.tamper("UPDATE audit_seal SET sealed_at = (SELECT at FROM audit_event WHERE id = event_id)")
+        assert anew.verified().late == Late(anchors=1)
+
+    def test_a_copy_elsewhere_shows_it(self, sealed: Archive) -> None:
+        copied = dict.fromkeys(sealed.anchored(), "0" * 64)
+        assert sealed.complaint(copied) == (5, ELSEWHERE)
+
+
+def test_what_was_sealed_within_an_hour_is_not_late(archive: Archive) -> None:
+    archive.happen(2)
+    archive.own.clock.move(minutes=59)
+    archive.sealer.seal_once()
+    assert not archive.verified().late
+
+
+def test_what_happened_while_no_server_ran_is_named(sealed: Archive) -> None:
+    """An operator's command; it is intact all the same."""
+    sealed.own.clock.move(hours=2)
+    sealed.sealer.seal_once()
+    assert sealed.verified().late == Late(sealed=1, first=11, last=11, anchors=1)
 
 
 def test_an_empty_trail_is_intact(archive: Archive) -> None:
