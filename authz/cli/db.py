@@ -11,6 +11,7 @@ from flask import Flask
 from authz.audit.event import Event, EventName
 from authz.audit.trail import local_trail
 from authz.cli.context import operator, services
+from authz.cli.noted import noted
 from authz.cli.output import json_option, show
 from authz.errors import InvalidValue
 from authz.settings import Settings
@@ -88,12 +89,13 @@ def check(ctx: click.Context) -> None:
 @json_option
 def backup(file: Path) -> None:
     """Copy a SQLite database into a new file while the server runs; PostgreSQL has pg_dump."""
-    with engine() as found:
-        if found.dialect.name != "sqlite":
+    with database() as found:
+        if found.engine.dialect.name != "sqlite":
             raise InvalidValue("this is PostgreSQL: use pg_dump")
         if file.exists():
             raise InvalidValue(f"{file} is there already")
-        sqlite_truth.copy(found, file)
+        noted(found, EventName.AUDIT_EXPORTED, "backup", file=str(file))
+        sqlite_truth.copy(found.engine, file)
     show({"file": str(file), "bytes": file.stat().st_size})
 
 

@@ -7,7 +7,9 @@ import click
 
 from authz.audit.event import EventName
 from authz.cli.context import record, services
+from authz.cli.db import database
 from authz.cli.launch_keys import launch_keys
+from authz.cli.noted import noted
 from authz.cli.output import json_option, show, show_list
 from authz.keyring.rotation import Rotation, all_keys
 from authz.keyring.secrets import rotate_file
@@ -81,6 +83,9 @@ def secrets() -> None:
     The one before is still recognised; the second last is dropped, and client secrets made with it end.
     """
     path = Settings.load().keys_dir / "secrets.json"
+    if path.exists():  # the first ones are made before there is a database
+        with database() as found:
+            noted(found, EventName.KEY_CHANGED, "secrets", file=str(path))
     rotate_file(path, datetime.now(UTC))
     show({"file": str(path)})
 

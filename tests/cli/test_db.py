@@ -147,3 +147,25 @@ def test_a_version_below_the_floor_touches_nothing(authz: Cli) -> None:
         code, _, problem = authz.run(*words)
         assert (code, told in problem) == (1, True), words
     assert told in str(authz.run("doctor", "--json"))
+
+
+def test_a_backup_is_on_the_trail_of_what_it_copies(authz: Cli, tmp_path: Path) -> None:
+    """security.md AU-2: the trail is in the copy, and every look at it is on it."""
+    file = tmp_path / "copy.sqlite3"
+    authz("db", "backup", str(file))
+    (found,) = [one for one in authz("audit", "search", "--event", "audit.exported") if one["reason"] == "backup"]
+    assert found["detail"] == {"operator": found["detail"]["operator"], "file": str(file)}
+    with engine_of(f"sqlite:///{file}") as engine, engine.begin() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM audit_event WHERE reason = 'backup'")) == 1
+
+
+@pytest.mark.parametrize("of", ["an earlier version", "no version"])
+def test_a_database_of_another_version_is_copied_all_the_same(empty: Cli, tmp_path: Path, of: str) -> None:
+    """An upgrade begins with a backup."""
+    if of == "an earlier version":
+        empty("db", "upgrade")
+        with engine_of(empty.environ["AUTHZ_DATABASE_URL"]) as engine, engine.begin() as connection:
+            connection.execute(text("DROP TABLE audit_event"))
+            connection.execute(text("CREATE TABLE audit_event (id TEXT)"))
+    empty("db", "backup", str(tmp_path / "copy.sqlite3"))
+    assert (tmp_path / "copy.sqlite3").exists()

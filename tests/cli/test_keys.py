@@ -54,6 +54,13 @@ def test_secrets_are_made_and_rotated_and_never_shown(empty: Cli) -> None:
     assert first not in json.loads(path.read_text())["keys"]
 
 
+def test_new_secrets_are_on_the_trail(authz: Cli) -> None:
+    """security.md AU-2: who replaces what seals everything is on record, as for a signing key."""
+    told = authz("keys", "secrets")
+    (found,) = [one for one in authz("audit", "search", "--event", "key.changed") if one["reason"] == "secrets"]
+    assert found["detail"] == {"operator": found["detail"]["operator"], "file": told["file"]}
+
+
 def test_a_next_key_just_published_signs_only_when_told_so(authz: Cli) -> None:
     """DJ-10."""
     following = kid_of(authz, "next")
