@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from authz import limits, strangers, strict_json
 from authz.authorize import parameters
-from authz.clients import key_sets, redirect_uri, statement, values
+from authz.clients import key_sets, language, redirect_uri, statement, values
 from authz.deadlines import EXCHANGE_SECONDS
 from authz.endpoints import consent, exchange, gate
 from authz.keyring import public_keys
@@ -57,6 +57,10 @@ BOUNDS = {
     "read": Bound("all that `/authorize` reads of a request", parameters.MAX_READ, "bytes", "303 `invalid_request`"),
     "redirect_uris": Bound("redirect URIs of an app", values.MAX_ITEMS, "URIs", "400 `invalid_redirect_uri`"),
     "redirect URI": Bound("a redirect URI of an app", redirect_uri.MAX_BYTES, "bytes", "400 `invalid_redirect_uri`"),
+    "drawn": Bound(
+        "a name of an app, each sign written out (NFKD)", values.MAX_DRAWN, "letters", "400 `invalid_client_metadata`"
+    ),
+    "names": Bound("names of an app in other languages", language.MAX_NAMES, "names", "400 `invalid_client_metadata`"),
     "statement": Bound("`software_statement`", statement.MAX_BYTES, "bytes", "400 `invalid_software_statement`"),
     "depth": Bound("JSON, nesting", strict_json.MAX_DEPTH, "levels", "400 `invalid_request`"),
     "nodes": Bound("JSON, values", strict_json.MAX_NODES, "values", "400 `invalid_request`"),

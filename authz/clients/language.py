@@ -21,6 +21,7 @@ TRANSLATED: dict[str, Callable[[], String]] = {
     "tos_uri": web_address,
 }
 MAX_TRANSLATIONS = 100
+MAX_NAMES = 30  # the languages of the European Union, and some more: each is compared with all other apps'
 TAG = (  # RFC 5646 §2.1: language, script, region, variants, extensions, private use
     "(?:[A-Za-z]{2,3}(?:-[A-Za-z]{3}){0,3}|[A-Za-z]{4,8})(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
     "(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*(?:-[0-9A-WYZa-wyz](?:-[A-Za-z0-9]{2,8})+)*"
@@ -60,4 +61,6 @@ def problems(names: Iterable[str]) -> dict[str, list[str]]:
         seen.add(member.lower())
     if len(seen) > MAX_TRANSLATIONS:
         found["client_name"] = [f"more than {MAX_TRANSLATIONS} translations"]
+    if sum(member.startswith("client_name#") for member in seen) > MAX_NAMES:
+        found["client_name"] = [f"more than {MAX_NAMES} translations"]
     return found

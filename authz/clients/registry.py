@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import secrets as random
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
@@ -21,7 +22,7 @@ from authz.storage.recent import A_SECOND, Recent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -190,7 +191,8 @@ class Clients:
                 value = getattr(part, name)
                 setattr(row, name, list(value) if isinstance(value, tuple) else value)
         legacy.check(row)
-        row.updated_at = self.now()
+        after = self.now() if row.updated_at is None else row.updated_at + timedelta(microseconds=1)
+        row.updated_at = max(self.now(), after)  # never the same twice: what was made of a row is known by it
 
     def write_origins(self, session: Session, row: ClientRow) -> None:
         self.rows.forget_after(session)

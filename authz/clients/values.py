@@ -16,6 +16,7 @@ from authz.keyring.public_keys import jwks_problems
 from authz.scopes import ScopeSet, UnknownScope
 
 MAX_NAME = 255
+MAX_DRAWN = 512  # characters of a name, each taken apart: in some of them a whole sentence is written
 MAX_ITEMS = 20
 MAX_TEXT = 2048
 INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})  # could make one app's name look like another's
@@ -38,6 +39,8 @@ def check_name(value: str) -> None:
         raise ValidationError("must be visible characters")
     if "M" * (MOST_MARKS + 1) in "".join(category[0] for category in categories):
         raise ValidationError(f"must not have more than {MOST_MARKS} marks on one letter")
+    if len(unicodedata.normalize("NFKD", value)) > MAX_DRAWN:
+        raise ValidationError(f"must not be more than {MAX_DRAWN} letters when each sign is written out")
     if SPACES.search(value):
         raise ValidationError("must not begin or end with a space, nor have two together")
     if value != unicodedata.normalize("NFC", value):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from authz.registration.changes import snapshot
+from authz.registration.earlier import marks
 from authz.registration.lanes import Lane, in_lane, lane_of
 from authz.registration.model import RegistrationRow, Source, State
 
@@ -43,6 +44,10 @@ class Introduced:
     members: dict[str, Any] = field(default_factory=dict)  # what the statement says: they go over the body's
     issuer: str = ""  # of the statement
     over_since: str = ""  # of a statement that was kept: its time; empty: it is good now
+    marks: frozenset[str] = frozenset()  # see ``Earlier``; made before the transaction, for names may cost much work
+
+    def of(self, metadata: ClientMetadata) -> Introduced:
+        return replace(self, marks=frozenset(marks(snapshot(metadata))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,8 @@ class Admission:
         fhir_server: str | None,
         client_id: str | None = None,
     ) -> Placement:
-        """Decide about metadata that was loaded with ``introduced.members`` over the body, in the transaction.
+        """Decide about metadata that was loaded with ``introduced.members`` over the body, in the transaction;
+        ``introduced`` is ``of`` it.
 
         ``fhir_server`` is whose registration endpoint it came to, ``client_id`` is of a client that there is. Whether
         that takes an app that nobody introduces (``source`` is OPEN) is for the caller.
@@ -125,7 +131,7 @@ class Admission:
             source, source_id = Source.SOFTWARE_STATEMENT, issuer
             stated = self.statements.approves(session, issuer, introduced.members, lane, metadata)
             approves |= stated and not introduced.over_since
-        seen_before = bool(self.earlier.like(session, snapshot(metadata), client_id))
+        seen_before = bool(self.earlier.like(session, introduced.marks, client_id))
         approves = approves and not seen_before
         state, approves_at = (State.HELD, None) if seen_before else self.start(lane, approves=approves)
         return Placement(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from authz.registration.model import RegistrationEventRow, RegistrationRow, Stat
 from authz.scopes import ScopeSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from authz.clients.client import Client
     from authz.registration.report import Report
 
+AT_ONCE = 20
 OPEN = (State.REQUESTED, State.HELD)  # a person has to decide
 
 
@@ -49,6 +50,11 @@ class Application:
     @property
     def needs_decision(self) -> bool:
         return self.state in OPEN or self.registration.proposed is not None
+
+    def in_a_list(self) -> Application:
+        """Without what strangers may write at length: of a thousand apps it would be hundreds of megabytes."""
+        client = replace(self.client, about={}, jwks=None, redirect_uris=(), launch_uris=(), preferences={})
+        return replace(self, client=client, metadata={}, before={}, changes={})
 
     def summary(self) -> dict[str, Any]:
         row = self.registration
@@ -132,11 +138,12 @@ def application(
     )
 
 
-def rows(session: Session) -> list[tuple[RegistrationRow, ClientRow]]:
-    """The oldest first."""
+def rows(session: Session) -> Iterator[tuple[RegistrationRow, ClientRow]]:
+    """The oldest first; few of them at once are in memory."""
     found = select(RegistrationRow, ClientRow).join(ClientRow, ClientRow.client_id == RegistrationRow.client_id)
     ordered = found.order_by(RegistrationRow.created_at, RegistrationRow.client_id)
-    return [(registration, client) for registration, client in session.execute(ordered)]
+    in_turn = session.execute(ordered.execution_options(yield_per=AT_ONCE))
+    return ((registration, client) for registration, client in in_turn)
 
 
 def is_narrower(client: Client, scope: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from authz.clients.client import from_row, members
+from authz.clients.client import members
 from authz.clients.model import ClientRow
 from authz.errors import NotFound
 from authz.registration import findings
@@ -15,13 +15,13 @@ from authz.registration.model import RegistrationRow, ReportRow
 from authz.settings import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
 
     from sqlalchemy.orm import Session
 
     from authz.brands.registry import Brands
     from authz.fhir_servers.registry import FhirServers
+    from authz.registration.others import Others
     from authz.registration.scope_words import ScopeWords
 
 SHORTEST_ALIAS = 4  # UC stands in glucose
@@ -42,7 +42,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Cases:
-    now: Callable[[], datetime]
+    others: Others
     fhir_servers: FhirServers
     brands: Brands
     words: ScopeWords
@@ -54,16 +54,10 @@ class Cases:
         if row is None:
             raise NotFound(f"{client_id}: there is no client of this id")
         said = (registration.proposed if registration and row.approved else None) or members(row)
-        others = session.scalars(select(ClientRow).where(ClientRow.client_id != client_id, ClientRow.enabled)).all()
-        now = self.now()
-        known = (from_row(one, now) for one in others)
         return Case(
             said=said,
             mine=findings.named(client_id, said, is_approved=row.approved),
-            others=tuple(
-                findings.named(one.client_id, members(one), is_approved=client.is_approved)
-                for one, client in zip(others, known, strict=True)
-            ),
+            others=self.others.of(session, client_id),
             fhir_servers=tuple(row.fhir_servers),
             organizations=self.organizations(session),
             sites=self.sites(session),

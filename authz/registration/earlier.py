@@ -18,6 +18,7 @@ from authz.storage.records import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -61,9 +62,9 @@ class Earlier:
         """A person has said yes to this app: nothing stands against another like it."""
         session.execute(delete(Row).where(Row.client_id == client_id))
 
-    def like(self, session: Session, members: Members, client_id: str | None = None) -> list[dict[str, Any]]:
-        """What was decided about other apps that have something in common with this one, the oldest first."""
-        alike = select(Row).where(Row.mark.in_(marks(members)), Row.client_id != (client_id or ""))
+    def like(self, session: Session, found: AbstractSet[str], client_id: str | None = None) -> list[dict[str, Any]]:
+        """What was decided about other apps that have one of these ``marks``, the oldest first."""
+        alike = select(Row).where(Row.mark.in_(found), Row.client_id != (client_id or ""))
         rows = session.scalars(alike.order_by(Row.decided_at, Row.client_id)).all()
         return list({row.client_id: as_dict(row) for row in rows}.values())
 

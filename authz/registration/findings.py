@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -29,7 +28,7 @@ LIKE_LATIN = {  # alphabets with letters that are drawn like those of another: w
 SHORT_LABEL, COUNTRY = 3, 2  # co.uk, com.au: a parent that strangers share
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Named:
     """Another app, as far as names and the hosts that prove who it is matter."""
 
@@ -37,17 +36,18 @@ class Named:
     names: tuple[str, ...]
     places: frozenset[str]  # hosts that answers go to; what nobody owns alone is a place of this app only
     is_approved: bool
+    skeletons: frozenset[int]  # of all its names, in every language; hashed, as they are only compared
 
-    @cached_property
-    def skeletons(self) -> frozenset[str]:
-        """Of all its names, in every language: made once, however many apps it is compared with."""
-        return frozenset[str]().union(*map(skeletons, self.names))
+    def shortened(self) -> Named:
+        """To be kept: its other names are of no more use."""
+        return replace(self, names=self.names[:1])
 
 
 def named(client_id: str, said: Mapping[str, Any], *, is_approved: bool) -> Named:
     names = tuple(value for member, value in said.items() if member.partition("#")[0] == "client_name")
     listed = (*said.get("redirect_uris", ()), *said.get("launch_uris", ()))
-    return Named(client_id, names, frozenset(place(uri, client_id) for uri in listed), is_approved)
+    drawn = frozenset(hash(one) for name in names for one in skeletons(name))
+    return Named(client_id, names, frozenset(place(uri, client_id) for uri in listed), is_approved, drawn)
 
 
 def place(uri: str, client_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 SHORTEST = 2  # of what is compared: an emoji alone is like nothing
@@ -18,6 +18,7 @@ def look_alike(one: str, other: str) -> bool:
     return bool(skeletons(one) & skeletons(other))
 
 
+@lru_cache(maxsize=256)  # an app's own names, and those of the hospital's organisations, each with each
 def skeletons(name: str) -> frozenset[str]:
     """What is left of a name when characters that look alike are one: two names with a skeleton in common look alike.
 

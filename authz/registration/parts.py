@@ -15,6 +15,7 @@ from authz.registration.earlier import Earlier
 from authz.registration.history import History
 from authz.registration.initial_tokens import InitialTokens
 from authz.registration.limits import Limits
+from authz.registration.others import Others
 from authz.registration.proposals import Proposals
 from authz.registration.published import Published
 from authz.registration.registrations import Registrations
@@ -88,7 +89,7 @@ def build(
         db=around.db,
         now=now,
         fhir_servers=around.fhir_servers,
-        cases=Cases(now, around.fhir_servers, around.brands, words),
+        cases=Cases(Others(now), around.fhir_servers, around.brands, words),
         published=Published(around.outbound_for_strangers),
         words=words,
         history=history,

@@ -64,9 +64,9 @@ class Registrations:
         opened = self.doors.opened(presented, fhir_server)
         introduced = self.admission.introduce(presented)
         metadata = self.checked(body, introduced, peer)
-        token = secrets.token_urlsafe(HANDLE_BYTES)
+        token, spoken_for = secrets.token_urlsafe(HANDLE_BYTES), introduced.of(metadata)
         with self.db.write() as session:
-            placement = self.admission.place(session, metadata, introduced, fhir_server)
+            placement = self.admission.place(session, metadata, spoken_for, fhir_server)
             if placement.source is Source.OPEN:
                 self.limits.check_room(session, fhir_server)
             decisions = HospitalDecisions(
@@ -101,7 +101,9 @@ class Registrations:
         statement = statement_of(body) or row.software_statement  # whoever came with one can't put it down
         introduced = self.admission.introduce(Presented(None, statement, row.software_statement))
         metadata = self.checked(body, introduced, peer)
-        change = Replacement(self.clients, self.admission, self.history, snapshot(client), metadata, introduced)
+        change = Replacement(
+            self.clients, self.admission, self.history, snapshot(client), metadata, introduced.of(metadata)
+        )
         change.check_secret(client, body)
         answers: list[Registered] = []
 

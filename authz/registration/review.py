@@ -15,7 +15,7 @@ from authz.errors import InvalidValue, NotFound
 from authz.registration.applications import Application, application, find, is_narrower, rows
 from authz.registration.changes import differences, snapshot
 from authz.registration.decision import AlreadyDecided, Terms, words
-from authz.registration.earlier import NARROWED, Said
+from authz.registration.earlier import NARROWED, Said, marks
 from authz.registration.history import VENDOR
 from authz.registration.model import RegistrationRow, State
 
@@ -51,7 +51,7 @@ class Review:
         """All registrations, those of one state, or those about which somebody has to decide; the oldest first."""
         now = self.clients.now()
         with self.db.read() as session:
-            found = [application(registration, client, (), None, now) for registration, client in rows(session)]
+            found = [application(*both, (), None, now).in_a_list() for both in rows(session)]
         return [one for one in found if (state is None or one.state is state) and (not undecided or one.needs_decision)]
 
     def show(self, client_id: str) -> Application:
@@ -64,7 +64,7 @@ class Review:
             history = self.history.of(session, client_id)
             report = self.checks.latest(session, client_id)
             shown = application(registration, client, history, report, self.clients.now())
-            like = self.earlier.like(session, registration.proposed or shown.before, client_id)
+            like = self.earlier.like(session, marks(registration.proposed or shown.before), client_id)
             return replace(shown, earlier=tuple(like))
 
     def approve(

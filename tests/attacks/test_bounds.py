@@ -36,6 +36,8 @@ BY_ANOTHER_TEST = {  # which sends them to a running gunicorn, or looks at what 
     "read": "attacks/test_strangers.py::test_what_is_read_of_a_request_is_bounded_together",
     "password": "login/test_password.py::test_an_absurd_password_is_wrong_and_never_hashed",
     "hashes": "login/test_password.py::test_at_most_four_hashes_run_at_once",
+    "drawn": "attacks/test_names_at_a_cost.py::test_a_name_is_short_also_when_each_of_its_signs_is_written_out",
+    "names": "attacks/test_names_at_a_cost.py::test_an_app_has_a_name_in_thirty_languages_and_in_no_more",
     "JWKS": "outbound/test_client.py::test_the_largest_answer_is_the_limit_to_the_byte",
     "JWKS seconds": "outbound/test_client.py::test_a_slow_peer_gets_no_more_than_the_whole_time",
     "keys": "clients/test_key_sets.py::test_what_is_no_key_set_proves_nothing",
