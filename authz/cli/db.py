@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
+HOLDS = "place the legal holds anew that were placed after the backup, before anybody runs `authz audit purge`"
+
 
 @contextmanager
 def database() -> Iterator[Database]:
@@ -105,10 +107,11 @@ def restored() -> None:
     """Say that the database was put back to an earlier time: end every grant, remembered consent and session.
 
     Before any server starts on it. What was revoked after the backup was made would be alive again. People sign in and
-    agree anew; what administrators changed since has to be done again (docs/how-to/backup.md).
+    agree anew; what administrators changed since has to be done again, legal holds first (docs/how-to/backup.md).
     """
     with services() as made:
         ended = after_restore(made.revocation, operator())
+    click.echo(HOLDS, err=True)
     show({"grants": ended.grants, "consents": ended.consents, "sessions": ended.sessions})
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,6 @@ from tests.servers import postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -169,3 +170,21 @@ def test_a_database_of_another_version_is_copied_all_the_same(empty: Cli, tmp_pa
             connection.execute(text("CREATE TABLE audit_event (id TEXT)"))
     empty("db", "backup", str(tmp_path / "copy.sqlite3"))
     assert (tmp_path / "copy.sqlite3").exists()
+
+
+@pytest.mark.parametrize("form", ["jsonl", "fhir"])
+def test_the_page_about_backups_finds_what_has_to_be_done_again(authz: Cli, tmp_path: Path, form: str) -> None:
+    """Legal holds too: the next purge would remove what one of them kept."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "backup.md").read_text()
+    (expression,) = re.findall(r"grep --extended-regexp '(.+)' exported", page)
+    authz("audit", "hold", "--patient", "A", "--reason", "case 7")
+    _, exported, _ = authz.run("audit", "export", "--format", form)
+    found = [line for line in exported.splitlines() if re.search(expression, line)]
+    assert sum("audit.hold" in line for line in found) == 1
+    assert not any("audit.read" in line for line in found)
+
+
+def test_whoever_restored_a_database_is_reminded_of_legal_holds(authz: Cli) -> None:
+    code, _, err = authz.run("db", "restored")
+    assert code == 0
+    assert "legal holds" in err
