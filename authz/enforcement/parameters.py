@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 ANY = "*"  # the type can't be told: any
 CODE = re.compile(r"_?[A-Za-z][A-Za-z0-9-]*")
 TYPE = re.compile(r"[A-Z][A-Za-z]+")
+REVERSE = re.compile(r"_has:(?P<type>[A-Z][A-Za-z]+):[A-Za-z][A-Za-z0-9-]*:")
+MAX_NAME = 256  # characters of a parameter's name
 COMMA = re.compile(r"(?<!\\),")
 SORT = re.compile(r"-?_?[A-Za-z][A-Za-z0-9-]*(?:,-?_?[A-Za-z][A-Za-z0-9-]*)*")
 INCLUDES = ("_include", "_revinclude")
@@ -23,7 +25,12 @@ CONTROL = frozenset(
 )
 # of the resource itself, so they can only take matches away
 OF_THE_RESOURCE = frozenset({"_id", "_lastUpdated", "_tag", "_profile", "_security", "_source", "_language"})
-ANYWHERE = frozenset({"_filter", "_contained", "_containedType", "_list", "_text", "_content", "_type", "_in"})
+# whose way can't be told, those among them that shape an answer and stand elsewhere than alone
+ANYWHERE = (
+    frozenset({"_has", "_filter", "_contained", "_containedType", "_list", "_text", "_content", "_type", "_in"})
+    | CONTROL
+    | frozenset(INCLUDES)
+)
 LOCAL_MODIFIERS = frozenset({"", "exact", "contains", "not", "missing", "of-type", "identifier"})
 
 
@@ -63,18 +70,9 @@ class Parameter:
 
         Raises Undecidable.
         """
-        if self.code in INCLUDES:
-            return self.included()
-        if self.code == "_has":
-            return self.reverse_chained()
-        if self.code in ANYWHERE or (self.code == "_sort" and not self.is_control):
-            return frozenset({ANY})
-        if self.code.startswith("_") and self.code not in OF_THE_RESOURCE | CONTROL:
-            raise Undecidable(f"{printable(self.text)} can't be decided about")
-        if self.chain:
-            steps = [self.modifier, *(step.partition(":")[2] for step in self.chain[:-1])]
-            return frozenset(step if TYPE.fullmatch(step) else ANY for step in steps)
-        return frozenset() if self.modifier in LOCAL_MODIFIERS or TYPE.fullmatch(self.modifier) else frozenset({ANY})
+        if self.is_control:
+            return frozenset()
+        return self.included() if self.code in INCLUDES and not self.chain else stepped_into(self.text)
 
     def included(self) -> frozenset[str]:
         """``Source:parameter:Target``; what is included without a target may be anything."""
@@ -82,15 +80,32 @@ class Parameter:
         parameter, _, target = rest.partition(":")
         if not TYPE.fullmatch(source) or not CODE.fullmatch(parameter):
             return frozenset({ANY})
-        if self.code == "_revinclude":
+        if self.code == "_revinclude" and not target:
             return frozenset({source})
         return frozenset({source, target if TYPE.fullmatch(target) else ANY})
 
-    def reverse_chained(self) -> frozenset[str]:
-        """``_has:Observation:patient:code``, which may hold another ``_has``."""
-        parts = self.modifier.split(":")
-        types = frozenset(parts[0::3] if "_has" in parts else parts[:1])
-        return types if not self.chain and all(map(TYPE.fullmatch, types)) else frozenset({ANY})
+
+def stepped_into(name: str) -> frozenset[str]:
+    """The types whose resources are looked at on the way that a name goes, its last step like its first one.
+
+    ``subject:Patient.name`` goes to Patients, ``_has:Observation:patient:code`` to Observations, and each may follow
+    the other (FHIR R5 3.2.1.6.6 "Reverse Chaining"). Whatever is not known to stay where it stands goes anywhere.
+    Raises Undecidable for what is no way, or a step of which nobody knows what it does.
+    """
+    if len(name) > MAX_NAME:
+        raise Undecidable("a search parameter with a longer name than anybody needs")
+    if reverse := REVERSE.match(name):
+        return frozenset({reverse["type"]}) | stepped_into(name[reverse.end() :])
+    step, goes_on, rest = name.partition(".")
+    code, _, modifier = step.partition(":")
+    if code in ANYWHERE:
+        return frozenset({ANY})
+    if not CODE.fullmatch(code) or (code.startswith("_") and code not in OF_THE_RESOURCE):
+        raise Undecidable(f"{printable(name)} can't be decided about")
+    if goes_on:
+        is_told = TYPE.fullmatch(modifier) and code not in OF_THE_RESOURCE
+        return frozenset({modifier if is_told else ANY}) | stepped_into(rest)
+    return frozenset() if modifier in LOCAL_MODIFIERS or TYPE.fullmatch(modifier) else frozenset({ANY})
 
 
 def printable(name: str) -> str:
