@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, text
@@ -16,6 +17,7 @@ from authz.doctor.cause import in_full
 from authz.doctor.finding import Finding
 from authz.doctor.outside import CLOCK_SECONDS
 from authz.errors import Unavailable
+from authz.keyring.files import mode_problem
 from authz.settings import LOOPBACK_HOSTS
 from authz.storage import revisions
 
@@ -60,6 +62,7 @@ def schema(made: Services) -> Iterator[Finding]:
 def address(settings: Settings) -> Iterator[Finding]:
     url = make_url(settings.database_url)
     if url.get_backend_name() != "postgresql":
+        yield from readable(url.database or "")
         return
     hosts = named_hosts(url)
     elsewhere = [host for host in hosts if host not in LOOPBACK_HOSTS and not host.startswith("/")]
@@ -67,6 +70,15 @@ def address(settings: Settings) -> Iterator[Finding]:
         yield Finding("database.plain", ABOUT, f"{elsewhere[0]} is another machine, and database_url has no sslmode")
     if len(hosts) > 1 and url.query.get("target_session_attrs") not in WRITES:
         yield Finding("database.any_host", ABOUT, f"database_url names {len(hosts)} hosts, and not which one is meant")
+
+
+def readable(name: str) -> Iterator[Finding]:
+    """A file of SQLite, or of its journal, that others than its owner and its group may read."""
+    for path in (Path(name), Path(f"{name}-wal")):
+        problem = mode_problem(path) if path.is_file() else None
+        if problem is not None:
+            yield Finding("database.readable", ABOUT, problem)
+            return
 
 
 def named_hosts(url: URL) -> list[str]:

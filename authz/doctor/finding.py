@@ -64,6 +64,9 @@ KINDS: dict[str, Kind] = {
     "database.any_host": warning(
         "Add target_session_attrs=read-write to database_url: of several hosts the first that answers may be a replica."
     ),
+    "database.readable": warning(
+        "Take the rights of others away (chmod 0600): it holds hashes of passwords and the patients of the trail."
+    ),
     "database.clock": error("Synchronise the clocks of this machine and the database (NTP)."),
     "database.owner": warning(
         "Make a role for the server with `authz db grant-service ROLE` and name it in database_url: whoever breaks into"

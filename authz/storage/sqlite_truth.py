@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
 from authz.storage.connections import BUSY_TIMEOUT_MS, WRITE
+from authz.storage.sqlite_file import OWNER_ONLY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,10 @@ SWITCH_AGAIN_SECONDS = 0.01
 def prepare(engine: Engine) -> None:
     """WAL, full durability, and BEGIN IMMEDIATE for writers, so that two of them queue instead of failing."""
 
+    @event.listens_for(engine, "do_connect")
+    def before_connect(_dialect: object, _record: object, named: list[Any], _options: object) -> None:
+        make_private(*named)
+
     @event.listens_for(engine, "connect")
     def on_connect(connection: DBAPIConnection, _record: object) -> None:
         assert isinstance(connection, sqlite3.Connection)
@@ -35,6 +41,13 @@ def prepare(engine: Engine) -> None:
     def on_begin(connection: Connection) -> None:
         write = connection.get_execution_options().get(WRITE)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def make_private(name: str) -> None:
+    """A new database is its owner's alone, whatever the umask; its journals get the same mode from SQLite."""
+    if name != ":memory:":
+        with suppress(OSError):  # it is there already, or can't be made: SQLite says so itself
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, OWNER_ONLY))
 
 
 def switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -53,7 +66,7 @@ def switch_to_wal(connection: sqlite3.Connection) -> None:
 
 def copy(engine: Engine, file: Path) -> None:
     """A whole, consistent copy for the eyes of its owner only, while others write."""
-    file.touch(mode=0o600, exist_ok=False)
+    file.touch(mode=OWNER_ONLY, exist_ok=False)
     with closing(engine.raw_connection()) as source, closing(sqlite3.connect(file)) as target:
         driver = source.driver_connection
         assert isinstance(driver, sqlite3.Connection)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import re
+import stat
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -188,3 +190,17 @@ def test_whoever_restored_a_database_is_reminded_of_legal_holds(authz: Cli) -> N
     code, _, err = authz.run("db", "restored")
     assert code == 0
     assert "legal holds" in err
+
+
+def test_a_new_sqlite_database_is_its_owners_alone(empty: Cli, tmp_path: Path) -> None:
+    """security.md 4.2: whoever has an account of the machine would read the trail with its patients."""
+    before = os.umask(0o022)
+    try:
+        empty("db", "upgrade")
+        with engine_of(empty.environ["AUTHZ_DATABASE_URL"]) as engine, engine.begin() as connection:
+            connection.execute(text("CREATE TABLE another (id TEXT)"))
+            files = [file for file in tmp_path.rglob("*") if ".sqlite3" in file.name or file.suffix == ".db"]
+            assert len(files) > 1  # its journal too
+            assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    finally:
+        os.umask(before)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import insert, text, update
+from sqlalchemy.engine import make_url
 
 from authz.audit.event import Event, EventName
 from authz.audit.model import AuditEventRow, AuditExportRow
@@ -255,6 +257,11 @@ def no_database(installation: Installation) -> None:
 @plants("database.revision")
 def schema_of_another_version(installation: Installation) -> None:
     sql(installation, text("UPDATE alembic_version SET version_num = '0001'"))
+
+
+@plants("database.readable")
+def database_readable_by_others(installation: Installation) -> None:
+    Path(make_url(installation.services.settings.database_url).database or "").chmod(0o644)
 
 
 @plants("audit.unsealed")
