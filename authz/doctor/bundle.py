@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from authz.doctor.finding import Finding
     from authz.services import Services
     from authz.settings import Settings
 
@@ -34,6 +35,7 @@ SECRET = re.compile(r"token|secret|password")
 HIDDEN = "***"
 KNOWN_TO_ALL = frozenset({"issuer"})
 ON_THE_WEB = frozenset({"https", "http"})
+IN_WORDS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")  # an address within a sentence
 FACTS = re.compile(r"redis_version|maxmemory\w*|used_memory|connected_clients|role|aof_enabled|uptime_in_seconds")
 
 
@@ -42,7 +44,7 @@ def write(made: Services, file: Path) -> list[str]:
     parts: dict[str, Callable[[Services], Any]] = {
         "about": about,
         "settings": lambda own: {field.name: shown(own.settings, field.name) for field in fields(own.settings)},
-        "findings": lambda own: [one.as_dict() for one in examine(own)],
+        "findings": lambda own: [finding(one) for one in examine(own)],
         "database": database,
         "store": store,
         "keys": keys,
@@ -79,6 +81,11 @@ def shown(settings: Settings, name: str) -> str:
     if SECRET.search(name) and isinstance(getattr(settings, name), str):
         return "set" if text else ""
     return text if name in KNOWN_TO_ALL or "://" not in text else address(text)
+
+
+def finding(one: Finding) -> dict[str, str]:
+    """What the doctor says, each address in it as those of the settings are told."""
+    return {name: IN_WORDS.sub(lambda found: address(found[0]), text) for name, text in one.as_dict().items()}
 
 
 def address(text: str) -> str:

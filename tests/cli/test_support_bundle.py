@@ -10,6 +10,7 @@ from authz.audit.event import Event, EventName
 from authz.doctor.bundle import shown
 from authz.settings import Settings
 from tests.cli.test_audit_commands import happen
+from tests.servers import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,6 +40,18 @@ def test_a_bundle_says_what_whoever_helps_would_ask(hospital: Cli, tmp_path: Pat
     assert {"event": "login.failed", "outcome": "refused", "reason": "wrong_password", "number": 1} in found[
         "events.json"
     ]
+    assert "ZZ9" not in json.dumps(found)
+
+
+def test_what_the_doctor_found_names_no_key_in_an_address(hospital: Cli, tmp_path: Path) -> None:
+    """The path and the query of an app's key set may be a key, as those of the settings are."""
+    where = f"https://127.0.0.1:{free_port()}/keys/ZZ9PATH?k=ZZ9QUERY"
+    words = ["--client-id", "canary", "--auth-method", "private_key_jwt", "--jwks-uri", where, "--scope", "system/*.rs"]
+    hospital("client", "add", "--name", "Canary", "--grant-type", "client_credentials", *words)
+    assert "ZZ9PATH" in json.dumps(hospital.run("doctor", "--json")[1])
+    hospital("support-bundle", str(tmp_path / "bundle.zip"))
+    found = read(tmp_path / "bundle.zip")["findings.json"]
+    assert "client.jwks_uri" in {one["id"] for one in found}
     assert "ZZ9" not in json.dumps(found)
 
 
