@@ -84,10 +84,8 @@ class Identifying:
 
     def person(self, came: Came) -> str | tuple[Candidate, ...]:
         """Their ``sub``; or the resources they have to choose from. Raises UpstreamFailed if they may not enter."""
-        user = self.federation.identities.find(came.proof.issuer, came.proof.subject)
-        if user is not None and not user.enabled:
-            raise UpstreamFailed(Why.DISABLED, "this person is switched off")
-        if user is not None and self.users.fhir_user(user.sub, came.server.name) is not None:
+        user = self.known(came)
+        if user is not None and self.is_somebody(user, came):
             return self.become(came, user, None, "")
         try:
             found = answer(list(self.resolver(came).steps(came.known)))
@@ -103,11 +101,23 @@ class Identifying:
         return self.become(came, user, free[0], "fhir_user_found")
 
     def chosen(self, came: Came, candidate: Candidate) -> str:
-        """The ``sub`` of a person who said which resource they are; remembered."""
-        user = self.federation.identities.find(came.proof.issuer, came.proof.subject)
+        """The ``sub`` of a person who said which resource they are; remembered, so that the first answer counts."""
+        user = self.known(came)
+        if user is not None and self.is_somebody(user, came):
+            return self.become(came, user, None, "")
         if not self.is_free(candidate, user, came):
             raise UpstreamFailed(Why.UNTRUSTED, "somebody else has become this resource meanwhile")
         return self.become(came, user, candidate, "fhir_user_chosen")
+
+    def known(self, came: Came) -> User | None:
+        """Who came before under this name. Raises UpstreamFailed if they are switched off."""
+        user = self.federation.identities.find(came.proof.issuer, came.proof.subject)
+        if user is not None and not user.enabled:
+            raise UpstreamFailed(Why.DISABLED, "this person is switched off")
+        return user
+
+    def is_somebody(self, user: User, came: Came) -> bool:
+        return self.users.fhir_user(user.sub, came.server.name) is not None
 
     def resolver(self, came: Came) -> Resolver:
         who = OnBehalf("", None, came.client_id, came.server, came.peer, came.launch_id)
@@ -154,7 +164,9 @@ class Identifying:
         return user
 
     def link(self, session: Session, came: Came, user: User, candidate: Candidate, reason: str) -> None:
-        if self.users.fhir_users(user.sub).get(came.server.name) == candidate.reference:
+        """Say who somebody is of whom that was not known; of two answers at once the first counts."""
+        self.users.row(session, user.sub)
+        if self.is_somebody(user, came):
             return
         try:
             self.users.link(session, user.sub, came.server.name, candidate.reference)

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from authz.clients.model import ClientRow
 from authz.errors import AccessDenied
 from authz.fhir_servers.model import FhirServerRow
-from authz.users.model import UserRow
+from authz.users.model import FhirIdentityRow, UserRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,13 +25,19 @@ WHO = (
     .where(UserRow.sub == bindparam("sub"))
     .with_for_update(read=True)
 )
+FHIR_USER = select(FhirIdentityRow.reference).where(
+    FhirIdentityRow.sub == bindparam("sub"), FhirIdentityRow.fhir_server == bindparam("fhir_server")
+)
 
 
-def hold(session: Session, request: AuthorizationRequest, sign_in: SignIn, *, by_ehr: bool) -> None:
+def hold(
+    session: Session, request: AuthorizationRequest, sign_in: SignIn, fhir_user: str | None, *, by_ehr: bool
+) -> None:
     """Lock the person, the app and the FHIR server before anything else of the grant's transaction.
 
     Whoever switches one of them off meanwhile waits, and then finds the grant to be revoked; who was first has ended
     what this request found at its beginning. ``by_ehr``: the person signed in there, and what ended here was not that.
+    ``fhir_user``: the relative reference of who they were then.
 
     Raises AccessDenied.
     """
@@ -41,3 +47,5 @@ def hold(session: Session, request: AuthorizationRequest, sign_in: SignIn, *, by
         raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
     if not by_ehr and sign_in.since < found.sessions_valid_from:
         raise AccessDenied("this sign-in was ended meanwhile")
+    if session.scalar(FHIR_USER, named) != fhir_user:  # asked under the lock: it may have waited for the answer
+        raise AccessDenied("the user has become another person in the records meanwhile")

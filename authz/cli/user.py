@@ -102,6 +102,7 @@ def update(name: str, display_name: str | None, fhir_user: str, fhir_server: str
                 made.users.rename(session, sub, display_name)
             if server is not None:
                 made.users.link(session, sub, server.name, reference_at(server, fhir_user))
+                withdraw_all(session, made.now(), sub=sub, fhir_server=server.name)
             describe(made, session, sub, given)
             detail = {"changed": [member for member, value in changed.items() if value is not None]}
             record(made, session, EventName.USER_CHANGED, "updated", sub=sub, detail=detail)

@@ -31,6 +31,7 @@ class Held:
     patient: str | None  # logical id
     has_launch: bool
     scope: ScopeSet
+    fhir_user: str | None = None  # absolute URL; who the person was when they granted it
     encounter: str | None = None  # logical id
     context_types: frozenset[str] = frozenset()  # resource types of its fhirContext
     is_vouched: bool = False  # when it was granted, the user represented the patient by the EHR's word alone
@@ -85,6 +86,8 @@ class Policy:
         """Whether the app, whatever it wants, is still for this person here. Raises InvalidGrant."""
         if not held.client.may_use(server.name):
             raise InvalidGrant("the app may no longer be used at this FHIR server")
+        if held.fhir_user is not None and (fhir_user is None or held.fhir_user != server.absolute(fhir_user)):
+            raise InvalidGrant("the user is no longer the person in the records who granted this")
         way_in = Feature.EHR_LAUNCH if held.has_launch else Feature.STANDALONE
         if not server.offers(way_in) or (held.is_offline and not server.offers(Feature.OFFLINE_ACCESS)):
             raise InvalidGrant("this FHIR server no longer offers what was granted")

@@ -20,6 +20,7 @@ def held_of(client: Client, grant: GrantRow, scope: ScopeSet, web_messaging_orig
         client=client,
         fhir_server=grant.fhir_server,
         sub=grant.sub,
+        fhir_user=grant.fhir_user,
         patient=grant.context.get("patient"),
         encounter=grant.context.get("encounter"),
         has_launch=grant.launch_id is not None,

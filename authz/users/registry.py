@@ -123,7 +123,12 @@ class Users:
         return from_row(row)
 
     def link(self, session: Session, sub: str, fhir_server: str, reference: str) -> None:
-        """Say which resource the person is at a FHIR server. Raises AlreadyExists if somebody else is that."""
+        """Say which resource the person is at a FHIR server. Raises AlreadyExists if somebody else is that.
+
+        Whoever makes another of somebody revokes in the same transaction what they granted as the one before. A grant
+        that is on its way waits for it, and then finds that it is another's.
+        """
+        self.row(session, sub)
         mine = (FhirIdentityRow.sub == sub) & (FhirIdentityRow.fhir_server == fhir_server)
         session.execute(delete(FhirIdentityRow).where(mine))
         if not insert_once(session, FhirIdentityRow, fhir_server=fhir_server, reference=reference, sub=sub):

@@ -149,7 +149,14 @@ def test_who_acts_for_a_child_no_more_loses_that_child_only(world: World, authz:
 
 
 @pytest.mark.parametrize(
-    "command", [("client", "remove", "public"), ("user", "remove", "doctor"), ("fhir-server", "remove", "main")]
+    "command",
+    [
+        ("client", "remove", "public"),
+        ("user", "remove", "doctor"),
+        ("user", "update", "doctor", "--fhir-user", "Practitioner/else", "--fhir-server", "main"),
+        ("fhir-server", "remove", "main"),
+    ],
+    ids=" ".join,
 )
 def test_nobody_inherits_a_decision_by_inheriting_a_name(world: World, authz: Cli, command: tuple[str, ...]) -> None:
     """Consent is for this app, this person and this FHIR server, not for whoever is called so later."""
@@ -157,6 +164,14 @@ def test_nobody_inherits_a_decision_by_inheriting_a_name(world: World, authz: Cl
     authz(*command)
     with world.services.db.read() as session:
         assert [row.withdrawn_at is None for row in session.scalars(select(ConsentRow))] == [False]
+
+
+def test_a_decision_stands_where_the_person_is_who_they_were(world: World, authz: Cli) -> None:
+    """Decision 0052: a decision is for one FHIR server."""
+    tokens(world, world.public)
+    authz("user", "update", "doctor", "--fhir-user", "Practitioner/else", "--fhir-server", "other")
+    with world.services.db.read() as session:
+        assert [row.withdrawn_at for row in session.scalars(select(ConsentRow))] == [None]
 
 
 def test_enabling_again_revives_no_token(world: World, authz: Cli) -> None:

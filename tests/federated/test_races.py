@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from authz.authorize.identifying import Identifying
 from authz.users.model import UpstreamIdentityRow, UserRow
 from tests.federated.conftest import ALONE
+from tests.federated.test_who import SEARCH
 from tests.live import at_once
+from tests.upstream import IDP, practitioner
 
 if TYPE_CHECKING:
+    import pytest
+
     from tests.federated.conftest import Hospital
 
 ROUNDS = 8
@@ -35,6 +40,29 @@ def test_of_six_who_bring_the_same_answer_one_gets_in(hospital: Hospital) -> Non
     with ThreadPoolExecutor(6) as pool:
         statuses = at_once([bring] * 6, pool)
     assert sorted(statuses) == [303, *[400] * 5]
+
+
+def test_of_two_who_say_at_once_who_they_are_the_first_is_believed(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decision 19: said while the other answer was looked at."""
+    hospital.provider.person = {"sub": "idp-dana", "employee_number": "17"}
+    hospital.network.people = [practitioner("p-1", "17"), practitioner("p-2", "17")]
+    browser, users = hospital.world.browser(), hospital.world.services.users
+    hospital.arrive(browser, "openid")
+    hospital.rules(searches=[SEARCH])
+    page = hospital.arrive(browser, ALONE)
+    sub, is_free = hospital.federation.identities.find(IDP, "idp-dana").sub, Identifying.is_free
+
+    def meanwhile(self: Identifying, *words: Any) -> bool:
+        with hospital.world.services.db.write() as session:
+            users.link(session, sub, "main", "Practitioner/p-1")
+        return is_free(self, *words)
+
+    monkeypatch.setattr(Identifying, "is_free", meanwhile)
+    browser.submit(page, {"reference": "Practitioner/p-2"})
+    assert users.fhir_user(sub, "main") == "Practitioner/p-1"
+    assert hospital.trail("user.changed") == []
 
 
 def test_a_person_first_seen_twice_at_once_is_one(hospital: Hospital) -> None:

@@ -181,6 +181,36 @@ def test_several_are_asked_about_once(hospital: Hospital) -> None:
     assert "Which of these is you?" not in again.text
 
 
+def test_two_pages_make_nobody_two_people(hospital: Hospital) -> None:
+    """Issue 6.2, decision 19: what was said once is remembered, also by a page that was open before."""
+    hospital.provider.person = dict(DANA)
+    hospital.network.people = [practitioner("p-1", "17"), practitioner("p-2", "17", "Other")]
+    hospital.rules(searches=[SEARCH])
+    (one, first), (two, second) = arrive(hospital), arrive(hospital)
+    assert all("Which of these is you?" in page.text for page in (first, second))
+    one.submit(first, {"reference": "Practitioner/p-1"})
+    page = two.submit(second, {"reference": "Practitioner/p-2"})
+    token = hospital.world.public.redeem(two.submit(page, press="allow").location_parameters["code"]).json()
+    told = hospital.world.fhir_server.introspect(token["access_token"])
+    assert told["fhirUser"] == "https://fhir.example/r4/Practitioner/p-1"
+    assert [reason for _, reason, _ in hospital.trail("user.changed")] == ["fhir_user_chosen"]
+    assert hospital.world.services.users.by_fhir_user("main", "Practitioner/p-2") is None
+
+
+def test_whoever_was_switched_off_chooses_nothing(hospital: Hospital) -> None:
+    """LC-26: between the page and the answer to it."""
+    hospital.provider.person = dict(DANA)
+    hospital.network.people = [practitioner("p-1", "17"), practitioner("p-2", "17")]
+    arrive(hospital, "openid")
+    hospital.rules(searches=[SEARCH])
+    browser, page = arrive(hospital)
+    users, sub = hospital.world.services.users, sub_of(hospital, "idp-dana")
+    with hospital.world.services.db.write() as session:
+        users.set_enabled(session, sub, enabled=False)
+    refused = browser.submit(page, {"reference": "Practitioner/p-1"})
+    assert (refused.status, users.fhir_users(sub), "authz_session" in browser.cookies) == (403, {}, False)
+
+
 def test_nobody_else_can_be_chosen(hospital: Hospital) -> None:
     """LC-14: what was not on the page was not offered; the page is good once, and in its browser."""
     hospital.provider.person = dict(DANA)

@@ -56,6 +56,13 @@ def practitioner_off(world: World, session: Session) -> None:
     world.services.users.set_enabled(session, user.sub, enabled=False)
 
 
+def somebody_else(world: World, session: Session) -> None:
+    for name, reference in (("Patient/A", "Patient/else"), ("Practitioner/dr", "Practitioner/else")):
+        user = world.services.users.by_fhir_user("main", name)
+        assert user is not None
+        world.services.users.link(session, user.sub, "main", reference)
+
+
 def in_the_midst(world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, Session], object]) -> None:
     """The change is made when the next request has found out everything, and has not begun to write."""
     grant = Responder.grant
@@ -75,7 +82,7 @@ def error(reply: Reply) -> dict[str, str]:
     return {name: reply.location_parameters.get(name, "") for name in ("code", "error")}
 
 
-@pytest.mark.parametrize("change", [new_password, second_factor, off_and_on, app_off, fhir_server_off])
+@pytest.mark.parametrize("change", [new_password, second_factor, off_and_on, app_off, fhir_server_off, somebody_else])
 def test_what_ends_a_session_ends_a_request_that_is_on_its_way(
     world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, Session], object]
 ) -> None:
@@ -88,7 +95,7 @@ def test_what_ends_a_session_ends_a_request_that_is_on_its_way(
     assert error(reply) == {"code": "", "error": "access_denied"}
 
 
-@pytest.mark.parametrize("change", [practitioner_off, app_off, fhir_server_off])
+@pytest.mark.parametrize("change", [practitioner_off, app_off, fhir_server_off, somebody_else])
 def test_a_launch_on_its_way_ends_with_whoever_it_is_about(
     world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, Session], object]
 ) -> None:

@@ -108,7 +108,21 @@ def of_app(**members: Any) -> Change:
     return lambda session, services: services.clients.update(session, "public", members, {})
 
 
+def becomes(reference: str) -> Change:
+    def change(session: Session, services: Services) -> None:
+        doctor = services.users.by_name("doctor")
+        assert doctor is not None
+        services.users.link(session, doctor.sub, "main", reference)
+
+    return change
+
+
 TAKEN: dict[str, tuple[tuple[str, str], Change, Change]] = {
+    "the user is another person in the records": (
+        ("Practitioner/dr", "A"),
+        becomes("Practitioner/else"),
+        becomes("Practitioner/dr"),
+    ),
     "the patient is protected": (
         ("Practitioner/dr", "A"),
         of_server(sensitive_patients=["A"]),

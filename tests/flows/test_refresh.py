@@ -81,6 +81,17 @@ def test_the_id_token_of_a_refresh_is_about_the_same_person(shared: World) -> No
     assert after["exp"] > int(shared.clock().timestamp())
 
 
+def test_who_has_become_another_person_has_nothing_refreshed(world: World) -> None:
+    """REF-14, decision 20: by whatever way that came about, no token goes on to name who they were."""
+    given, users = tokens(world), world.services.users
+    user = users.by_fhir_user("main", "Practitioner/dr")
+    assert user is not None
+    with world.services.db.write() as session:
+        users.link(session, user.sub, "main", "Practitioner/else")
+    reply = world.public.refresh(given["refresh_token"])
+    assert (reply.status, reply.json()["error"]) == (400, "invalid_grant")
+
+
 def test_without_openid_in_the_narrower_scope_there_is_no_id_token(shared: World) -> None:
     """C27, REF-03, REF-14: and with it alone it no longer says who that is in FHIR."""
     handle = str(shared.ehr.launch("public", "Practitioner/dr", patient="A")["launch"])

@@ -114,6 +114,15 @@ def test_nothing_is_kept_of_who_is_gone(hospital: Hospital, held: Held) -> None:
     assert refused(hospital, held).description == "the user or the FHIR server is gone"
 
 
+def test_what_was_granted_as_another_is_not_kept() -> None:
+    """Decision 20, REF-14: a token names who the person is, not who they were; who was nobody claims to be nobody."""
+    now = "https://fhir.example/r4/Practitioner/dr"
+    assert keeps(Hospital(), replace(HELD, fhir_user=now)) == keeps(Hospital(), replace(HELD, fhir_user=None))
+    for hospital in (Hospital(fhir_user_="Practitioner/else"), Hospital(fhir_user_=None)):
+        gone = refused(hospital, replace(HELD, fhir_user=now))
+        assert gone.description == "the user is no longer the person in the records who granted this"
+
+
 @pytest.mark.parametrize(
     ("hospital", "held"),
     [
