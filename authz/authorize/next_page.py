@@ -72,4 +72,5 @@ class NextPage:
         """
         if pending.launch is not None or pending.sign_in is None or situation.user is None or situation.user.is_sandbox:
             return ()
-        return self.reminders.due(pending.sign_in.sub)
+        sign_in, ways = pending.sign_in, self.sign_in.ways
+        return self.reminders.due(sign_in.sub, lambda fhir_server: ways.of(fhir_server).allow(sign_in))

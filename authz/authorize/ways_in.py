@@ -37,6 +37,10 @@ class WaysIn:
     has_password: bool = True
     providers: tuple[Way, ...] = ()
 
+    def has(self, provider: str | None) -> bool:
+        """Whether this is a way: a provider by its name; a password."""
+        return self.has_password if provider is None else any(way.name == provider for way in self.providers)
+
     def allow(self, sign_in: SignIn) -> bool:
         """Whether somebody who signed in this way, for whatever FHIR server, could do so here."""
         if sign_in.provider is None:

@@ -26,8 +26,9 @@ class Reminders:
     now: Callable[[], datetime]
     seconds: int  # between two of them
 
-    def due(self, sub: str) -> tuple[str, ...]:
-        """The names of these apps, once in ``seconds``; of two pages at once one gets them.
+    def due(self, sub: str, may_see: Callable[[str], bool]) -> tuple[str, ...]:
+        """The names of these apps at the FHIR servers they ``may_see``, once in ``seconds``; of two pages at once one
+        gets them.
 
         Whoever allowed the first of them only lately knows: for them the time begins.
         """
@@ -36,7 +37,7 @@ class Reminders:
             row = session.get(OfflineReminderRow, sub)
         if row is not None and row.shown_at > before:
             return ()
-        held = self.my_apps.offline(sub)
+        held = [one for one in self.my_apps.offline(sub) if may_see(one.place.fhir_server)]
         if not held:
             return ()
         if row is None and all(one.since > before for one in held):

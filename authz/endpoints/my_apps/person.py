@@ -17,6 +17,8 @@ from authz.wording import mark
 if TYPE_CHECKING:
     from flask import Response
 
+    from authz.authorize.ways import Ways
+    from authz.fhir_servers.registry import FhirServer
     from authz.login.session import BrowserSession
     from authz.users.registry import User
 
@@ -47,7 +49,12 @@ class Person:
 
     def may_see(self, fhir_server: str) -> bool:
         """Whether they signed in by a way that is one for this FHIR server too: a name of a patient stands there."""
-        return services().authorization.judge.presence.ways.of(fhir_server).allow(self.session.sign_in)
+        return ways().of(fhir_server).allow(self.session.sign_in)
+
+    @property
+    def elsewhere(self) -> list[FhirServer]:
+        """The FHIR servers at which people sign in by other ways."""
+        return [server for server in services().fhir_servers.all() if not self.may_see(server.name)]
 
     @property
     def form_token(self) -> str:
@@ -60,6 +67,10 @@ class Person:
         if not services().secrets.matches(FORM_TOKEN, self.session.sid, found.get("form", "")):
             raise NotFromThisPage(mark("this page is out of date, or it was opened in another browser"))
         return found
+
+
+def ways() -> Ways:
+    return services().authorization.judge.presence.ways
 
 
 def person() -> Person | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from authz.endpoints.current import http_request, services
 from authz.endpoints.logout import show
 from authz.endpoints.my_apps.browser_name import browser_name
-from authz.endpoints.my_apps.person import person
+from authz.endpoints.my_apps.person import person, ways
 from authz.endpoints.my_apps.views import bp, to_the_list
 from authz.endpoints.pages import page, see_other
 
@@ -30,11 +30,18 @@ class Line:
 
 
 def lines(who: Person) -> list[Line]:
-    found = services().sign_out.sessions.open(who.sub)
-    own = who.session.digest
+    """Those that open nothing but what this sign-in opens: a provider that is one here has no word elsewhere."""
+    found, own = services().sign_out.sessions.open(who.sub), who.session.digest
+    began_with = services().sign_out.upstream.began_with([row.session_digest for row in found])
+    closed = [ways().of(server.name) for server in who.elsewhere]
+
+    def is_within(session_digest: str) -> bool:
+        return session_digest == own or not any(one.has(began_with.get(session_digest)) for one in closed)
+
     return [
         Line(row.session_digest, browser_name(row.user_agent), row.began_at, row.used_at, row.session_digest == own)
         for row in found
+        if is_within(row.session_digest)
     ]
 
 
@@ -43,7 +50,7 @@ def sessions() -> ResponseReturnValue:
     who = person()
     if who is None:
         return to_the_list()
-    return page("my_apps_sessions.html", sessions=lines(who), form_token=who.form_token)
+    return page("my_apps_sessions.html", sessions=lines(who), elsewhere=who.elsewhere, form_token=who.form_token)
 
 
 @bp.post("/my-apps/sessions")

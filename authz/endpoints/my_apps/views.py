@@ -32,8 +32,8 @@ def all_of_mine() -> ResponseReturnValue:
     if who is None or ("fhir_server" in asked and not who.may_see(asked["fhir_server"])):
         return sign_in(asked)
     mine, number = services().my_apps.all(who.sub), page_number(asked)
-    hidden = {name for name in {one.place.fhir_server for one in mine} if not who.may_see(name)}
-    found = [one for one in mine if one.place.fhir_server not in hidden]
+    used = {one.place.fhir_server for one in mine}
+    found = [one for one in mine if who.may_see(one.place.fhir_server)]
     first = number * AT_ONCE
     return page(
         "my_apps.html",
@@ -42,7 +42,7 @@ def all_of_mine() -> ResponseReturnValue:
         number=number,
         total=len(found),
         has_more=len(found) > first + AT_ONCE,
-        elsewhere=[one for one in services().fhir_servers.all() if one.name in hidden],
+        elsewhere=[one for one in who.elsewhere if one.name in used],
     )
 
 

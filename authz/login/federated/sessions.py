@@ -15,7 +15,7 @@ from authz.storage.records import digest
 from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -87,6 +87,13 @@ class UpstreamSessions:
         )
         mine = joined.where(UpstreamSessionRow.provider == provider, BrowserSessionRow.ended_at.is_(None))
         return list(sql.scalars(mine.order_by(BrowserSessionRow.session_digest)))
+
+    def began_with(self, session_digests: Collection[str]) -> dict[str, str]:
+        """At which of them these sessions began, by name; one that began here is not in it."""
+        mine = select(UpstreamSessionRow.session_digest, UpstreamSessionRow.provider)
+        with self.db.read() as sql:
+            rows = sql.execute(mine.where(UpstreamSessionRow.session_digest.in_(session_digests)))
+            return {row.session_digest: row.provider for row in rows}
 
     def way_out(self, session_digest: str) -> SignOutThere | None:
         """Where to sign out at the provider too, told once (RP-Initiated Logout §2); None if it offers none."""
