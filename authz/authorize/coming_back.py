@@ -95,6 +95,7 @@ class ComingBack:
             if candidate is None:
                 raise NotOffered(mark("This was not offered."))
             try:
+                check_serves(provider, request)
                 sub = self.identifying.chosen(came_of(request, pending, provider, arrival, browser), candidate)
             except UpstreamFailed as failure:
                 place = Place.WINDOW if arrival.in_window else Place.PAGE

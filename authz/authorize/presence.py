@@ -34,12 +34,15 @@ class Presence:
     def signed_in(
         self, request: AuthorizationRequest, pending: Pending, browser: BrowserFacts
     ) -> tuple[SignIn | None, str | None]:
-        """Who is signed in as the request wants it: within this interaction, or before and still recent enough."""
+        """Who is signed in as the request wants it: within this interaction, or before and still recent enough.
+
+        A provider that was switched off meanwhile is a way for neither.
+        """
         session = None if pending.launch is not None else self.sessions.current(browser.session)
         if pending.launch is None:
             check_session(pending, session)
         sid = session.sid if session else None
-        if pending.sign_in is not None:
+        if pending.sign_in is not None and self.ways.of(request.fhir_server.name).allow(pending.sign_in):
             return pending.sign_in, sid
         if request.prompt & ASKS_AGAIN:
             return None, None

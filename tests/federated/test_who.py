@@ -211,6 +211,33 @@ def test_whoever_was_switched_off_chooses_nothing(hospital: Hospital) -> None:
     assert (refused.status, users.fhir_users(sub), "authz_session" in browser.cookies) == (403, {}, False)
 
 
+def test_nobody_chooses_who_they_are_at_a_provider_that_was_switched_off(hospital: Hospital) -> None:
+    """Issue 6.1: between the page and the answer to it."""
+    hospital.provider.person = dict(DANA)
+    hospital.network.people = [practitioner("p-1", "17"), practitioner("p-2", "17")]
+    hospital.rules(searches=[SEARCH])
+    browser, page = arrive(hospital)
+    switch_off(hospital)
+    refused = browser.submit(page, {"reference": "Practitioner/p-1"})
+    assert (refused.status, "authz_session" in browser.cookies) == (503, False)
+    assert hospital.federation.identities.find(IDP, "idp-dana") is None
+
+
+def test_a_sign_in_on_its_way_counts_no_more_once_its_provider_is_switched_off(hospital: Hospital) -> None:
+    """Issue 6.1: as an earlier one; before anything is granted."""
+    hospital.provider.person = {"sub": "idp-alice", "fhirUser": "Patient/A"}
+    browser, page = arrive(hospital, ALONE)
+    hospital.rules(local_accounts=True)
+    switch_off(hospital)
+    refused = browser.submit(page, press="allow")
+    assert (refused.status, "<h1>Sign in</h1>" in refused.text) == (200, True)
+
+
+def switch_off(hospital: Hospital) -> None:
+    with hospital.world.services.db.write() as session:
+        hospital.federation.providers.update(session, "hospital", {"enabled": False})
+
+
 def test_nobody_else_can_be_chosen(hospital: Hospital) -> None:
     """LC-14: what was not on the page was not offered; the page is good once, and in its browser."""
     hospital.provider.person = dict(DANA)
