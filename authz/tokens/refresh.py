@@ -1,4 +1,4 @@
-"""Refresh tokens: rotated at each use; a repeated one within the grace is a lost answer, after it a theft."""
+"""Refresh tokens: rotated at each use; a repeated one within the grace is a lost answer, else it is a theft."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ SECOND_TIME = EXCHANGE.where(TOKENS.c.grace_used_at.is_(None)).values(grace_used
 
 
 class RefreshReplayed(InvalidGrant):
-    """A used or replaced refresh token came back after the grace: the family must be revoked (decision 9)."""
+    """A used refresh token came back after the grace, or a replaced one at all: the family must be revoked (decisions 9
+    and 0005).
+    """
 
     def __init__(self, grant_id: str) -> None:
         super().__init__(UNUSABLE)
@@ -112,8 +114,8 @@ class RefreshTokens:
     def spend(self, session: Session, client_id: str, token: str | None, successor: NewPair) -> SpentRefreshToken:
         """Exchange a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
 
-        Raises InvalidRequest if it is missing, InvalidGrant if it is no use, RefreshReplayed if it was used, or
-        replaced as lost, longer ago than the grace.
+        Raises InvalidRequest if it is missing, InvalidGrant if it is no use, RefreshReplayed if it was used longer ago
+        than the grace, or replaced as lost.
         """
         if not token:
             raise InvalidRequest("refresh_token is missing")
@@ -135,8 +137,11 @@ class RefreshTokens:
         return SpentRefreshToken(grant, row, self.spend_grace(session, row, now, exchanged))
 
     def check_was_lost(self, grant: GrantRow, row: RefreshTokenRow) -> None:
-        """Who sends what a repeat replaced had got that answer, so somebody else repeated (RFC 9700 §4.14.2)."""
-        if row.revoked_at is not None and grant.revoked_at is None and self.is_past_grace(row.revoked_at):
+        """Who sends what a repeat replaced had got that answer, so somebody else repeated (RFC 9700 §4.14.2).
+
+        Not only after the grace: an app that is refused does not come again (decision 0005).
+        """
+        if row.revoked_at is not None and grant.revoked_at is None:
             raise RefreshReplayed(row.grant_id)
 
     def is_past_grace(self, since: datetime) -> bool:

@@ -265,7 +265,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=refreshes, token=refreshes)
     def refresh(self, token: Refresh) -> Refresh:
-        """RFC 9700 §4.14, decision 9: rotation, one repeat within the grace, after it the family dies."""
+        """RFC 9700 §4.14, decisions 9 and 0005: rotation, one repeat within the grace, after it the family dies; and
+        whenever what was taken for lost comes.
+        """
         grant, grace = token.grant, 10 * SECOND
         reply = self.client(grant.app).refresh(token.text)
         nothing: Refresh = several()
@@ -273,13 +275,12 @@ class Machine(RuleBasedStateMachine):
             assert reply.json()["error"] == "invalid_client"
             return nothing
         is_alive = token.replaced_at is None and not grant.is_revoked and self.ends(token) > self.now
-        was_not_lost = token.replaced_at is not None and self.now - token.replaced_at > grace
         is_late = token.used_at is not None and self.now - token.used_at > grace
         successor = token.successor
         may_repeat = successor is not None and successor.used_at is None and not token.is_repeated
         if not is_alive or is_late or (token.used_at is not None and not may_repeat):
             assert (reply.status, reply.json()["error"]) == (400, "invalid_grant")
-            if (is_alive and is_late) or was_not_lost:
+            if (is_alive and is_late) or token.replaced_at is not None:
                 grant.is_revoked = True
             return nothing
         if successor is not None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.pickers.test_staff_picker import trail
+
 if TYPE_CHECKING:
     from tests.actors import SmartApp
     from tests.world import World
@@ -79,6 +81,30 @@ def test_the_id_token_of_a_refresh_is_about_the_same_person(shared: World) -> No
     }
     assert (before["nonce"], "nonce" in after) == ("n-1", False)
     assert after["exp"] > int(shared.clock().timestamp())
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 11])
+def test_a_token_that_was_taken_for_lost_ends_its_family_when_it_comes(world: World, seconds: int) -> None:
+    """Decision 0005, TK-26: an app that is refused throws its tokens away; whoever repeated must not keep theirs."""
+    given = tokens(world, "launch patient/*.rs offline_access")
+    app = world.public.refresh(given["refresh_token"]).json()
+    world.clock.forward(seconds=1)
+    thief = world.public.refresh(given["refresh_token"]).json()
+    world.clock.forward(seconds=seconds)
+    refused = world.public.refresh(app["refresh_token"])
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_grant")
+    assert world.fhir_server.introspect(thief["access_token"]) == {"active": False}
+    assert world.public.refresh(thief["refresh_token"]).status == 400
+    assert [row.outcome for row in trail(world, "refresh.replayed")] == ["refused"]
+
+
+def test_a_third_use_of_one_token_within_the_grace_ends_nothing(world: World) -> None:
+    """Decision 9: it proves no more than the second did."""
+    given = tokens(world, "launch patient/*.rs offline_access")
+    _, kept, third = (world.public.refresh(given["refresh_token"]) for _ in range(3))
+    assert (third.status, third.json()["error"]) == (400, "invalid_grant")
+    assert world.public.refresh(kept.json()["refresh_token"]).status == 200
+    assert trail(world, "refresh.replayed") == []
 
 
 def test_who_has_become_another_person_has_nothing_refreshed(world: World) -> None:
