@@ -16,6 +16,7 @@ from authz.clients.registry import HospitalDecisions
 from authz.consent.model import ConsentRow
 from authz.tokens.model import GrantRow
 from tests.actors import FORM
+from tests.cli.conftest import Cli
 from tests.world import ISSUER, PUBLIC
 
 if TYPE_CHECKING:
@@ -502,3 +503,18 @@ def test_a_sign_in_shows_only_the_apps_of_hospitals_where_it_counts(world: World
     assert post(browser, f"{link}/stop", form=token).status == 404
     assert title(browser.open(f"{MINE}?fhir_server=main")) == "Sign in"
     assert title(browser.open(f"{MINE}?fhir_server=other")) == "Your apps"
+
+
+def test_what_was_at_a_fhir_server_that_is_gone_is_not_found(world: World) -> None:
+    """LC-25: with it went the rules who may see it; the other pages are as before."""
+    open_app(world)
+    browser = signed_in(world)
+    (link,) = links(browser.open(MINE))
+    with world.services.db.read() as session:
+        (receipt,) = session.scalars(select(ConsentRow.id))
+    Cli.of(world)("fhir-server", "remove", "main")
+    world.services.fhir_servers.recent.forget()  # as every process does within a second
+    paths = (link, f"{link}/stop", f"/my-apps/receipt/{receipt}")
+    assert [browser.open(ISSUER + path).status for path in paths] == [404, 404, 404]
+    page = browser.open(MINE)
+    assert (page.status, title(page), links(page)) == (200, "Your apps", [])

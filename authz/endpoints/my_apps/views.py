@@ -33,7 +33,7 @@ def all_of_mine() -> ResponseReturnValue:
         return sign_in(asked)
     mine, number = services().my_apps.all(who.sub), page_number(asked)
     used = {one.place.fhir_server for one in mine}
-    found = [one for one in mine if who.may_see(one.place.fhir_server)]
+    found = [one for one in mine if is_shown(who, one.place)]
     first = number * AT_ONCE
     return page(
         "my_apps.html",
@@ -113,9 +113,14 @@ def receipt(key: str) -> ResponseReturnValue:
 def own_place(who: Person, key: str) -> Place:
     """Raises NotFound also for what they see only once they have signed in there."""
     place = services().my_apps.place(who.sub, key)
-    if not who.may_see(place.fhir_server):
+    if not is_shown(who, place):
         raise NotFound(mark("there is no such app among yours"))
     return place
+
+
+def is_shown(who: Person, place: Place) -> bool:
+    """Not what was at a FHIR server that is gone: with it went the rules by which people sign in there."""
+    return services().fhir_servers.get(place.fhir_server) is not None and who.may_see(place.fhir_server)
 
 
 def app_at(who: Person, place: Place) -> Shown | None:
