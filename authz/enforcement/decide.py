@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from authz.enforcement.acting import LEVELS_THAT_WRITE_IT, acting
 from authz.enforcement.fhir_request import accesses
 from authz.enforcement.level import Level
 from authz.enforcement.parameters import ANY
@@ -64,8 +65,7 @@ def judge(token: Token, access: Access, records: Records, bases: tuple[str, ...]
     if access.kind is Kind.OPEN or (access.kind is Kind.READ and token.is_user(f"{access.type}/{access.id}")):
         return ALLOWED
     type_, letters = access.type or ANY, "".join(letter for letter in "cruds" if letter in access.letters)
-    why = reserved(token, access)
-    levels = levels_of_the_site(token) if why else LEVELS
+    why, levels = restriction(token, access)
     why = why or f"no granted scope lets this app do this ({letters}) with {access.type or 'all types'}"
     for level in levels:
         if not all(token.held(level, type_, letter) for letter in letters):
@@ -79,3 +79,11 @@ def judge(token: Token, access: Access, records: Records, bases: tuple[str, ...]
     known = {"patient": token.patient, "user": token.fhir_user, "system": ANY}
     wanted = next(level for level in levels if known[level])
     return Decision(why, f"{wanted}/{type_}.{letters}")
+
+
+def restriction(token: Token, access: Access) -> tuple[str, tuple[str, ...]]:
+    """Why only scopes of some levels count, and of which; empty, and all levels, for most."""
+    if why := acting(access):
+        return why, LEVELS_THAT_WRITE_IT
+    why = reserved(token, access)
+    return why, levels_of_the_site(token) if why else LEVELS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from authz.enforcement.acting import acting_problem
 from authz.enforcement.compartment import MEMBERSHIPS
 from authz.enforcement.content import names_other_resources, touched
 from authz.enforcement.matching import matches
@@ -51,6 +52,8 @@ class Level:
         kind = self.access.kind
         if not self.reach.everyone and not self.reach.patients:
             return "there is nobody in context whose records this token could be about"
+        if problem := acting_problem(self.search):
+            return problem
         if kind is Kind.SEARCH:
             return self.search.problem()
         if kind in (Kind.EVERYTHING, Kind.EXPORT):
