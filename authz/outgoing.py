@@ -5,7 +5,11 @@ from __future__ import annotations
 import socket
 from typing import IO, Any
 
-MOST_KEPT = 256 * 1024  # bytes of an answer; more than that is written by the thread
+MOST_KEPT = 256 * 1024  # bytes that are put together here; a thread writes more than that
+MOST_SHARED = 8 * 1024 * 1024  # bytes that came in one piece: they are not copied, and mostly the same for everybody
+
+
+Parts = tuple[memoryview, ...]
 
 
 class Outgoing:
@@ -13,13 +17,18 @@ class Outgoing:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.data = bytearray()
+        self.parts: list[bytes | bytearray] = []
+        self.last = bytearray()
 
     def sendall(self, data: bytes) -> None:
-        self.data += data
-        if len(self.data) > MOST_KEPT:
-            self.connection.sendall(self.data)
-            self.data.clear()
+        if MOST_KEPT < len(data) <= MOST_SHARED and not self.parts:
+            self.parts, self.last = [self.last, data], bytearray()
+            return
+        self.last += data
+        if len(self.last) > MOST_KEPT:
+            for part in (*self.parts, self.last):
+                self.connection.sendall(part)
+            self.parts, self.last = [], bytearray()
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
         file.seek(offset)
@@ -30,14 +39,21 @@ class Outgoing:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.connection, name)
 
-    def rest(self) -> bytes:
+    def rest(self) -> Parts:
         """Send what the peer has room for; returns the rest. Raises OSError if the peer has gone."""
-        return after_sending(self.connection, bytes(self.data)) if self.data else b""
+        parts = tuple(memoryview(part) for part in (*self.parts, self.last) if part)
+        return after_sending(self.connection, parts) if parts else ()
 
 
-def after_sending(connection: socket.socket, data: bytes) -> bytes:
-    """What is left of it when the peer has no more room. Raises OSError if the peer has gone."""
+def after_sending(connection: socket.socket, parts: Parts) -> Parts:
+    """What is left of them when the peer has no more room. Raises OSError if the peer has gone."""
     try:
-        return data[connection.send(data, socket.MSG_DONTWAIT) :]
+        sent = connection.sendmsg(parts, (), socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return data
+        return parts
+    left = []
+    for part in parts:
+        if sent < len(part):
+            left.append(part[sent:])
+        sent = max(0, sent - len(part))
+    return tuple(left)

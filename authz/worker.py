@@ -60,7 +60,7 @@ class DeadlineWorker(RoomyWorker):
 
         Where gunicorn itself speaks TLS a thread does that, and the reading.
         """
-        conn.rest = b""
+        conn.rest = ()
         if self.cfg.is_ssl:
             super().enqueue_req(conn)
             return

@@ -18,7 +18,7 @@ from gunicorn.workers.gthread import TConn
 
 from authz.deadlines import Deadlines
 from authz.incoming import Come, Incoming
-from authz.outgoing import MOST_KEPT, Outgoing
+from authz.outgoing import MOST_KEPT, MOST_SHARED, Outgoing
 from authz.patience import Patience
 from authz.worker import MOST_DRAINED, MOST_HELD, SMALL, DeadlineWorker
 from tests.servers import wait_until
@@ -211,7 +211,7 @@ class Parting:
         self.worker.nr_conns = 1
         self.ours, self.peer = socket.socketpair()
         self.conn = TConn(Config(), self.ours, "", "")
-        self.conn.rest = b""
+        self.conn.rest = ()
 
     def begin(self) -> None:
         done: Future[bool] = Future()
@@ -278,7 +278,8 @@ def test_of_a_peer_that_has_gone_nothing_stays(parting: Parting) -> None:
 
 def test_what_a_peer_has_no_room_for_is_sent_when_it_has(parting: Parting) -> None:
     """HP-14: by the main loop, in order and whole; then it goes on as after any other answer."""
-    parting.conn.rest = answer = bytes(range(256)) * 10_000
+    answer = bytes(range(256)) * 10_000
+    parting.conn.rest = (memoryview(answer[:100]), memoryview(answer[100:]))
     parting.begin()
     taken = b""
     while len(taken) < len(answer):
@@ -297,7 +298,7 @@ def test_a_connection_is_closed_under_a_peer_that_does_not_take_its_answer(
     parting: Parting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HP-14: ten seconds."""
-    parting.conn.rest = bytes(2_000_000)
+    parting.conn.rest = (memoryview(bytes(2_000_000)),)
     parting.begin()
     parting.look()
     now = [time.monotonic()]
@@ -310,7 +311,7 @@ def test_a_connection_is_closed_under_a_peer_that_does_not_take_its_answer(
 
 
 def test_a_connection_is_closed_when_the_peer_goes_instead_of_taking_its_answer(parting: Parting) -> None:
-    parting.conn.rest = bytes(2_000_000)
+    parting.conn.rest = (memoryview(bytes(2_000_000)),)
     parting.begin()
     parting.look()
     parting.peer.close()
@@ -318,7 +319,7 @@ def test_a_connection_is_closed_when_the_peer_goes_instead_of_taking_its_answer(
     assert parting.is_over()
 
 
-@pytest.mark.parametrize("size", [0, 1, MOST_KEPT, MOST_KEPT + 1])
+@pytest.mark.parametrize("size", [0, 1, MOST_KEPT, MOST_KEPT + 1, MOST_SHARED, MOST_SHARED + 1])
 def test_an_answer_goes_out_in_one_piece_whoever_writes_it(size: int, tmp_path: Path) -> None:
     """A file comes after the head that announces it; what is very large is written at once."""
     ours, peer = socket.socketpair()
@@ -338,9 +339,22 @@ def test_an_answer_goes_out_in_one_piece_whoever_writes_it(size: int, tmp_path: 
             outgoing.sendall(b"head ")
             assert outgoing.sendfile(content, offset=1, count=size) == size
             outgoing.sendall(b" end")
-            ours.sendall(outgoing.rest())
+            ours.sendall(b"".join(outgoing.rest()))
         thread.join()
     assert bytes(taken) == b"head " + b"f" * size + b" end"
+
+
+def test_a_long_answer_waits_for_its_peer_without_a_thread_and_without_a_copy() -> None:
+    """HP-14: a CapabilityStatement has some MB, and is the same bytes for all who ask for it and do not take it."""
+    ours, peer = socket.socketpair()
+    statement = bytes(5_000_000)
+    with closing(ours), closing(peer):
+        outgoing = Outgoing(ours)
+        outgoing.sendall(b"head")
+        outgoing.sendall(statement)
+        (rest,) = outgoing.rest()
+        assert 0 < len(rest) < len(statement)
+        assert rest.obj is statement
 
 
 def test_peers_that_never_read_keep_nobody_waiting(tmp_path: Path) -> None:

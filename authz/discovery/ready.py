@@ -35,6 +35,7 @@ class ReadyDocuments:
         self.fhir_servers = fhir_servers
         self.brands = brands
         self.made: dict[str, tuple[object, object, bytes]] = {}
+        self.bundle: tuple[Published, Tagged] | None = None
         self.described: dict[str, tuple[dict[str, Any], FhirServer, Tagged]] = {}
 
     def openid_configuration(self) -> bytes:
@@ -50,6 +51,13 @@ class ReadyDocuments:
         return self.ready(
             f"smart {server.name}", server, brands, lambda: self.discovery.smart_configuration(server, brands)
         )
+
+    def brand_bundle(self, published: Published) -> Tagged:
+        if self.bundle is not None and self.bundle[0].bundle == published.bundle:
+            return self.bundle[1]
+        made = Tagged.of(published.bundle.encode())
+        self.bundle = published, made
+        return made
 
     def capability_statement(self, server: FhirServer, statement: dict[str, Any]) -> Tagged:
         """The FHIR server's own, with what apps of SMART 1.0 look for (CS-01..05): some MB, so made once for each."""

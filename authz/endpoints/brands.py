@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, abort
 
 from authz.endpoints.current import answer, services
-from authz.endpoints.document import cacheable
+from authz.endpoints.document import tagged
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -22,5 +22,5 @@ def user_access_brands() -> ResponseReturnValue:
     if published is None:
         abort(404)
     seconds = services().settings.discovery_max_age_seconds
-    body = published.bundle.encode()
-    return answer(lambda request: cacheable(body, request, seconds, FHIR_JSON, weak=True))
+    bundle = services().documents.brand_bundle(published)
+    return answer(lambda request: tagged(bundle, request, seconds, FHIR_JSON, weak=True))

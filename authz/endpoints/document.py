@@ -19,16 +19,14 @@ def document(content: dict[str, Any], request: HttpRequest, max_age_seconds: int
     return cacheable(json.dumps(content, indent=1).encode(), request, max_age_seconds, media_type)
 
 
-def cacheable(
-    body: bytes, request: HttpRequest, max_age_seconds: int, content_type: str, *, weak: bool = False
-) -> HttpAnswer:
-    """``weak``: the tag is for the same content, whatever bytes a proxy makes of it."""
-    return tagged(Tagged.of(body), request, max_age_seconds, content_type, weak=weak)
+def cacheable(body: bytes, request: HttpRequest, max_age_seconds: int, content_type: str) -> HttpAnswer:
+    return tagged(Tagged.of(body), request, max_age_seconds, content_type)
 
 
 def tagged(
     document: Tagged, request: HttpRequest, max_age_seconds: int, content_type: str, *, weak: bool = False
 ) -> HttpAnswer:
+    """``weak``: the tag is for the same content, whatever bytes a proxy makes of it."""
     tag = document.tag
     headers = {"Cache-Control": f"public, max-age={max_age_seconds}", "ETag": f"W/{tag}" if weak else tag}
     known = {one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")}
