@@ -42,6 +42,7 @@ class ClientRow(Base):
     checked: Mapped[bool] = mapped_column(Boolean, server_default=true())  # by the automatic checks, as it is now
     logo: Mapped[str] = mapped_column(String(16), server_default="")  # the beginning of its SHA-256; empty: none
     enabled: Mapped[bool] = mapped_column(Boolean)
+    enabled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # launches that it made before are over
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -118,7 +118,8 @@ class Clients:
             secret = new_secret()
         now = self.now()
         kept = [] if secret is None else [self.stored.keep(secret, now)]
-        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, logo="", enabled=True, created_at=now)
+        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, logo="", enabled=True, enabled_at=now)
+        row.created_at = now
         self.write(session, row, metadata, decisions)
         values = {column.name: getattr(row, column.name) for column in ClientRow.__table__.columns}
         self.rows.forget_after(session)
@@ -149,6 +150,8 @@ class Clients:
 
     def set_enabled(self, session: Session, client_id: str, *, enabled: bool) -> Client:
         row = self.row(session, client_id)
+        if enabled and not row.enabled:
+            row.enabled_at = self.now()
         row.enabled, row.updated_at = enabled, self.now()
         return from_row(row, self.now())
 

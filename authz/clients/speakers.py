@@ -38,22 +38,24 @@ class Speakers:
     def check(self, session: Session, launch: Launch, *, until_commit: bool = False) -> None:
         """Whether who made the launch is still there, switched on and for its FHIR server; of a JWT, may still sign.
 
+        Who was not meanwhile begins anew, and so does another of the same name: what was made before is over.
+
         ``until_commit``: nobody can change that before the caller's transaction ends. Raises LaunchUnusable.
         """
         if launch.ehr is None or launch.origin is Origin.TRIAL:
             return  # nobody's credential made it
         if launch.ehr.startswith(OF_CLIENT):
             client_id = launch.ehr.removeprefix(OF_CLIENT)
-            may_speak = self.is_client(session, client_id, launch.fhir_server, until_commit=until_commit)
+            may_speak = self.is_client(session, client_id, launch, until_commit=until_commit)
         else:
-            ehr = self.ehrs.at(session, launch.ehr, launch.fhir_server, until_commit=until_commit)
+            ehr = self.ehrs.at(session, launch.ehr, launch.fhir_server, launch.made_at, until_commit=until_commit)
             may_speak = ehr is not None and (launch.origin is not Origin.JWT or ehr.jwks is not None)
         if not may_speak:
             raise LaunchUnusable(Unusable.EHR_GONE, launch.launch_id)
 
-    def is_client(self, session: Session, client_id: str, fhir_server: str, *, until_commit: bool) -> bool:
+    def is_client(self, session: Session, client_id: str, launch: Launch, *, until_commit: bool) -> bool:
         row = session.get(ClientRow, client_id, with_for_update={"read": True} if until_commit else None)
-        if row is None or not row.enabled:
+        if row is None or not row.enabled or (row.enabled_at is not None and launch.made_at < row.enabled_at):
             return False
         client = from_row(row, self.now())
-        return client.is_approved and client.may_use(fhir_server) and LAUNCH_SCOPE in client.scope
+        return client.is_approved and client.may_use(launch.fhir_server) and LAUNCH_SCOPE in client.scope

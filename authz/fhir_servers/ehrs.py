@@ -4,7 +4,7 @@ import secrets as random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.fhir_servers.model import EhrFhirServerRow, EhrRow, FhirServerRow
@@ -43,10 +43,16 @@ class Ehrs:
             row = session.get(EhrRow, client_id)
             return None if row is None else as_ehr(session, row)
 
-    def at(self, session: Session, client_id: str, fhir_server: str, *, until_commit: bool = False) -> EhrRow | None:
-        """The enabled EHR of this name, if it is for this FHIR server; ``until_commit`` nobody can change that."""
+    def at(
+        self, session: Session, client_id: str, fhir_server: str, moment: datetime, *, until_commit: bool = False
+    ) -> EhrRow | None:
+        """The enabled EHR of this name, if it is for this FHIR server, and has been without a break since the moment.
+
+        ``until_commit`` nobody can change that.
+        """
         found = select(EhrRow).join(EhrFhirServerRow, EhrFhirServerRow.ehr == EhrRow.client_id)
         found = found.where(EhrRow.client_id == client_id, EhrRow.enabled, EhrFhirServerRow.fhir_server == fhir_server)
+        found = found.where(EhrFhirServerRow.since.is_(None) | (EhrFhirServerRow.since <= moment))
         return session.scalar(found.with_for_update(read=True) if until_commit else found)
 
     def all(self) -> list[Ehr]:
@@ -85,11 +91,15 @@ class Ehrs:
         for name in names:
             if session.get(FhirServerRow, name) is None:
                 raise NotFound(f"{name}: there is no FHIR server of this name")
-            insert_once(session, EhrFhirServerRow, ehr=client_id, fhir_server=name)  # what stays is not made anew
+            # what stays is not made anew
+            insert_once(session, EhrFhirServerRow, ehr=client_id, fhir_server=name, since=self.now())
         return as_ehr(session, row)
 
     def set_enabled(self, session: Session, client_id: str, *, enabled: bool) -> Ehr:
         row = self.row(session, client_id)
+        if enabled and not row.enabled:
+            anew = update(EhrFhirServerRow).where(EhrFhirServerRow.ehr == client_id)
+            session.execute(anew.values(since=self.now()))
         row.enabled = enabled
         return as_ehr(session, row)
 

@@ -75,6 +75,7 @@ class EhrFhirServerRow(Base):
 
     ehr: Mapped[str] = mapped_column(ForeignKey("ehr.client_id", ondelete="CASCADE"), primary_key=True)
     fhir_server: Mapped[str] = mapped_column(ForeignKey("fhir_server.name", ondelete="CASCADE"), primary_key=True)
+    since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # without a break; its launches of before are over
 
 
 class StyleDocumentRow(Base):

@@ -10,6 +10,8 @@ from authz.launch.launch import Launch, Origin, launch_of
 from authz.launch.record import Seal
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from authz.audit.trail import Trail
     from authz.launch.directory import Directory, Vetted
     from authz.storage.database import Database
@@ -26,13 +28,13 @@ class Admission:
     directory: Directory
     trail: Trail
 
-    def admit(self, digest: str, vetted: Vetted, ehr: str | None, origin: Origin) -> Launch:
+    def admit(self, digest: str, vetted: Vetted, ehr: str | None, origin: Origin, made_at: datetime) -> Launch:
         """A launch of which everything is known here; ``ehr`` made it, as far as that is proved."""
         first = self.backend.get(SEEN + digest)[0] is None
         if not first and vetted.person.sub is not None:
-            return launch(digest, vetted, Seal(vetted.person.sub, ehr), origin)
+            return launch(digest, vetted, Seal(vetted.person.sub, ehr, made_at), origin)
         with self.db.write() as session:
-            admitted = launch(digest, vetted, Seal(self.directory.sub(session, vetted), ehr), origin)
+            admitted = launch(digest, vetted, Seal(self.directory.sub(session, vetted), ehr, made_at), origin)
             self.trail.record(session, admitted.event(EventName.LAUNCH_CREATED))
         self.backend.put({SEEN + digest: b"1"}, MAX_SECONDS)
         return admitted

@@ -49,7 +49,7 @@ class DirectWrites:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, cause.description) from cause
         if not vetted.server.redis_launches:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, "the FHIR server does not allow launches from Redis")
-        return self.admission.admit(digest, vetted, None, Origin.REDIS)
+        return self.admission.admit(digest, vetted, None, Origin.REDIS, self.now())
 
     def check_life(self, asked: LaunchRequest, key: str, launch_id: str) -> None:
         """Both ends are capped: what the record says, and what Redis will do."""

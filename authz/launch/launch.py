@@ -35,7 +35,7 @@ class Unusable(StrEnum):
     OTHER_REQUEST = "launch_claimed_by_other_request"
     SESSION_ENDED = "ehr_session_ended"
     USER_GONE = "user_gone"
-    EHR_GONE = "ehr_gone"  # or the client that spoke for one; or it is not for this FHIR server any more
+    EHR_GONE = "ehr_gone"  # or the client that spoke for one; or not for this FHIR server any more, or anew
     MALFORMED = "launch_malformed"
     LONG_LIVED = "launch_long_lived"
     UNTRUSTED = "launch_untrusted"  # a JWT that no trusted EHR made for us
@@ -76,6 +76,7 @@ class Launch:
     context: LaunchContext
     expires_at: datetime
     auth_time: datetime
+    made_at: datetime  # of a JWT: by its iat; without one, when it was read
     launch_url: str | None = None  # as registered
     session: str | None = None  # the EHR's id of its session
     web_messaging_origin: str | None = None
@@ -113,6 +114,7 @@ class Launch:
             "context": self.context.as_parameters(),
             "expires_at": self.expires_at.timestamp(),
             "auth_time": self.auth_time.timestamp(),
+            "made_at": self.made_at.timestamp(),
         }
 
     @classmethod
@@ -123,6 +125,7 @@ class Launch:
                 "context": LaunchContext.from_parameters(members["context"]),
                 "expires_at": datetime.fromtimestamp(members["expires_at"], UTC),
                 "auth_time": datetime.fromtimestamp(members["auth_time"], UTC),
+                "made_at": datetime.fromtimestamp(members["made_at"], UTC),
                 "origin": Origin(members["origin"]),
             }
         )
@@ -159,6 +162,7 @@ def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, o
         context=asked.context,
         expires_at=expires_at,
         auth_time=signed_in,
+        made_at=seal.at,
         launch_url=asked.launch_url,
         session=asked.session,
         web_messaging_origin=asked.web_messaging_origin,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from authz.keyring import seal as keyring
@@ -25,6 +26,7 @@ class Seal:
 
     sub: str
     ehr: str | None  # TRIAL, or None: an operator
+    at: datetime  # when the launch was made
 
     @property
     def origin(self) -> Origin:
@@ -36,7 +38,7 @@ def sealed(members: dict[str, Any], digest: str, seal: Seal, secrets: Secrets) -
 
     Raises NotStrictJson if it could not be read again.
     """
-    record = members | {"sub": seal.sub, "by": seal.ehr}
+    record = members | {"sub": seal.sub, "by": seal.ehr, "at": seal.at.timestamp()}
     stored = canonical(record | {"mac": secrets.mac(PURPOSE, digest + canonical(record).decode())})
     parse(stored)
     return stored
@@ -54,7 +56,7 @@ def unsealed(stored: bytes, digest: str, secrets: Secrets) -> tuple[dict[str, An
     rest = {name: value for name, value in record.items() if name != "mac"}
     if not isinstance(mac, str) or not secrets.matches(PURPOSE, digest + canonical(rest).decode(), mac):
         return record, None
-    seal = Seal(rest.pop("sub"), rest.pop("by"))
+    seal = Seal(rest.pop("sub"), rest.pop("by"), datetime.fromtimestamp(rest.pop("at"), UTC))
     return rest, seal
 
 

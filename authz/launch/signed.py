@@ -7,7 +7,9 @@ JWE to our launch key; its claims are a launch record and ``iss``, ``aud``, ``jt
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from joserfc import jws
@@ -24,7 +26,6 @@ from authz.launch.schema import RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from authz.fhir_servers.registry import Ehr, Ehrs
     from authz.keyring.launch_keys import LaunchKeys
@@ -44,6 +45,7 @@ class Proved:
     digest: str  # of iss and jti: the same launch, however often it is signed or encrypted
     ehr: Ehr
     members: dict[str, Any]
+    made_at: datetime  # as it says, and never ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ class SignedLaunches:
             raise LaunchUnusable(Unusable.MALFORMED, detail=f"jti must be a string of 1 to {MAX_JTI} characters")
         digest = sha256(f"signed-launch\0{ehr.client_id}\0{jti}".encode()).hexdigest()
         self.check_for_us_and_now(claims, launch_id_of(digest))
-        return Proved(digest, ehr, {name: value for name, value in claims.items() if name not in JWT_CLAIMS})
+        members = {name: value for name, value in claims.items() if name not in JWT_CLAIMS}
+        made_at = min(max(claims.get("iat", inf), 0), self.now().timestamp())
+        return Proved(digest, ehr, members, datetime.fromtimestamp(made_at, UTC))
 
     def signer(self, claims: dict[str, Any], header: dict[str, Any], signed: str) -> Ehr:
         """The EHR that ``iss`` names, if one of its registered keys made the signature."""
@@ -116,7 +120,7 @@ class SignedLaunches:
             vetted = self.directory.vet(asked, proved.ehr)
         except (InvalidRequest, InsufficientScope) as cause:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, cause.description) from cause
-        return self.admission.admit(proved.digest, vetted, proved.ehr.client_id, Origin.JWT)
+        return self.admission.admit(proved.digest, vetted, proved.ehr.client_id, Origin.JWT, proved.made_at)
 
 
 def is_signed(launch: str) -> bool:

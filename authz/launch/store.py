@@ -80,7 +80,7 @@ class Launches:
         with self.db.write() as session:
             if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
                 raise InvalidRequest("session: this EHR session has ended")
-            seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else TRIAL if trial else None)
+            seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else TRIAL if trial else None, now)
             launch = launch_of(key, load(RECORD, members), vetted.server.name, seal, seal.origin)
             self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
             record = self.record(members, key, seal)

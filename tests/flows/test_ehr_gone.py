@@ -11,7 +11,9 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit.model import AuditEventRow
-from tests.backend import register
+from authz.clients.metadata import ClientMetadata
+from authz.clients.registry import HospitalDecisions
+from tests.backend import KEYS, METADATA, public_key, register
 from tests.launch.signing import SigningEhr, ec_key, public
 from tests.world import FHIR, ISSUER
 
@@ -35,6 +37,12 @@ def unapproved(services: Services, session: Session) -> None:
     services.clients.row(session, "bulk").approved = False
 
 
+def add_bulk(services: Services, session: Session) -> None:
+    keys = {"keys": [public_key(key, kid=alg, alg=alg) for alg, key in KEYS.items()]}
+    metadata = ClientMetadata.load({**METADATA, "jwks": keys})
+    services.clients.add(session, metadata, HospitalDecisions(("main",)), client_id="bulk")
+
+
 EHR_ENDS: dict[str, Change] = {
     "switched off": lambda made, session: made.ehrs.set_enabled(session, "ehr-main", enabled=False),
     "removed": lambda made, session: made.ehrs.remove(session, "ehr-main"),
@@ -48,6 +56,17 @@ CLIENT_ENDS: dict[str, Change] = {
         session, "bulk", {}, {"fhir_servers": ("other",)}
     ),
     "not approved": unapproved,
+}
+
+
+EHR_BEGINS: dict[str, Change] = {
+    "switched off": lambda made, session: made.ehrs.set_enabled(session, "ehr-main", enabled=True),
+    "removed": lambda made, session: made.ehrs.add(session, ["main"], "ehr-main", "ehr-main-secret"),
+    "for another FHIR server": lambda made, session: made.ehrs.bind(session, "ehr-main", ["main"]),
+}
+CLIENT_BEGINS: dict[str, Change] = {
+    "switched off": lambda made, session: made.clients.set_enabled(session, "bulk", enabled=True),
+    "removed": add_bulk,
 }
 
 
@@ -108,6 +127,38 @@ def test_no_launch_of_a_client_that_has_gone_becomes_a_code(world: World, speake
     assert_it_came_to_nothing(world, waiting, opened)
 
 
+@pytest.mark.parametrize("way", EHR_BEGINS)
+def test_an_ehr_that_begins_anew_has_nothing_of_before(world: World, way: str) -> None:
+    """MGT-03: a secret was stolen, the EHR got another; what the thief had in stock stays dead."""
+    waiting, opened = launch(world), world.public.launched(launch(world), SCOPE, prompt="consent")
+    change(world, EHR_ENDS[way])
+    world.clock.forward(seconds=1)
+    change(world, EHR_BEGINS[way])
+    assert_it_came_to_nothing(world, waiting, opened)
+    assert "code" in world.public.launched(launch(world), SCOPE).location_parameters
+
+
+@pytest.mark.parametrize("way", CLIENT_BEGINS)
+def test_a_client_that_begins_anew_has_nothing_of_before(world: World, speaker: Backend, way: str) -> None:
+    """MGT-03, decision 17."""
+    waiting, opened = speaker.launch(), world.public.launched(speaker.launch(), SCOPE, prompt="consent")
+    change(world, CLIENT_ENDS[way])
+    world.clock.forward(seconds=1)
+    change(world, CLIENT_BEGINS[way])
+    assert_it_came_to_nothing(world, waiting, opened)
+    assert "code" in world.public.launched(speaker.launch(), SCOPE).location_parameters
+
+
+def test_who_is_switched_on_already_goes_on(world: World, speaker: Backend) -> None:
+    """``authz ehr enable`` and ``authz client enable`` of what is enabled change nothing."""
+    waiting, spoken = launch(world), speaker.launch()
+    world.clock.forward(seconds=1)
+    for again in (EHR_BEGINS["switched off"], EHR_BEGINS["for another FHIR server"], CLIENT_BEGINS["switched off"]):
+        change(world, again)
+    assert "code" in world.public.launched(waiting, SCOPE).location_parameters
+    assert "code" in world.public.launched(spoken, SCOPE).location_parameters
+
+
 def test_what_an_ehr_may_still_do_is_not_touched(world: World, speaker: Backend) -> None:
     """Of two FHIR servers it keeps one; of two that make launches the other goes."""
     waiting, speaking = launch(world), speaker.launch()
@@ -118,14 +169,32 @@ def test_what_an_ehr_may_still_do_is_not_touched(world: World, speaker: Backend)
     assert "code" in world.public.launched(speaking, SCOPE).location_parameters
 
 
-def test_an_ehr_whose_keys_were_taken_has_no_page_open(world: World) -> None:
-    """REQ-74: ``authz ehr remove-keys`` believes no launch that it signed; those that it posted are as good as ever."""
+def signing(world: World) -> SigningEhr:
     key = ec_key()
     with world.services.db.write() as session:
         world.services.launch_keys.rotate(session)
         world.services.ehrs.set_keys(session, "ehr-main", public(key))
     (published,) = world.transport.send("GET", f"{ISSUER}/launch/jwks", {}, b"").json()["keys"]
-    signer = SigningEhr("ehr-main", ISSUER, published, int(world.clock().timestamp()), key)
+    return SigningEhr("ehr-main", ISSUER, published, int(world.clock().timestamp()), key)
+
+
+def test_an_ehr_that_begins_anew_has_signed_nothing_before(world: World) -> None:
+    """REQ-74, MGT-03: by ``iat``; a page is as old as the request that opened it."""
+    signer = signing(world)
+    waiting = signer.launch(dict(RECORD), iat=signer.now)
+    opened = world.public.launched(signer.launch(dict(RECORD)), SCOPE, prompt="consent")
+    assert opened.status == 200
+    change(world, EHR_ENDS["switched off"])
+    world.clock.forward(seconds=1)
+    change(world, EHR_BEGINS["switched off"])
+    assert_it_came_to_nothing(world, waiting, opened)
+    new = signer.launch(dict(RECORD), iat=signer.now + 1)
+    assert "code" in world.public.launched(new, SCOPE).location_parameters
+
+
+def test_an_ehr_whose_keys_were_taken_has_no_page_open(world: World) -> None:
+    """REQ-74: ``authz ehr remove-keys`` believes no launch that it signed; those that it posted are as good as ever."""
+    signer = signing(world)
     signed = world.public.launched(signer.launch(dict(RECORD)), SCOPE, prompt="consent")
     posted = world.public.launched(launch(world), SCOPE, prompt="consent")
     change(world, lambda made, session: made.ehrs.set_keys(session, "ehr-main", None))

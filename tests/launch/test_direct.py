@@ -87,6 +87,7 @@ def test_a_record_written_straight_into_redis_is_a_launch(redis_world: World, sc
         ),
         expires_at=found.launch.expires_at,
         auth_time=redis_world.clock(),  # the earliest it can have been written
+        made_at=redis_world.clock(),
         session="s-1",
         origin=Origin.REDIS,
     )

@@ -59,6 +59,7 @@ def test_a_launch_can_be_read_until_it_is_used(world: World) -> None:
         context=LaunchContext(patient="child-1", encounter="visit-7", extensions={"__dark": True}),
         expires_at=world.clock() + timedelta(seconds=300),
         auth_time=datetime.fromtimestamp(1_700_000_000, UTC),
+        made_at=world.clock(),
         launch_url=LAUNCH_URL,
         session="s-1",
         web_messaging_origin=EHR_ORIGIN,
@@ -91,8 +92,9 @@ def test_the_record_is_that_of_the_reference_page_and_a_seal(world: World) -> No
     record = json.loads(stored)
     assert len(record.pop("mac")) == 64
     now = int(world.clock().timestamp())
-    ours = {"launch_url": LAUNCH_URL, "auth_time": now, "exp": now + 300, "sub": launch.user_sub, "by": "hospital-ehr"}
-    assert record == world.request() | ours
+    ours = {"launch_url": LAUNCH_URL, "auth_time": now, "exp": now + 300}
+    seal = {"sub": launch.user_sub, "by": "hospital-ehr", "at": world.clock().timestamp()}
+    assert record == world.request() | ours | seal
 
 
 def test_both_trails_of_a_launch(world: World) -> None:

@@ -103,6 +103,7 @@ def test_the_ehr_vouches_for_its_user(made: Registries) -> None:
         context=LaunchContext(patient="A"),
         expires_at=made.clock() + timedelta(minutes=5),
         auth_time=signed_in,
+        made_at=signed_in,
     )
     assert vouched(made.users, launch) == SignIn(user.sub, signed_in, ("ehr",))
     with made.db.write() as session:
