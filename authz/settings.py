@@ -262,13 +262,23 @@ def read_values(environ: Mapping[str, str], problems: list[str]) -> dict[str, An
         name = variable.removeprefix(PREFIX).lower()
         if name not in known and name.removesuffix("_file") in known:
             name = name.removesuffix("_file")
-            try:
-                value = Path(value).read_text().strip()  # noqa: PLW2901  the file's content is the value
-            except OSError as error:
-                problems.append(f"{variable}: {error}")
-                continue
+            if PREFIX + name.upper() in environ:
+                problems.append(f"{variable}: {PREFIX}{name.upper()} is set as well; one of them only")
+            value = held_by(variable, Path(value), problems)  # noqa: PLW2901  the file's content is the value
         values[name] = value
     return values
+
+
+def held_by(variable: str, file: Path, problems: list[str]) -> str:
+    """What a file holds; nothing is a secret that did not get there, and no wish for the default."""
+    try:
+        value = file.read_text().strip()
+    except OSError as error:
+        problems.append(f"{variable}: {error}")
+        return ""
+    if not value:
+        problems.append(f"{variable}: the file is empty")
+    return value
 
 
 def unsafe(settings: Settings, environ: Mapping[str, str]) -> list[str]:

@@ -42,7 +42,8 @@ def store(made: Services) -> Iterator[Finding]:
 def address(made: Services) -> Iterator[Finding]:
     settings = made.settings
     if not settings.redis_url:
-        if urlsplit(settings.issuer).hostname not in LOOPBACK_HOSTS:
+        is_shared = not settings.database_url.startswith("sqlite")  # with other machines that serve, perhaps
+        if is_shared or urlsplit(settings.issuer).hostname not in LOOPBACK_HOSTS:
             yield Finding("store.one_machine", ABOUT, f"it is the file {settings.short_lived_path}")
         return
     parts = urlsplit(settings.redis_url)

@@ -54,6 +54,8 @@ def test_the_store_of_one_machine_is_mentioned_where_there_may_be_more(tmp_path:
     assert ids(address(SimpleNamespace(settings=settings))) == []  # type: ignore[arg-type]  # all that is read
     public: Any = SimpleNamespace(settings=replace(settings, issuer="https://auth.hospital.example"))
     assert ids(address(public)) == ["store.one_machine"]
+    shared: Any = SimpleNamespace(settings=replace(settings, database_url="postgresql+psycopg://db/authz"))
+    assert ids(address(shared)) == ["store.one_machine"]
 
 
 @pytest.mark.parametrize(
