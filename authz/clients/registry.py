@@ -116,10 +116,9 @@ class Clients:
             raise InvalidValue("a public client has no secret, nor has one that signs with a key")
         if metadata.has_secret and secret is None:
             secret = new_secret()
-        now = self.now()
-        kept = [] if secret is None else [self.stored.keep(secret, now)]
-        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, logo="", enabled=True, enabled_at=now)
-        row.created_at = now
+        kept = [] if secret is None else [self.stored.keep(secret, self.now())]
+        row = ClientRow(client_id=client_id, secrets=kept, legacy={}, logo="", enabled=True)
+        row.created_at = row.enabled_at = self.now()
         self.write(session, row, metadata, decisions)
         values = {column.name: getattr(row, column.name) for column in ClientRow.__table__.columns}
         self.rows.forget_after(session)
@@ -150,8 +149,7 @@ class Clients:
 
     def set_enabled(self, session: Session, client_id: str, *, enabled: bool) -> Client:
         row = self.row(session, client_id)
-        if enabled and not row.enabled:
-            row.enabled_at = self.now()
+        row.enabled_at = self.now() if enabled and not row.enabled else row.enabled_at
         row.enabled, row.updated_at = enabled, self.now()
         return from_row(row, self.now())
 
