@@ -153,9 +153,10 @@ def test_a_thread_reads_no_more_than_had_come_when_it_was_called(tmp_path: Path)
         assert "Traceback" not in server.log.read_text()
 
 
-def held_open(port: int, count: int, stack: ExitStack) -> None:
+def held_open(port: int, count: int, stack: ExitStack, sent: bytes = b"") -> None:
     for _ in range(count):
-        stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=20)))
+        held = stack.enter_context(closing(socket.create_connection(("127.0.0.1", port), timeout=20)))
+        held.sendall(sent)
 
 
 def test_connections_that_send_nothing_keep_nobody_out(tmp_path: Path) -> None:
@@ -167,6 +168,32 @@ def test_connections_that_send_nothing_keep_nobody_out(tmp_path: Path) -> None:
             held_open(server.port, 20, stack)
             answer = server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
             assert statuses(answer) == [b"200"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_crowd_at_a_full_worker_neither_ends_it_nor_keeps_others_out(tmp_path: Path, sent: bytes) -> None:
+    """HP-14, HP-19: whoever has sent a byte, or has just been answered, gives way as well; at any moment of a round."""
+    made = build(settings_in(tmp_path))
+    made.services.backend.close()
+    with ExitStack() as stack, serving(tmp_path, GUNICORN_CMD_ARGS="--worker-connections 5") as server:
+
+        def crowd() -> None:
+            for _ in range(60):
+                with suppress(OSError), socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                    connection.sendall(sent)
+
+        threads = [threading.Thread(target=crowd) for _ in range(4)]
+        held_open(server.port, 20, stack, sent)
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            answer = server.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+            assert statuses(answer) == [b"200"]
+        for thread in threads:
+            thread.join()
+        log = server.log.read_text()
+        assert log.count("Booting worker") == 2
+        assert "Traceback" not in log
 
 
 def test_more_connections_than_files_end_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

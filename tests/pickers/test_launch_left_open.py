@@ -66,7 +66,7 @@ def test_nobody_searches_on_when_the_launch_is_over(
 
 
 def test_a_page_of_a_launch_does_not_stay_open_for_ever(world: World, fhir: FakeFhir) -> None:
-    """LA-08: each answer gives the page its time anew, but not beyond one page's time after the launch's own end."""
+    """SCP-33: each answer gives the page its time anew, but not beyond one page's time after the launch's own end."""
     browser, page, _ = left_open(world)
     seconds = world.services.settings.launch_seconds + world.services.settings.interaction_seconds
     world.clock.forward(seconds=seconds / 2)
