@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from authz.clients.metadata import ClientMetadata
 from authz.keyring.public_keys import keeps_keys
 from authz.registration.lanes import Lane
 from authz.registration.model import State
 from authz.scopes import ScopeSet
+from authz.settings import LOOPBACK_HOSTS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +31,14 @@ REVIEWED = (  # who the app is, where it sends people and what it may do: what a
     "token_endpoint_auth_method",
     "application_type",
     "fhir_user_types",
+)
+HOME = ("client_uri", "redirect_uris", "launch_uris")  # by what was looked at: whose sites are the app's own
+LEADING = (  # where people go besides, and who is told of them: at the app's own site they are the app's
+    "policy_uri",
+    "tos_uri",
+    "logo_uri",
+    "post_logout_redirect_uris",
+    "backchannel_logout_uri",
 )
 KEYS = ("jwks", "jwks_uri")
 
@@ -58,9 +68,41 @@ def needs_review(before: Members, after: Members) -> bool:
 
 def reviewed(before: Members, after: Members) -> list[str]:
     """What changes of that which was looked at. A name in another language is a name as well."""
-    changed = differences(before, after)
-    found = [name for name in changed if name in REVIEWED or name.startswith("client_name#")]
+    changed = {name: name.partition("#")[0] for name in differences(before, after)}
+    homes = own_hosts(before)
+    found = [
+        name
+        for name, member in changed.items()
+        if member in REVIEWED
+        or (member in LEADING and any(not is_at(homes, uri) for uri in added(before.get(name), after.get(name))))
+    ]
     return [*found, "scope"] if is_wider(before, after) else found
+
+
+def own_hosts(members: Members) -> frozenset[str]:
+    """The hosts on the web that the app is known by; the user's own device is nobody's."""
+    uris = [uri for name in HOME for uri in as_list(members.get(name))]
+    return frozenset(host for uri in uris if (host := web_host(uri)) and host not in LOOPBACK_HOSTS)
+
+
+def is_at(homes: frozenset[str], uri: str) -> bool:
+    """Whether an address is at one of these hosts or below it."""
+    host = web_host(uri)
+    return any(host == home or host.endswith(f".{home}") for home in homes)
+
+
+def web_host(uri: str) -> str:
+    parts = urlsplit(uri)
+    return (parts.hostname or "") if parts.scheme == "https" else ""
+
+
+def added(before: Any, after: Any) -> list[str]:
+    known = as_list(before)
+    return [uri for uri in as_list(after) if uri not in known]
+
+
+def as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or ())
 
 
 def is_wider(before: Members, after: Members) -> bool:

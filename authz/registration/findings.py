@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from authz.fhir_servers.registry import FhirServer
     from authz.registration.scope_words import ScopeWords
 
-ELSEWHERE = {"redirect_uris": Level.ERROR, "launch_uris": Level.WARNING}  # people read whose site it says it is from
+# people read whose site it says it is from
+ELSEWHERE = {"redirect_uris": Level.ERROR, "launch_uris": Level.WARNING, "post_logout_redirect_uris": Level.ERROR}
 LIKE_LATIN = {  # alphabets with letters that are drawn like those of another: who mixes them has a reason
     *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "CHEROKEE", "COPTIC", "LISU", "CANADIAN", "TAI", "OLD"),
     *("TIFINAGH", "VAI", "BAMUM", "MIAO", "WARANG", "DESERET", "OSAGE", "ELBASAN", "RUNIC", "GOTHIC", "CARIAN"),
@@ -59,14 +60,14 @@ def addresses(said: Mapping[str, Any]) -> Iterator[Finding]:
     """Where people and answers are sent: one site is expected, at its usual port."""
     home = host_of(said["client_uri"]) if said.get("client_uri") else ""
     found = False
-    for member in ("redirect_uris", "launch_uris"):
+    for member, level in ELSEWHERE.items():
         for uri in said.get(member, ()):
             for words in address_problems(uri, said.get("application_type", "web")):
                 found = True
                 yield Finding(Level.WARNING, member, f"{uri}: {words}")
             if home and is_elsewhere(uri, home):
                 found = True
-                yield Finding(ELSEWHERE[member], member, f"{uri}: is not at the app's own site, {home}")
+                yield Finding(level, member, f"{uri}: is not at the app's own site, {home}")
     hosts = sorted({host for uri in web_addresses(said) if (host := host_of(uri)) not in LOOPBACK_HOSTS})
     strangers = [host for host in hosts[1:] if not is_same_site(hosts[0], host)]
     if strangers and not home:

@@ -78,6 +78,20 @@ def test_differences_are_what_was_changed_and_nothing_else(chosen: dict[str, Non
         ({"jwks": key_set(RS384=KEYS["RS384"])}, False, True),
         ({"jwks": None}, False, True),
         ({"jwks_uri": "https://vendor.example/jwks"}, False, True),
+        ({"client_uri#de": "https://hospital.example"}, True, False),
+        ({"post_logout_redirect_uris": ["https://evil.example/sign-in-again"]}, True, False),
+        (
+            {"post_logout_redirect_uris": ["https://vendor.example/bye", "https://vendor.example.evil.example/"]},
+            True,
+            False,
+        ),
+        ({"post_logout_redirect_uris": ["com.evil.app:/bye"]}, True, False),
+        ({"post_logout_redirect_uris": ["https://vendor.example/bye", "https://de.vendor.example/bye"]}, False, False),
+        ({"backchannel_logout_uri": "https://evil.example/out"}, True, False),
+        ({"backchannel_logout_uri": "https://vendor.example/out"}, False, False),
+        ({"policy_uri": "https://evil.example/p"}, True, False),
+        ({"tos_uri#de": "https://evil.example/t"}, True, False),
+        ({"logo_uri": "https://evil.example/l.png"}, True, False),
         ({"contacts": ["b@vendor.example"], "tos_uri": "https://vendor.example/t", "default_max_age": 5}, False, False),
     ],
 )
@@ -87,6 +101,22 @@ def test_who_the_app_is_is_reviewed_and_who_can_prove_to_be_it_ends_grants(
     """RG-23: two questions, apart from each other."""
     after = {name: value for name, value in {**BEFORE, **changes}.items() if value}
     assert (needs_review(BEFORE, after), revokes(BEFORE, after)) == (reviewed, ends)
+
+
+def test_an_address_that_was_looked_at_may_stay_or_go() -> None:
+    """RG-23: nobody is led anywhere by what is left out, nor anew by what was there."""
+    elsewhere = {"post_logout_redirect_uris": ["https://other.example/1", "https://other.example/2"]}
+    before = {**BEFORE, **elsewhere, "tos_uri": "https://other.example/t"}
+    assert not needs_review(before, {**BEFORE, "post_logout_redirect_uris": ["https://other.example/2"]})
+    assert not needs_review(before, BEFORE)
+    assert needs_review(before, {**before, "tos_uri": "https://other.example/u"})
+
+
+def test_an_address_on_the_users_own_device_is_nobodys_home() -> None:
+    """RG-23: of a native app nothing tells whose site another address could be at."""
+    native = {**BEFORE, "redirect_uris": ["http://127.0.0.1:7/cb", "com.vendor:/cb"], "launch_uris": []}
+    for uri in ("http://127.0.0.1:8/bye", "com.vendor:/bye", "https://vendor.example/bye"):
+        assert needs_review(native, {**native, "post_logout_redirect_uris": [uri]})
 
 
 def placed(lane: Lane, *, approved: bool = False) -> Placement:

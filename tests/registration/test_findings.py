@@ -63,6 +63,14 @@ def test_answers_that_go_to_another_site_than_people_read_are_an_error() -> None
     ]
 
 
+def test_leading_people_to_another_site_after_they_signed_out_is_an_error() -> None:
+    """RG-15, AZ-61: no time approves it; somebody looks."""
+    uri = "https://evil.example.net/sign-in-again"
+    assert words(addresses(WEB | {"post_logout_redirect_uris": [uri]})) == [
+        f"error post_logout_redirect_uris {uri}: is not at the app's own site, growth.example"
+    ]
+
+
 def test_a_native_app_may_come_back_to_the_users_own_machine() -> None:
     """RFC 8252 §7.3."""
     said = WEB | {"redirect_uris": ["http://127.0.0.1/cb"], "application_type": "native"}

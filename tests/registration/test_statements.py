@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import assume, given
@@ -24,7 +25,7 @@ from authz.registration.statements import NewIssuer
 from tests.backend import Backend, answered, key_set
 from tests.outside import FakeOutbound, Outside
 from tests.vendor import METADATA, Vendor
-from tests.world import ISSUER, build, settings_in
+from tests.world import FHIR, ISSUER, build, settings_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,6 +251,53 @@ def test_a_name_in_another_language_is_a_name_as_well(alliance: Alliance) -> Non
     assert stated["registration_state"] == "sandbox"
     said = alliance.statement(**{"client_name#fr": "L'app"})  # type: ignore[arg-type]  # no parameter of statement
     assert alliance.register(said)["registration_state"] == "approved"
+
+
+LEADING: dict[str, Any] = {
+    "post_logout_redirect_uris": ["https://evil.example/sign-in-again"],
+    "backchannel_logout_uri": "https://evil.example/out",
+    "logo_uri": "https://evil.example/logo.png",
+    "policy_uri": "https://evil.example/policy",
+    "tos_uri": "https://evil.example/terms",
+    "tos_uri#fr": "https://evil.example/conditions",
+    "client_uri#fr": "https://evil.example",
+}
+
+
+@pytest.mark.parametrize("member", LEADING)
+def test_where_people_and_browsers_are_led_is_stated_or_at_the_apps_own_site(alliance: Alliance, member: str) -> None:
+    """RG-18, RFC 9700 §4.11.2: beside an approving statement nobody adds addresses of their own, then or later."""
+    alliance.trust(approves=True)
+    elsewhere = {member: LEADING[member]}
+    assert alliance.register(alliance.statement(), **elsewhere)["registration_state"] == "sandbox"
+    assert alliance.register(alliance.statement(**elsewhere))["registration_state"] == "approved"
+    as_stated = alliance.register(alliance.statement())
+    assert as_stated["registration_state"] == "approved"
+    changed = alliance.vendor().replace(as_stated, **elsewhere).json()
+    assert (changed[member], changed["registration_state"]) == (elsewhere[member], "sandbox")
+
+
+def test_pages_at_the_apps_own_site_need_no_statement(alliance: Alliance) -> None:
+    """RG-18: who has the site of the redirect URIs has the app."""
+    alliance.trust(approves=True)
+    own = {"post_logout_redirect_uris": ["https://vendor.example/bye"], "tos_uri": "https://www.vendor.example/terms"}
+    assert alliance.register(alliance.statement(), **own)["registration_state"] == "approved"
+
+
+def test_an_unstated_address_leads_nobody_away_by_logout(alliance: Alliance) -> None:
+    """RFC 9700 §4.11.2, AZ-61: an id_token of an app that a statement once approved is no way to another site."""
+    alliance.trust(approves=True)
+    world, target = alliance.world, "https://evil.example/sign-in-again"
+    registered = alliance.register(alliance.statement())
+    app = alliance.vendor().app(registered, FHIR)
+    id_token = app.redeem(world.standalone(app, "openid launch/patient patient/*.rs fhirUser", "alice")).json()[
+        "id_token"
+    ]
+    changed = alliance.vendor().replace(registered, post_logout_redirect_uris=[target]).json()
+    assert changed["post_logout_redirect_uris"] == [target]
+    asked = urlencode({"id_token_hint": id_token, "post_logout_redirect_uri": target})
+    answer = world.browser().open(f"{world.issuer}/logout?{asked}")
+    assert (answer.status, answer.header("location")) == (200, None)
 
 
 @pytest.mark.parametrize("what", ["hold", "decline"])
