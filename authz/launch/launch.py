@@ -125,7 +125,7 @@ class Launch:
                 "context": LaunchContext.from_parameters(members["context"]),
                 "expires_at": datetime.fromtimestamp(members["expires_at"], UTC),
                 "auth_time": datetime.fromtimestamp(members["auth_time"], UTC),
-                "made_at": datetime.fromtimestamp(members["made_at"], UTC),
+                "made_at": datetime.fromtimestamp(members.get("made_at", members["auth_time"]), UTC),  # not told before
                 "origin": Origin(members["origin"]),
             }
         )

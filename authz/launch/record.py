@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from authz.keyring import seal as keyring
-from authz.launch.launch import Origin
+from authz.launch.launch import EARLIEST, Origin
 from authz.strict_json import NotStrictJson, parse
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def unsealed(stored: bytes, digest: str, secrets: Secrets) -> tuple[dict[str, An
     rest = {name: value for name, value in record.items() if name != "mac"}
     if not isinstance(mac, str) or not secrets.matches(PURPOSE, digest + canonical(rest).decode(), mac):
         return record, None
-    seal = Seal(rest.pop("sub"), rest.pop("by"), datetime.fromtimestamp(rest.pop("at"), UTC))
+    at = rest.pop("at", rest["exp"] - EARLIEST.total_seconds())  # the version before did not say it
+    seal = Seal(rest.pop("sub"), rest.pop("by"), datetime.fromtimestamp(at, UTC))
     return rest, seal
 
 

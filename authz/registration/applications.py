@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
     from authz.clients.client import Client
@@ -138,12 +139,14 @@ def application(
     )
 
 
-def rows(session: Session) -> Iterator[tuple[RegistrationRow, ClientRow]]:
+def rows(session: Session) -> Iterator[Row[RegistrationRow, ClientRow]]:
     """The oldest first; few of them at once are in memory."""
     found = select(RegistrationRow, ClientRow).join(ClientRow, ClientRow.client_id == RegistrationRow.client_id)
-    ordered = found.order_by(RegistrationRow.created_at, RegistrationRow.client_id)
-    in_turn = session.execute(ordered.execution_options(yield_per=AT_ONCE))
-    return ((registration, client) for registration, client in in_turn)
+    order = (RegistrationRow.created_at, RegistrationRow.client_id)
+    client_ids = session.scalars(select(RegistrationRow.client_id).order_by(*order)).all()
+    for start in range(0, len(client_ids), AT_ONCE):
+        some = RegistrationRow.client_id.in_(client_ids[start : start + AT_ONCE])
+        yield from session.execute(found.where(some).order_by(*order))
 
 
 def is_narrower(client: Client, scope: str) -> bool:

@@ -305,6 +305,22 @@ def test_a_record_moved_under_another_handle_is_not_believed(world: World) -> No
     assert reason(world, "guessable") == ("FOREIGN", launch_id_of(moved))
 
 
+def test_a_launch_of_the_version_before_still_opens_its_app(world: World) -> None:
+    """R-27: it said nothing of when it was made; neither in the store nor with a page that is open."""
+    handle, launch = world.create()
+    key = f"launch:{launch.digest}"
+    (stored,) = world.services.backend.get(key)
+    assert stored is not None
+    record = {name: value for name, value in json.loads(stored).items() if name not in {"mac", "at"}}
+    written = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    mac = world.services.secrets.mac("launch", launch.digest + written)
+    world.services.backend.put({key: json.dumps(record | {"mac": mac}).encode()}, 300)
+    found = world.services.launches.read(handle)
+    assert found == launch
+    kept = {name: value for name, value in found.as_dict().items() if name != "made_at"}
+    assert Launch.from_dict(kept).made_at == launch.auth_time
+
+
 def test_a_changed_record_is_not_believed(world: World) -> None:
     handle, launch = world.create()
     key = f"launch:{launch.digest}"
