@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
 from authz.authorize.ways_in import Place
+from authz.login.federated.why import Why
 from authz.storage.records import digest
 from authz.wording import gettext, mark
 
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.signing_in import SigningIn
+    from authz.launch.launch import Launch
 
 NOT_YET = mark("Sign in first. The code is shown in the window that opens.")
 WRONG = mark("That is not the code in the window. Look again.")
+ENDED = mark("That sign-in has ended. Sign in again.")
 TOO_OFTEN = mark("That was not the code either. Sign in again.")
 
 
@@ -39,13 +42,25 @@ class Beside:
             return self.ask_again(request, pending, gettext(NOT_YET))
         typed = "".join(character for character in code if character.isdigit())
         if compare_digest(waiting.code_digest, digest(typed)):
+            if waiting.origin is not None and self.signing_in.sign_out.upstream.has_ended(waiting.origin):
+                return self.ended(request, replace(pending, elsewhere=None), pending.launch, browser)
             return self.signing_in.of_launch(request, replace(pending, elsewhere=None), waiting.sign_in, browser)
-        refused = replace(pending.launch.event(EventName.LOGIN_FAILED, browser.peer), reason="wrong_window_code")
-        self.front.guard.trail.refused(replace(refused, outcome="refused"))
+        self.refused(pending.launch, "wrong_window_code", browser)
         left = replace(waiting, tries_left=waiting.tries_left - 1)
         if left.tries_left == 0:
             return self.ask_again(request, replace(pending, elsewhere=None), gettext(TOO_OFTEN))
         return self.ask_again(request, replace(pending, elsewhere=left), gettext(WRONG))
+
+    def ended(
+        self, request: AuthorizationRequest, pending: Pending, launch: Launch, browser: BrowserFacts
+    ) -> ShowLogin:
+        """The provider told so while the window was open (OpenID Connect Back-Channel Logout §2.7)."""
+        self.refused(launch, Why.ENDED.value, browser)
+        return self.ask_again(request, pending, gettext(ENDED))
+
+    def refused(self, launch: Launch, reason: str, browser: BrowserFacts) -> None:
+        event = launch.event(EventName.LOGIN_FAILED, browser.peer)
+        self.front.guard.trail.refused(replace(event, outcome="refused", reason=reason))
 
     def ask_again(self, request: AuthorizationRequest, pending: Pending, problem: str) -> ShowLogin:
         handle = self.front.interactions.keep(pending)

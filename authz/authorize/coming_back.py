@@ -65,6 +65,7 @@ class ComingBack:
                 check_serves(provider, request)
                 claims = self.identifying.claims(provider, request.fhir_server)
                 proof = self.federation.relying_party.proof(provider, trip, answer, claims)
+                self.federation.sessions.check_goes_on(proof.origin)
                 arrival = Arrival(name, trip.interaction, trip.binding, trip.in_window, proof)
                 person = self.identifying.person(came_of(request, pending, provider, arrival, browser))
             except UpstreamFailed as failure:
@@ -96,6 +97,7 @@ class ComingBack:
                 raise NotOffered(mark("This was not offered."))
             try:
                 check_serves(provider, request)
+                self.federation.sessions.check_goes_on(arrival.proof.origin)
                 sub = self.identifying.chosen(came_of(request, pending, provider, arrival, browser), candidate)
             except UpstreamFailed as failure:
                 place = Place.WINDOW if arrival.in_window else Place.PAGE
@@ -122,7 +124,7 @@ class ComingBack:
             self.identifying.trail.record(sql, entered)
         if arrival.in_window:
             code = "".join(secrets.choice("0123456789") for _ in range(CODE_DIGITS))
-            waiting = replace(pending, elsewhere=Elsewhere(sign_in, digest(code)))
+            waiting = replace(pending, elsewhere=Elsewhere(sign_in, digest(code), origin=proof.origin))
             interactions.show(pending, waiting, arrival.interaction)
             return ShowWindowCode(frame(request, pending), request.client.shown_name, code)
         if interactions.take(arrival.interaction, browser.binding) is None:
@@ -143,6 +145,12 @@ class ComingBack:
         cookie, session = self.signing_in.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
         with self.identifying.db.write() as sql:
             self.federation.sessions.note(sql, session.digest, provider, arrival.proof)
+        try:
+            self.federation.sessions.check_goes_on(arrival.proof.origin)  # once more: from now on it is found
+        except UpstreamFailed as failure:
+            self.signing_in.sign_out.end_row(session.digest, sign_in.sub, "provider", browser.peer)
+            place = request, pending, self.front.interactions.keep(pending)
+            return failed(self.front, place, (provider, failure), browser)
         handle = self.front.interactions.keep(pending.by(sign_in))
         server = request.fhir_server.name
         if not needs_somebody(request) or self.identifying.users.fhir_user(sign_in.sub, server) is not None:

@@ -16,6 +16,7 @@ from authz.authorize.flow import launch_id
 from authz.authorize.picking import Choice, Picking
 from authz.keyring.seal import Seal
 from authz.launch.launch import Launch
+from authz.login.federated.id_token import Origin
 from authz.login.method import BrokenGlass, HalfSignIn, SignIn
 from authz.storage.records import Records, digest
 
@@ -36,13 +37,15 @@ class Elsewhere:
     sign_in: SignIn
     code_digest: str
     tries_left: int = 3
+    origin: Origin | None = None  # None: of the version before
 
     def as_dict(self) -> dict[str, Any]:
         return {**asdict(self), "sign_in": self.sign_in.as_dict()}
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Self:
-        return cls(**{**members, "sign_in": SignIn.from_dict(members["sign_in"])})
+        origin = Origin(**members["origin"]) if members.get("origin") else None
+        return cls(**{**members, "sign_in": SignIn.from_dict(members["sign_in"]), "origin": origin})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""A provider says that somebody's session there has ended: those here that began with it end as well."""
+"""A provider says that somebody's session there has ended: those here that began with it end as well.
+
+Whoever is between the provider and a session here is met by what is noted of it (``UpstreamSessions.check_goes_on``).
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,8 @@ class ToldToEnd:
             self.limits.refused(refusal, peer)
             self.refuse(name, failure, peer)
             raise refusal from failure
+        with self.db.write() as sql:
+            self.federation.sessions.note_end(sql, ended)
         with self.db.read() as sql:
             meant = [(row.session_digest, row.sub) for row in self.federation.sessions.meant(sql, ended)]
         for session_digest, sub in meant:

@@ -117,6 +117,11 @@ REFUSALS: Mapping[str, Explanation] = {
         " came.",
         f"{ASK_HOSPITAL} whether its provider heeds max_age and tells auth_time.",
     ),
+    "provider_session_ended": Explanation(
+        "The provider told that the person's session there had ended, after they were sent there and before they were"
+        " signed in here.",
+        "Sign in again. If nobody signed out, ask the hospital's administrator who ended the session at the provider.",
+    ),
     "provider_too_weak": Explanation(
         "The sign-in did not reach any of the classes (acr) that the hospital demands.",
         "Sign in with the second factor of the hospital.",

@@ -20,7 +20,7 @@ from authz.clients.model import SeenAssertionRow
 from authz.consent.model import ConsentRow
 from authz.errors import Unavailable
 from authz.launch.model import EhrSessionRow, SpentLaunchRow
-from authz.login.federated.model import SeenLogoutTokenRow
+from authz.login.federated.model import SeenLogoutTokenRow, UpstreamEndRow
 from authz.storage.database import changed
 from authz.storage.witness import is_trusted
 from authz.tokens.model import AccessTokenRow, GrantRow, LogoutNoticeRow, MessagingHandleRow, RefreshTokenRow
@@ -76,6 +76,7 @@ def rules(now: datetime) -> tuple[Rule, ...]:
     return (
         Rule(SeenAssertionRow, SeenAssertionRow.expires_at, day, true()),
         Rule(SeenLogoutTokenRow, SeenLogoutTokenRow.expires_at, day, true()),
+        Rule(UpstreamEndRow, UpstreamEndRow.told_at, day, true()),
         Rule(AccessTokenRow, AccessTokenRow.expires_at, day, true()),
         Rule(RefreshTokenRow, RefreshTokenRow.expires_at, month, true()),
         Rule(MessagingHandleRow, MessagingHandleRow.expires_at, day, true()),

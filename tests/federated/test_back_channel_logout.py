@@ -143,6 +143,7 @@ def test_a_logout_token_is_good_once(hospital: Hospital) -> None:
     """Back-Channel Logout §2.6, decision 1: its jti is a row; who records it signs nobody out with it later."""
     token = hospital.provider.logout_token(sid=None, sub="idp-alice")
     assert told(hospital, token).status == 200
+    hospital.world.clock.forward(seconds=1)
     browser, _ = opened(hospital)
     assert told(hospital, token).status == 400
     assert is_signed_in(hospital, browser)

@@ -19,7 +19,7 @@ from authz.clients.model import SeenAssertionRow
 from authz.consent.model import ConsentRow
 from authz.errors import Unavailable
 from authz.launch.model import EhrSessionRow, SpentLaunchRow
-from authz.login.federated.model import SeenLogoutTokenRow
+from authz.login.federated.model import SeenLogoutTokenRow, UpstreamEndRow
 from authz.tokens import purge as purging
 from authz.tokens.model import AccessTokenRow, CodeRow, GrantRow, RefreshTokenRow
 from authz.tokens.purge import Purge, rules
@@ -126,6 +126,8 @@ def test_what_is_over_goes_and_what_is_not_stays(made: Registries) -> None:
         SeenAssertionRow(digest="old", expires_at=a_day - a_moment),
         SeenAssertionRow(digest="new", expires_at=a_day + a_moment),
         SeenLogoutTokenRow(digest="old", expires_at=a_day - a_moment),
+        UpstreamEndRow(digest="old", issuer_digest="i", sid="s", told_at=a_day - a_moment),
+        UpstreamEndRow(digest="new", issuer_digest="i", sid="s", told_at=a_day + a_moment),
     )
     gone = purge_of(made).once()
     assert {name: count for name, count in gone.items() if count} == {
@@ -134,6 +136,7 @@ def test_what_is_over_goes_and_what_is_not_stays(made: Registries) -> None:
         "grant_record": 1,
         "seen_assertion": 1,
         "seen_logout_token": 1,
+        "upstream_end": 1,
     }
     assert keys(made, GrantRow) == {"alive", "waiting", "replayed", "young"}
     assert (keys(made, AccessTokenRow), keys(made, RefreshTokenRow)) == ({"kept"}, {"alive", "used"})

@@ -24,17 +24,32 @@ TYPES = frozenset({"", "JWT"})  # RFC 8725 §3.11: no access token and no logout
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The session at a provider that somebody comes from, and when they were sent there."""
+
+    issuer: str
+    subject: str
+    sid: str | None
+    began_at: float  # of the trip, by our clock; seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """Who somebody is, by the word of a provider."""
 
     issuer: str
     subject: str
     auth_time: datetime
+    began_at: float = 0.0  # see Origin
     amr: tuple[str, ...] = ()
     acr: str | None = None
     sid: str | None = None
     claims: dict[str, str] = field(default_factory=dict, repr=False)
     id_token: str = field(default="", repr=False)
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.issuer, self.subject, self.sid, self.began_at)
 
 
 def check(header: dict[str, Any], claims: dict[str, Any], provider: Provider, trip: Trip, now: datetime) -> None:

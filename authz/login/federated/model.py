@@ -46,6 +46,18 @@ class UpstreamSessionRow(Base):
     )  # encrypted; to sign out there, and only for that
 
 
+class UpstreamEndRow(Base):
+    """A session at a provider that ended, by its word: who was on the way here from it then begins none here."""
+
+    __tablename__ = "upstream_end"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)  # of the logout token, as below
+    issuer_digest: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str | None] = mapped_column(String(255))  # one of both, or both together
+    sid: Mapped[str | None] = mapped_column(String(255))
+    told_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # by our clock
+
+
 class SeenLogoutTokenRow(Base):
     """A logout token of a provider that came before (OpenID Connect Back-Channel Logout §2.6)."""
 

@@ -99,6 +99,7 @@ class RelyingParty:
             issuer=provider.issuer,
             subject=said["sub"],
             auth_time=id_token.auth_time(said, trip, self.now()),
+            began_at=trip.began_at.timestamp(),
             amr=id_token.amr(said),
             acr=id_token.acr(said, trip),
             sid=sid if isinstance(sid, str) and 0 < len(sid) <= id_token.MAX_TEXT else None,

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 
-from authz.login.federated.model import SeenLogoutTokenRow, UpstreamSessionRow
-from authz.login.federated.why import UpstreamFailed
+from authz.login.federated.model import SeenLogoutTokenRow, UpstreamEndRow, UpstreamSessionRow
+from authz.login.federated.why import UpstreamFailed, Why
 from authz.storage.database import insert_once
 from authz.storage.records import digest
 from authz.users.model import BrowserSessionRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
     from authz.keyring.box import Box
-    from authz.login.federated.id_token import Proof
+    from authz.login.federated.id_token import Origin, Proof
     from authz.login.federated.logout_token import Ended
     from authz.login.federated.metadata import Published
     from authz.login.federated.provider import Provider
@@ -58,6 +58,35 @@ class UpstreamSessions:
                 closed_id_token=self.box.close(proof.id_token.encode()),
             )
         )
+
+    def note_end(self, sql: Session, ended: Ended) -> None:
+        """Before the sessions are looked for that must end: one that begins meanwhile finds this, or is found."""
+        insert_once(
+            sql,
+            UpstreamEndRow,
+            digest=ended.digest,
+            issuer_digest=digest(ended.issuer),
+            subject=ended.subject,
+            sid=ended.sid,
+            told_at=self.now(),
+        )
+
+    def has_ended(self, origin: Origin) -> bool:
+        """Whether the provider has told the end of that session since they were sent there (§2.7)."""
+        since = datetime.fromtimestamp(origin.began_at, UTC)
+        told = select(UpstreamEndRow.digest).where(
+            UpstreamEndRow.told_at >= since,
+            UpstreamEndRow.issuer_digest == digest(origin.issuer),
+            or_(UpstreamEndRow.subject.is_(None), UpstreamEndRow.subject == origin.subject),
+            or_(UpstreamEndRow.sid.is_(None), UpstreamEndRow.sid == origin.sid),
+        )
+        with self.db.read() as sql:
+            return sql.scalar(told.limit(1)) is not None
+
+    def check_goes_on(self, origin: Origin) -> None:
+        """Raises UpstreamFailed."""
+        if self.has_ended(origin):
+            raise UpstreamFailed(Why.ENDED, "it told that this session ended, after they were sent there")
 
     def see_once(self, sql: Session, ended: Ended) -> bool:
         """Whether this logout token comes for the first time; what would be refused as too old is forgotten."""

@@ -14,6 +14,7 @@ class Why(StrEnum):
     DECLINED = "provider_declined"  # access_denied and the like: the person, or the hospital's rules there
     UNTRUSTED = "provider_untrusted"  # what came is not from it, not for us, or not for this request
     NOT_FRESH = "provider_not_fresh"  # an earlier sign-in, where a new one was demanded
+    ENDED = "provider_session_ended"  # there, by its own word, while the person was on the way here
     TOO_WEAK = "provider_too_weak"  # none of the demanded acr
     UNKNOWN_PERSON = "provider_unknown_person"  # proved, but nobody here, and nobody may be created
     DISABLED = "user_disabled"
@@ -26,6 +27,7 @@ SENTENCES = {
     Why.DECLINED: mark("%(provider)s did not sign you in."),
     Why.UNTRUSTED: mark("The answer of %(provider)s can not be trusted. You are not signed in."),
     Why.NOT_FRESH: mark("You have to sign in anew, and %(provider)s did not ask you to. You are not signed in."),
+    Why.ENDED: mark("Your session at %(provider)s has ended. Sign in again."),
     Why.TOO_WEAK: mark("%(provider)s did not sign you in the way this hospital demands."),
     Why.UNKNOWN_PERSON: mark(
         "%(provider)s knows you, but you have no access here yet. Ask the support desk, with the code."
