@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from authz.enforcement.acting import acting_problem
 from authz.enforcement.compartment import MEMBERSHIPS
 from authz.enforcement.content import names_other_resources, touched
-from authz.enforcement.matching import matches
+from authz.enforcement.matching import matches, matches_wholly
 from authz.enforcement.parameters import ANY, Parameter
 from authz.enforcement.records import Question
 from authz.enforcement.routes import LETTERS, Kind
@@ -19,6 +19,7 @@ from authz.scopes import ScopeSet
 if TYPE_CHECKING:
     from authz.enforcement.fhir_request import Access
     from authz.enforcement.records import Records
+    from authz.enforcement.token import Matches
     from authz.scopes import ResourceScope
 
 OF_EXPORT = frozenset({"_since", "_until", "_outputFormat", "_format"})
@@ -131,7 +132,10 @@ class Level:
         return f"this version of the {access.type} is outside what the token gives access to"
 
     def written(self) -> str:
-        """What is written must itself be within one scope: nobody moves a resource into another's record."""
+        """What is written must itself be within one scope: nobody moves a resource into another's record.
+
+        State of apps must be within it by each of its codings: by any of them the other apps find it (SMART APS-08).
+        """
         access, new = self.access, self.access.body.resource
         if new is None:
             return access.body.unread
@@ -142,7 +146,9 @@ class Level:
             return "a new Patient is another patient than the one in context"
         if names_other_resources(new):
             return "its references must name resources by type and id"
-        return "" if self.permits(new) else f"the {access.type} in the body is outside what the token gives access to"
+        if self.permits(new, matches_wholly if access.type in self.token.by_name_only else matches):
+            return ""
+        return f"the {access.type} in the body is outside what the token gives access to"
 
     def patched(self) -> str:
         """A JSON Patch that stays away from what decides about access."""
@@ -157,10 +163,10 @@ class Level:
             return "a patch can't be held against the limits of a scope"
         return "its references must name resources by type and id" if names_other_resources(list(operations)) else ""
 
-    def permits(self, resource: dict[str, Any]) -> bool:
+    def permits(self, resource: dict[str, Any], fits: Matches = matches) -> bool:
         """Whether this level alone allows it for a resource that is at hand."""
-        return all(self.permits_for(letter, resource) for letter in self.letters)
+        return all(self.permits_for(letter, resource, fits) for letter in self.letters)
 
-    def permits_for(self, letter: str, resource: dict[str, Any]) -> bool:
+    def permits_for(self, letter: str, resource: dict[str, Any], fits: Matches) -> bool:
         alone = replace(self.token, scopes=ScopeSet.of(*self.held(letter)))
-        return may(alone, letter, resource, matches, self.bases)
+        return may(alone, letter, resource, fits, self.bases)

@@ -31,6 +31,20 @@ def matches(resource: Resource, name: str, values: frozenset[str]) -> bool:
     return any(is_token(system, code, value) for system, code in tokens(element) for value in values)
 
 
+def matches_wholly(resource: Resource, name: str, values: frozenset[str]) -> bool:
+    """Whether it has one of the values and nothing else: no coding by which others find it too, none unreadable."""
+    element = resource.get(ELEMENTS.get(name, ""))
+    found = list(tokens(element))
+    return len(found) == codings(element) > 0 and all(any(is_token(*one, value) for value in values) for one in found)
+
+
+def codings(element: Any) -> int:
+    """How many codes there are, readable or not."""
+    items = element if isinstance(element, list) else [element]
+    inner = [item["coding"] if isinstance(item, dict) and "coding" in item else [item] for item in items]
+    return sum(len(coding) if isinstance(coding, list) else 1 for coding in inner)
+
+
 def tokens(element: Any) -> Iterator[tuple[str, str]]:
     """System and code of everything coded in it: code, Coding, CodeableConcept, Identifier, and lists of these."""
     for item in element if isinstance(element, list) else [element]:
