@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SLOWER = 0.5  # of the time that passes, while the machine's clock is behind what was told already
 NOTICEABLE_SECONDS = 1.0
+MOST_SECONDS = 3 * 3600.0  # that a wrong clock, put right, may leave the time ahead
 
 
 class SteadyClock:
@@ -21,7 +22,8 @@ class SteadyClock:
 
     The machine's clock, but where that was set back the time goes on from where it was, at half its pace, until the
     machine's has caught up: an hour that is taken back costs two hours of a time that is ahead, and nothing that was
-    over in between works again. A start takes the machine's clock as it is.
+    over in between works again. More than three hours were a mistake, which must not go on: they are taken back. So
+    does a start, which takes the machine's clock as it is.
     """
 
     def __init__(self, machine: Callable[[], float] = time.time, elapsed: Callable[[], float] = time.monotonic) -> None:
@@ -34,6 +36,9 @@ class SteadyClock:
         with self.lock:
             now, at = self.machine(), self.elapsed()
             at_least = self.told + (at - self.told_at) * SLOWER
+            if at_least - now > MOST_SECONDS:
+                log.error("the machine's clock was set back by %.0f s: this server goes back with it", at_least - now)
+                at_least = now
             self.told, self.told_at = max(now, at_least), at
             ahead = self.told - now
             was_ahead, self.is_ahead = self.is_ahead, ahead > NOTICEABLE_SECONDS

@@ -54,7 +54,10 @@ class SomebodyElse(PageRefusal):
 def check_session(pending: Pending, session: BrowserSession | None) -> None:
     """Whoever has got somewhere in an interaction must still be the one signed in here (security.md LC-09)."""
     who = pending.sign_in.sub if pending.sign_in else pending.shown_to
-    if who is not None and (session is None or session.sign_in.sub != who):
+    is_another = session is None or session.sign_in.sub != who
+    if pending.sign_in is not None and session is not None:  # by a provider's word, which may end that session
+        is_another = session.sign_in.account != pending.sign_in.account
+    if who is not None and is_another:
         raise SomebodyElse(mark("You have signed out, or somebody else has signed in, since this page was shown."))
 
 

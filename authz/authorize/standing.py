@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, select
 from authz.clients.model import ClientRow
 from authz.errors import AccessDenied
 from authz.fhir_servers.model import FhirServerRow
+from authz.storage.turns import of_client, of_fhir_server, of_user, together
 from authz.users.model import FhirIdentityRow, UserRow
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ WHO = (
     .join(ClientRow, ClientRow.client_id == bindparam("client_id"))
     .join(FhirServerRow, FhirServerRow.name == bindparam("fhir_server"))
     .where(UserRow.sub == bindparam("sub"))
-    .with_for_update(read=True)
 )
 FHIR_USER = select(FhirIdentityRow.reference).where(
     FhirIdentityRow.sub == bindparam("sub"), FhirIdentityRow.fhir_server == bindparam("fhir_server")
@@ -33,19 +33,21 @@ FHIR_USER = select(FhirIdentityRow.reference).where(
 def hold(
     session: Session, request: AuthorizationRequest, sign_in: SignIn, fhir_user: str | None, *, by_ehr: bool
 ) -> None:
-    """Lock the person, the app and the FHIR server before anything else of the grant's transaction.
+    """Begin the grant's transaction with a turn about the person, the app and the FHIR server.
 
-    Whoever switches one of them off meanwhile waits, and then finds the grant to be revoked; who was first has ended
+    Whoever changes one of them meanwhile waits, and then finds the grant to be revoked; who was first has ended
     what this request found at its beginning. ``by_ehr``: the person signed in there, and what ended here was not that.
     ``fhir_user``: the relative reference of who they were then.
 
     Raises AccessDenied.
     """
+    about = (of_user(sign_in.sub), of_client(request.client.client_id), of_fhir_server(request.fhir_server.name))
+    together(session, *about)
     named = {"sub": sign_in.sub, "client_id": request.client.client_id, "fhir_server": request.fhir_server.name}
     found = session.execute(WHO, named).one_or_none()
     if found is None or not (found[0] and found[2] and found[3]):
         raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
     if not by_ehr and sign_in.since < found.sessions_valid_from:
         raise AccessDenied("this sign-in was ended meanwhile")
-    if session.scalar(FHIR_USER, named) != fhir_user:  # asked under the lock: it may have waited for the answer
+    if session.scalar(FHIR_USER, named) != fhir_user:
         raise AccessDenied("the user has become another person in the records meanwhile")

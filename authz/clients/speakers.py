@@ -12,6 +12,7 @@ from authz.clients.client import from_row
 from authz.clients.model import ClientRow
 from authz.launch.directory import LAUNCH_SCOPE
 from authz.launch.launch import LaunchUnusable, Origin, Unusable
+from authz.storage.turns import of_client, of_ehr, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,17 +45,19 @@ class Speakers:
         """
         if launch.ehr is None or launch.origin is Origin.TRIAL:
             return  # nobody's credential made it
-        if launch.ehr.startswith(OF_CLIENT):
-            client_id = launch.ehr.removeprefix(OF_CLIENT)
-            may_speak = self.is_client(session, client_id, launch, until_commit=until_commit)
+        is_client, client_id = launch.ehr.startswith(OF_CLIENT), launch.ehr.removeprefix(OF_CLIENT)
+        if until_commit:
+            together(session, of_client(client_id) if is_client else of_ehr(launch.ehr))
+        if is_client:
+            may_speak = self.is_client(session, client_id, launch)
         else:
-            ehr = self.ehrs.at(session, launch.ehr, launch.fhir_server, launch.made_at, until_commit=until_commit)
+            ehr = self.ehrs.at(session, launch.ehr, launch.fhir_server, launch.made_at)
             may_speak = ehr is not None and (launch.origin is not Origin.JWT or ehr.jwks is not None)
         if not may_speak:
             raise LaunchUnusable(Unusable.EHR_GONE, launch.launch_id)
 
-    def is_client(self, session: Session, client_id: str, launch: Launch, *, until_commit: bool) -> bool:
-        row = session.get(ClientRow, client_id, with_for_update={"read": True} if until_commit else None)
+    def is_client(self, session: Session, client_id: str, launch: Launch) -> bool:
+        row = session.get(ClientRow, client_id, populate_existing=True)
         if row is None or not row.enabled or (row.enabled_at is not None and launch.made_at < row.enabled_at):
             return False
         client = from_row(row, self.now())

@@ -43,17 +43,12 @@ class Ehrs:
             row = session.get(EhrRow, client_id)
             return None if row is None else as_ehr(session, row)
 
-    def at(
-        self, session: Session, client_id: str, fhir_server: str, moment: datetime, *, until_commit: bool = False
-    ) -> EhrRow | None:
-        """The enabled EHR of this name, if it is for this FHIR server, and has been without a break since the moment.
-
-        ``until_commit`` nobody can change that.
-        """
+    def at(self, session: Session, client_id: str, fhir_server: str, moment: datetime) -> EhrRow | None:
+        """The enabled EHR of this name, if it is for this FHIR server, without a break since the moment."""
         found = select(EhrRow).join(EhrFhirServerRow, EhrFhirServerRow.ehr == EhrRow.client_id)
         found = found.where(EhrRow.client_id == client_id, EhrRow.enabled, EhrFhirServerRow.fhir_server == fhir_server)
         found = found.where(EhrFhirServerRow.since.is_(None) | (EhrFhirServerRow.since <= moment))
-        return session.scalar(found.with_for_update(read=True) if until_commit else found)
+        return session.scalar(found)
 
     def all(self) -> list[Ehr]:
         with self.db.read() as session:

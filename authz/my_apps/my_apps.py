@@ -110,4 +110,4 @@ class MyApps:
                 self.trail.record(session, withdrawn)
 
         where = grants_at(sub, place)
-        return self.revocation.revoke(where, BY_PERSON, within=within, peer=peer, switches_off=False)
+        return self.revocation.revoke(where, BY_PERSON, within=within, peer=peer)

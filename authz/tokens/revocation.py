@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import false, select, update
 
 from authz.audit.event import Event, EventName, Peer, role_of
+from authz.storage import turns
 from authz.storage.records import digest
 from authz.tokens.handles import end_in as end_handles
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
-from authz.tokens.whose import has_offline_access, of_client, of_ehr
+from authz.tokens.whose import access_tokens, has_offline_access, of_client, of_ehr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -42,21 +43,27 @@ class Revocation:
         return self.revoke(GrantRow.id == grant_id, reason, peer=peer)
 
     def revoke_user(self, sub: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
-        return self.revoke(GrantRow.sub == sub, reason, within=within)
+        return self.revoke(GrantRow.sub == sub, reason, within=within, turn=turns.of_user(sub))
 
     def revoke_client(self, client_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
         """End what a client was granted, and what came of the launches that it made for an EHR."""
-        return self.revoke(of_client(client_id), reason, within=within)
+        return self.revoke(of_client(client_id), reason, within=within, turn=turns.of_client(client_id))
 
     def revoke_elsewhere(
         self, client_id: str, kept_at: Collection[str], reason: str, *, within: Callable[[Session], None]
     ) -> int:
         """As ``revoke_client``, at FHIR servers other than these; at none of them if there are none."""
-        elsewhere = of_client(client_id) & GrantRow.fhir_server.not_in(kept_at) if kept_at else false()
-        return self.revoke(elsewhere, reason, within=within, switches_off=bool(kept_at))
+        turn = turns.of_client(client_id)
+        if not kept_at:
+            with self.db.write() as session:
+                turns.alone(session, turn)
+                within(session)
+            return 0
+        elsewhere = of_client(client_id) & GrantRow.fhir_server.not_in(kept_at)
+        return self.revoke(elsewhere, reason, within=within, turn=turn)
 
     def revoke_fhir_server(self, name: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
-        return self.revoke(GrantRow.fhir_server == name, reason, within=within)
+        return self.revoke(GrantRow.fhir_server == name, reason, within=within, turn=turns.of_fhir_server(name))
 
     def revoke_consent(self, consent_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
         return self.revoke(GrantRow.consent_id == consent_id, reason, within=within)
@@ -73,16 +80,16 @@ class Revocation:
         kept_at: Collection[str] = (),
     ) -> int:
         """End what came of the launches of an EHR's credential, but at FHIR servers that it keeps."""
-        return self.revoke(of_ehr(client_id) & GrantRow.fhir_server.not_in(kept_at), reason, within=within)
+        elsewhere = of_ehr(client_id) & GrantRow.fhir_server.not_in(kept_at)
+        return self.revoke(elsewhere, reason, within=within, turn=turns.of_ehr(client_id))
 
     def revoke_patient(
         self, sub: str, fhir_server: str, patient: str, reason: str, *, within: Callable[[Session], None] | None = None
     ) -> int:
         """End what a person was granted for one patient, whom they may no longer act for."""
         its_patient = GrantRow.context["patient"].as_string() == patient
-        return self.revoke(
-            (GrantRow.sub == sub) & (GrantRow.fhir_server == fhir_server) & its_patient, reason, within=within
-        )
+        theirs = (GrantRow.sub == sub) & (GrantRow.fhir_server == fhir_server) & its_patient
+        return self.revoke(theirs, reason, within=within, turn=turns.of_user(sub))
 
     def revoke_session(
         self,
@@ -105,17 +112,20 @@ class Revocation:
         *,
         within: Callable[[Session], None] | None = None,
         peer: Peer | None = None,
+        turn: str | None = None,
         with_session: bool = False,
-        switches_off: bool = True,
     ) -> int:
         """Revoke every grant that matches, with its tokens and its handle; ``within`` runs in the same transaction.
 
-        ``with_session``: because a session is over, which ``offline_access`` outlives without its handle. Else
-        ``within`` ends more than what matches, as whoever it ``switches_off`` may hold other tokens.
+        ``turn``: of whom ``within`` changes (``storage.turns``); what is being granted to them is found as well, and as
+        they may hold other tokens than what matches, no copy of any answer is believed from then on.
+        ``with_session``: because a session is over, which ``offline_access`` outlives without its handle.
         Returns how many grants died. From the commit on SQL says no; within a second every process does.
         """
         outlives = has_offline_access() if with_session else false()
         with self.db.write() as session:
+            if turn is not None:
+                turns.alone(session, turn)
             if within is not None:
                 within(session)
             matching = select(GrantRow, outlives).where(where, GrantRow.revoked_at.is_(None)).order_by(GrantRow.id)
@@ -129,7 +139,7 @@ class Revocation:
             tokens = access_tokens(session, [grant.id for grant in grants])
             tokens |= end_handles(session, [grant.id for grant, _ in found], now)
             raised = not self.bury_in(session, tokens)
-            if within is not None and switches_off and not with_session:
+            if within is not None and turn is not None:
                 self.hot.raise_epoch(session)
                 raised = True
         self.settle(tokens, raised=raised)
@@ -178,13 +188,6 @@ class Revocation:
             with self.db.write() as session:
                 self.hot.raise_epoch(session)
             self.hot.forget()
-
-
-def access_tokens(session: Session, grant_ids: list[str]) -> dict[str, datetime]:
-    """Also those that are over by this clock: it may be wrong, and be put right."""
-    columns = (AccessTokenRow.digest, AccessTokenRow.expires_at)
-    rows = session.execute(select(*columns).where(AccessTokenRow.grant_id.in_(grant_ids)))
-    return {row.digest: row.expires_at for row in rows}
 
 
 def revoked_event(grant: GrantRow, reason: str, peer: Peer | None, token_id: str | None = None) -> Event:

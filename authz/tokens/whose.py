@@ -9,10 +9,13 @@ from sqlalchemy.orm import aliased
 
 from authz.clients.speakers import ehr_name
 from authz.launch.model import SpentLaunchRow
-from authz.tokens.model import GrantRow, RefreshTokenRow
+from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import ColumnElement
+    from sqlalchemy.orm import Session
 
 
 def of_client(client_id: str) -> ColumnElement[bool]:
@@ -33,3 +36,10 @@ def of_ehr(client_id: str) -> ColumnElement[bool]:
 def has_offline_access() -> ColumnElement[bool]:
     """Grants that do not end with the session they came from."""
     return GrantRow.id.in_(select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline"))
+
+
+def access_tokens(session: Session, grant_ids: list[str]) -> dict[str, datetime]:
+    """Also those that are over by this clock: it may be wrong, and be put right."""
+    columns = (AccessTokenRow.digest, AccessTokenRow.expires_at)
+    rows = session.execute(select(*columns).where(AccessTokenRow.grant_id.in_(grant_ids)))
+    return {row.digest: row.expires_at for row in rows}

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 
+from authz.storage.turns import alone, of_user
 from authz.users.model import BrowserSessionRow, UserRow
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ def end_sign_ins(session: Session, sub: str, now: datetime) -> None:
     Sessions are ended in their rows, whatever the clock said of the machine where they began; the time is for what has
     no row yet: a password without its second factor, a page that waits to be answered.
     """
-    session.execute(update(UserRow).where(UserRow.sub == sub).values(sessions_valid_from=now))  # whoever grants waits
+    alone(session, of_user(sub))
+    session.execute(update(UserRow).where(UserRow.sub == sub).values(sessions_valid_from=now))
     going_on = (BrowserSessionRow.sub == sub) & BrowserSessionRow.ended_at.is_(None)
     session.execute(update(BrowserSessionRow).where(going_on).values(ended_at=now))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from authz.launch.launch import LaunchUnusable
+from authz.storage.turns import alone, of_client, of_ehr
 from tests.backend import register
 from tests.flows.test_ehr_gone import SCOPE
 from tests.live import at_once
@@ -123,7 +124,7 @@ def test_of_launches_at_once_with_the_end_of_the_client_that_made_them_nothing_l
 
 
 def waits_for(
-    world: World, pool: ThreadPoolExecutor, change: Callable[[Session], object], handle: str
+    world: World, pool: ThreadPoolExecutor, turn: str, change: Callable[[Session], object], handle: str
 ) -> LaunchUnusable:
     """What a use of the launch hears that comes while the change is not committed."""
     launch, begun = world.services.launches.read(handle), threading.Event()
@@ -134,6 +135,7 @@ def waits_for(
             world.services.launches.spend(session, launch, "0" * 32)
 
     with world.services.db.write() as session:
+        alone(session, turn)  # as every command does that ends what came of it
         change(session)
         session.flush()
         using = pool.submit(use)
@@ -146,12 +148,12 @@ def waits_for(
 
 
 def test_a_launch_waits_for_whoever_changes_its_ehr(world: World, pool: ThreadPoolExecutor) -> None:
-    """The row is locked to be read: switched off, or bound to another FHIR server alone."""
+    """Switched off, or bound to another FHIR server alone."""
     for change in (
         partial(switch, world, on=False),
         lambda session: world.services.ehrs.bind(session, "ehr-main", ["other"]),
     ):
-        assert waits_for(world, pool, change, launched(world)).reason == "ehr_gone"
+        assert waits_for(world, pool, of_ehr("ehr-main"), change, launched(world)).reason == "ehr_gone"
         with world.services.db.write() as session:
             world.services.ehrs.bind(session, "ehr-main", ["main"])
             switch(world, session, on=True)
@@ -160,7 +162,10 @@ def test_a_launch_waits_for_whoever_changes_its_ehr(world: World, pool: ThreadPo
 def test_a_launch_waits_for_whoever_changes_the_client_that_made_it(
     world: World, pool: ThreadPoolExecutor, speaker: Backend
 ) -> None:
-    assert waits_for(world, pool, partial(switch_client, world, on=False), speaker.launch()).reason == "ehr_gone"
+    assert (
+        waits_for(world, pool, of_client("bulk"), partial(switch_client, world, on=False), speaker.launch()).reason
+        == "ehr_gone"
+    )
     with world.services.db.write() as session:
         switch_client(world, session, on=True)
 
@@ -176,6 +181,7 @@ def test_a_change_that_leaves_the_ehr_its_fhir_server_refuses_no_launch(world: W
         return True
 
     with world.services.db.write() as session:
+        alone(session, of_ehr("ehr-main"))
         world.services.ehrs.bind(session, "ehr-main", ["main", "other"])
         using = pool.submit(use)
         assert begun.wait(10)

@@ -7,6 +7,7 @@ race is run over fewer, and there are races with whoever switches off a person o
 from __future__ import annotations
 
 import secrets
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,7 +24,7 @@ from tests.actors import Browser, Ehr, FhirServer, SmartApp, new_verifier
 from tests.faults.load import service_form
 from tests.faults.site import site
 from tests.live import at_once
-from tests.servers import postgres_server
+from tests.servers import postgres_server, wait_until
 from tests.transport import OverHttp
 from tests.vendor import METADATA, Vendor, bearer
 from tests.world import PUBLIC, VETTED, actors
@@ -219,6 +220,39 @@ def test_a_person_who_gets_a_new_password(running: Site, cast: Any, pool: Thread
                 thief.open(app.authorize_url(scope=STANDALONE)), "alice", "alice-password"
             ).location_parameters
         )
+
+
+def test_a_person_whose_session_grants_without_a_pause(running: Site, cast: Any, pool: ThreadPoolExecutor) -> None:
+    """I4: the operator's turn comes, however many requests of a stolen session are always on their way."""
+    _, app, fhir_server = cast
+    own = running.app.extensions["authz"]
+    thief = Browser(OverHttp(running.issuer))
+    page = thief.sign_in(thief.open(app.authorize_url(scope=STANDALONE)), "alice", "alice-password")
+    page = page if page.status != 200 else thief.submit(page, press="allow")
+    sub = fhir_server.introspect(app.redeem(page.location_parameters["code"]).json()["access_token"])["sub"]
+    codes: list[str] = []
+    is_over = threading.Event()
+
+    def grant() -> None:
+        tab = replace(thief, cookies=dict(thief.cookies))
+        while not is_over.is_set():
+            code = tab.open(app.authorize_url(scope=STANDALONE, prompt="none")).location_parameters.get("code")
+            codes.extend([code] if code else [])
+
+    granting = [pool.submit(grant) for _ in range(RACERS)]
+    wait_until(lambda: len(codes) > RACERS, "grants")
+
+    def set_password(session: Session) -> None:
+        own.passwords.set_password(session, sub, "alice-password")
+
+    try:
+        with running.app.app_context():
+            own.revocation.revoke_user(sub, "password_changed", within=set_password)
+    finally:
+        is_over.set()
+    for each in granting:
+        each.result(30)
+    assert {app.redeem(code).status for code in codes[-RACERS:]} == {400}
 
 
 def test_an_app_that_is_removed(running: Site, cast: Any, pool: ThreadPoolExecutor) -> None:

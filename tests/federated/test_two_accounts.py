@@ -112,3 +112,22 @@ def test_a_provider_that_is_switched_off_leaves_none_of_its_sessions(hospital: H
     with hospital.world.services.db.read() as session:
         assert hospital.federation.sessions.begun_at(session, "hospital") == []
     assert is_refreshed(hospital, tokens) is False
+
+
+def test_a_page_of_one_provider_is_not_answered_in_the_session_of_the_other(hospital: Hospital, alice: FakeProvider) -> None:
+    """LC-09, REF-12: what it gave would end with neither."""
+    hospital.provider.sid = "idp-session-1"
+    own = hospital.world.browser()
+    page = hospital.arrive(own, ONLINE)
+    page = own.submit(page, press="allow") if page.status == 200 else page
+    tokens = hospital.world.public.redeem(page.location_parameters["code"]).json()
+    is_known_as(hospital, sub_of(hospital, tokens))
+    browser = hospital.world.browser()
+    away = browser.open(hospital.world.confidential.authorize_url(scope=ONLINE))
+    first_tab = browser.open(hospital.provider.visited(away.location))
+    address = browser.url
+    at_the_region(hospital, browser, alice)
+    browser.url = address
+    answered = browser.submit(first_tab, press="allow")
+    assert answered.status == 403
+    assert "somebody else has signed in, since this page was shown" in answered.text
