@@ -114,7 +114,9 @@ def test_a_provider_that_is_switched_off_leaves_none_of_its_sessions(hospital: H
     assert is_refreshed(hospital, tokens) is False
 
 
-def test_a_page_of_one_provider_is_not_answered_in_the_session_of_the_other(hospital: Hospital, alice: FakeProvider) -> None:
+def test_a_page_of_one_provider_is_not_answered_in_the_session_of_the_other(
+    hospital: Hospital, alice: FakeProvider
+) -> None:
     """LC-09, REF-12: what it gave would end with neither."""
     hospital.provider.sid = "idp-session-1"
     own = hospital.world.browser()
