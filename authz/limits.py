@@ -97,6 +97,10 @@ class Limits:
             words = "too many failed authentications of this client; see to its credential and wait a minute"
             self.check(FAILED_AUTHENTICATION, claimed, words, peer, client_id=claimed)
 
+    def is_refused(self, peer: Peer) -> bool:
+        """Whether the next refusal would be one too many."""
+        return self.limiter.limiter.is_used_up(REFUSALS.times(self.people), network(peer.address))
+
     def launching(self, ehr: str, peer: Peer) -> None:
         """Count a launch that an EHR puts down."""
         words = "too many launches within a minute"

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
-from authz.errors import InvalidRequest
+from authz.errors import InvalidRequest, TemporarilyUnavailable
 from authz.login.federated import logout_token
-from authz.login.federated.why import UpstreamFailed, Why
+from authz.login.federated.signature import prove, unproved
+from authz.login.federated.why import PASSING, UpstreamFailed, Why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
     from authz.tokens.sign_out import SignOut
 
 
+class NotNow(TemporarilyUnavailable):
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "60"}  # by then every address may be asked anew
+
+
 @dataclass(frozen=True, slots=True)
 class ToldToEnd:
     federation: Federation
@@ -39,14 +45,17 @@ class ToldToEnd:
     def receive(self, name: str, token: str, peer: Peer) -> int:
         """End what is meant; how many sessions that were (OpenID Connect Back-Channel Logout 1.0 §2.6, §2.7).
 
-        Raises InvalidRequest for what is not certainly from the provider, and Unavailable.
+        Raises InvalidRequest for what is not from the provider (§2.8), and TemporarilyUnavailable or Unavailable where
+        that can't be said at the moment: then it is to be sent again.
         """
         provider = self.federation.providers.get(name)
         if provider is None or not provider.enabled:
             raise InvalidRequest("there is no such provider")
         try:
-            ended = self.understood(provider, token)
+            ended = self.understood(provider, token, peer)
         except UpstreamFailed as failure:
+            if failure.why in PASSING:
+                raise NotNow("the keys of the provider can't be had at the moment") from failure
             refusal = InvalidRequest("the logout token is not valid")
             self.limits.refused(refusal, peer)
             self.refuse(name, failure, peer)
@@ -61,13 +70,19 @@ class ToldToEnd:
             self.federation.sessions.see_once(sql, ended)
         return len(meant)
 
-    def understood(self, provider: Provider, token: str) -> Ended:
-        party = self.federation.relying_party
-        header, claims = party.signed(party.published.metadata(provider.issuer), token)
+    def understood(self, provider: Provider, token: str, peer: Peer) -> Ended:
+        """What it says is judged first: only for what could be the provider's is anything asked of the provider.
+
+        And not for an address that was refused too often: there the keys that are here decide.
+        """
+        header, claims = unproved(token)
         ended = logout_token.check(header, claims, provider, self.now())
         with self.db.read() as sql:
             if self.federation.sessions.was_seen(sql, ended):
                 raise UpstreamFailed(Why.UNTRUSTED, "this jti came before")
+        published = self.federation.relying_party.published
+        places = published.closed if self.limits.is_refused(peer) else published.telling
+        prove(token, header, published.keys(published.metadata(provider.issuer, places), places))
         return ended
 
     def refuse(self, name: str, failure: UpstreamFailed, peer: Peer) -> None:

@@ -12,13 +12,17 @@ from authz.clients.assertion import BadAssertion
 from authz.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
 REFETCH = timedelta(minutes=1)
 REST = timedelta(seconds=10)
 MAX_WAITING = 4  # threads of a process that one address may hold up
 TURN_SECONDS = 5.0
+
+
+class TooSoon(Unavailable):
+    """A newer set is not asked for yet, so nobody knows what is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,23 @@ class Fetched:
         return replace(self, fresh_for=max(self.fresh_for, least))
 
 
+class Places(threading.BoundedSemaphore):
+    """For threads that wait for an answer; one too many waits ``patience`` seconds to be one of them."""
+
+    def __init__(self, number: int, patience: float = 0.0) -> None:
+        super().__init__(number)
+        self.patience = patience
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """On which an address is asked."""
 
     least: timedelta = timedelta(0)  # an answer is kept so long, whatever its ``Cache-Control`` says
     rest: timedelta = REST  # after a failure the address is left alone
-    places: tuple[threading.BoundedSemaphore, ...] = ()  # for those who wait for this address or any other like it
+    places: tuple[Places, ...] = ()  # for those who wait for this address or any other like it
+    waiting: int = MAX_WAITING
+    patience: float = 0.0
 
 
 class Address:
@@ -50,27 +64,30 @@ class Address:
         self.fetch = fetch
         self.now = now
         self.terms = terms or Terms()
-        self.places = threading.BoundedSemaphore(MAX_WAITING)
+        self.places = Places(self.terms.waiting, self.terms.patience)
         self.lock = threading.Lock()
         self.held: Fetched | None = None
         self.begun = self.held_from = 0  # how many fetches were begun; which of them brought what is held
         self.failed_at: datetime | None = None
         self.refetched_at: datetime | None = None
 
-    def sets(self) -> Iterator[dict[str, Any]]:
-        """The set that holds now; whoever asks on did not find the right key in it, and gets a newer one if any."""
+    def sets(self, *own: Places) -> Iterator[dict[str, Any]]:
+        """The set that holds now; whoever asks on did not find the right key in it, and gets a newer one.
+
+        ``own`` are the places of those who ask for the same reason. Raises BadAssertion, Unavailable, and TooSoon while
+        the last attempt to get a newer one is less than a minute ago.
+        """
         begun, held = self.begun, self.held
         was_kept = held is not None and held.is_fresh(self.now())
         if held is None or not was_kept:
-            with self.turn():
+            with self.turn(own):
                 held = self.kept() or self.begun_after(begun) or self.fetched()
         yield held.jwks
         if was_kept:
-            with self.turn():
+            with self.turn(own):
                 kept = self.kept()
                 newer = kept if kept is not None and kept is not held else self.refetched()
-            if newer is not None:
-                yield newer.jwks
+            yield newer.jwks
 
     def kept(self) -> Fetched | None:
         return self.held if self.held is not None and self.held.is_fresh(self.now()) else None
@@ -90,26 +107,28 @@ class Address:
         self.begun += 1
         try:
             self.held = self.fetch().kept_for(self.terms.least)
-            self.held_from = self.begun
+            self.held_from, self.failed_at = self.begun, None
         except BadAssertion:
             self.failed_at = now
             raise
         return self.held
 
-    def refetched(self) -> Fetched | None:
-        """None while the last such attempt is less than a minute ago."""
+    def refetched(self) -> Fetched:
         now = self.now()
         if self.refetched_at is not None and now - self.refetched_at < REFETCH:
-            return None
+            raise TooSoon("a newer key set was asked for a moment ago")
         self.refetched_at = now
         return self.fetched()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Raises Unavailable if too many wait already, or it takes too long."""
+    def turn(self, own: Iterable[Places]) -> Iterator[None]:
+        """Raises Unavailable if too many wait already, or it takes too long.
+
+        An address that did not answer the last time is worth nobody's patience.
+        """
         with ExitStack() as turn:
-            for places in (self.places, *self.terms.places):
-                if not places.acquire(blocking=False):
+            for places in (*own, self.places, *self.terms.places):
+                if not places.acquire(timeout=places.patience if self.failed_at is None else 0.0):
                     raise Unavailable("too many requests wait for keys that clients publish")
                 turn.callback(places.release)
             if not self.lock.acquire(timeout=TURN_SECONDS):

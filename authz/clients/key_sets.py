@@ -8,13 +8,13 @@ it is fetched once more, at most once a minute.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from authz import strict_json
 from authz.audit.event import Event, EventName
-from authz.clients.addresses import Address, Fetched, Terms
+from authz.clients.addresses import Address, Fetched, Places, Terms, TooSoon
 from authz.clients.assertion import BadAssertion
 from authz.clients.freshness import freshness
 from authz.keyring.public_keys import MAX_KEYS
@@ -68,7 +68,7 @@ class KeySets:
     ) -> None:
         self.trail = trail
         self.now = now
-        places, of_strangers = BoundedSemaphore(MOST_WAITING), BoundedSemaphore(STRANGERS_WAITING)
+        places, of_strangers = Places(MOST_WAITING), Places(STRANGERS_WAITING)
         self.approved = Shelf(outbound, Terms(places=(places,)))
         self.strangers = Shelf(
             for_strangers or outbound,
@@ -90,7 +90,8 @@ class KeySets:
         if jwks is not None:
             yield jwks
         elif jwks_uri is not None:
-            yield from self.address(name, jwks_uri, shelf or self.approved).sets()
+            with suppress(TooSoon):
+                yield from self.address(name, jwks_uri, shelf or self.approved).sets()
         else:
             raise BadAssertion("the client has no keys")
 

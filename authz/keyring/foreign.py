@@ -28,6 +28,10 @@ class KeyNotHere(Unproved):
     """No key of this set made the signature; a newer set may hold the one."""
 
 
+class NotByItsKey(KeyNotHere):
+    """The key that the header names did not make the signature; one that replaced it under its name may have."""
+
+
 def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims of a signed JWT; nothing is proved. Raises Unproved."""
     if len(token) > MAX_BYTES:
@@ -47,7 +51,7 @@ def read(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def verify(token: str, header: dict[str, Any], jwks: dict[str, Any]) -> None:
     """Check the signature with the one key that the header names; keys within the header are never used.
 
-    Raises KeyNotHere if there is none or it is another one, or if there are several.
+    Raises KeyNotHere if there is none or it is another one (NotByItsKey), or if there are several.
     """
     algorithm, kid = header["alg"], header.get("kid")
     found = [key for key in jwks["keys"] if suits(key, algorithm) and (kid is None or key.get("kid") == kid)]
@@ -56,7 +60,7 @@ def verify(token: str, header: dict[str, Any], jwks: dict[str, Any]) -> None:
     try:
         jws.deserialize_compact(token, imported(found[0]), algorithms=[algorithm])
     except (JoseError, ValueError, TypeError) as error:
-        raise KeyNotHere("the signature does not verify") from error
+        raise (KeyNotHere if kid is None else NotByItsKey)("the signature does not verify") from error
 
 
 def suits(key: object, algorithm: str) -> bool:

@@ -48,12 +48,20 @@ class Limiter:
 
     def check(self, limit: Limit, whose: str, words: str, amount: int = 1) -> None:
         """Count a try and raise TooManyRequests, with these words, if it is one too many."""
+        count = self.count(limit, whose, amount)
+        if count > limit.tries:
+            raise TooManyRequests(words, limit.seconds, is_first=count - amount <= limit.tries)
+
+    def is_used_up(self, limit: Limit, whose: str) -> bool:
+        """Whether a try more would be one too many; it is none itself."""
+        return self.count(limit, whose, 0) >= limit.tries
+
+    def count(self, limit: Limit, whose: str, amount: int) -> int:
         key = f"throttle:{limit.name}:{digest(whose)}"
         count = self.local.count(key, limit.seconds, amount)
         with suppress(StoreUnavailable):
             count = max(count, self.backend.count(key, limit.seconds, amount))
-        if count > limit.tries:
-            raise TooManyRequests(words, limit.seconds, is_first=count - amount <= limit.tries)
+        return count
 
 
 class LocalCounters:

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from authz.storage.limiter import Limit
+from authz.storage.records import digest
 from tests.actors import FORM
 from tests.federated.conftest import ALONE
 from tests.upstream import CLIENT_ID, IDP, LOGOUT_EVENT
@@ -147,6 +149,83 @@ def test_a_logout_token_is_good_once(hospital: Hospital) -> None:
     browser, _ = opened(hospital)
     assert told(hospital, token).status == 400
     assert is_signed_in(hospital, browser)
+
+
+NOT_ITS_OWN = [case for case in BAD if not case[1] or "typ" in case[1]]
+
+
+@pytest.mark.parametrize(("claims", "header"), NOT_ITS_OWN)
+def test_what_can_not_be_from_a_provider_costs_it_nothing(
+    hospital: Hospital, claims: dict[str, Any], header: dict[str, Any]
+) -> None:
+    """Back-Channel Logout §2.6, RL-02: what it says is judged first, and nothing is fetched for it."""
+    assert told(hospital, hospital.provider.logout_token(header, **claims)).status == 400
+    assert [told(hospital, junk).status for junk in ("x", "a.b.c", "x" * 40_000)] == [400] * 3
+    assert hospital.provider.asked == []
+
+
+def test_a_token_that_came_before_is_not_asked_about(hospital: Hospital) -> None:
+    """Back-Channel Logout §2.6: by its jti, before its keys are looked for."""
+    token = hospital.provider.logout_token()
+    assert told(hospital, token).status == 200
+    hospital.world.clock.forward(seconds=310)
+    asked = len(hospital.provider.asked)
+    assert (told(hospital, token).status, len(hospital.provider.asked)) == (400, asked)
+
+
+def test_a_token_in_a_bad_moment_is_to_be_sent_again(hospital: Hospital) -> None:
+    """Back-Channel Logout §2.8: 400 means that it is invalid, and is not repeated; who can't say so says 503."""
+    browser, tokens = opened(hospital)
+    hospital.world.clock.forward(seconds=310)
+    hospital.provider.is_down = True
+    token = hospital.provider.logout_token()
+    reply = told(hospital, token)
+    assert (reply.status, reply.header("retry-after")) == (503, "60")
+    assert reply.json()["error"] == "temporarily_unavailable"
+    assert hospital.trail("logout") == []
+    hospital.provider.is_down = False
+    hospital.world.clock.forward(seconds=60)
+    assert told(hospital, token).status == 200
+    assert (is_signed_in(hospital, browser), is_live(hospital, tokens)) == (False, False)
+
+
+def test_a_key_that_may_not_be_looked_for_yet_is_no_refusal(hospital: Hospital) -> None:
+    """Back-Channel Logout §2.8: whoever invents names of keys loses no token that a new key signed."""
+    browser, _ = opened(hospital)
+    assert told(hospital, hospital.provider.logout_token({"kid": "key-7"})).status == 400
+    hospital.provider.keys, hospital.provider.signs_with = ["key-1", "key-2"], "key-2"
+    token = hospital.provider.logout_token()
+    asked = len(hospital.provider.asked)
+    assert [told(hospital, token).status for _ in range(20)] == [503] * 20
+    assert len(hospital.provider.asked) == asked
+    hospital.world.clock.forward(seconds=60)
+    assert told(hospital, token).status == 200
+    assert not is_signed_in(hospital, browser)
+
+
+def test_a_forged_signature_is_refused_whenever_it_comes(hospital: Hospital) -> None:
+    """Back-Channel Logout §2.6: by the name of a key that is published, so no newer set has to be seen."""
+    told(hospital, hospital.provider.logout_token({"kid": "key-7"}))
+    forged = hospital.provider.logout_token().rpartition(".")[0] + "." + "A" * 342
+    assert [told(hospital, forged).status for _ in range(3)] == [400] * 3
+
+
+def test_for_an_address_that_was_refused_too_often_nothing_is_fetched(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RL-02, decision 27: nor is it refused what the keys that are here prove."""
+    monkeypatch.setattr("authz.limits.REFUSALS", Limit("refusals", 3, 60))
+    people = hospital.world.services.settings.people_per_address
+    opened(hospital)
+    hospital.world.services.backend.count(f"throttle:refusals:{digest('127.0.0.1')}", 60, 3 * people)
+    assert told(hospital, "x").status == 429
+    assert told(hospital, hospital.provider.logout_token()).status == 200
+    asked = len(hospital.provider.asked)
+    assert told(hospital, hospital.provider.logout_token({"kid": "key-7"})).status == 503
+    hospital.world.clock.forward(seconds=310)
+    hospital.world.services.backend.count(f"throttle:refusals:{digest('127.0.0.1')}", 60, 3 * people)
+    assert told(hospital, hospital.provider.logout_token()).status == 503
+    assert len(hospital.provider.asked) == asked
 
 
 def test_what_is_no_logout_request_is_refused(hospital: Hospital) -> None:

@@ -1,16 +1,18 @@
 """What a provider publishes of itself: its discovery document and its keys (OpenID Connect Discovery §4).
 
-Both are kept as long as ``Cache-Control`` allows, an hour at most, by each process for itself. A key set without the
-right key is fetched once more, at most once a minute.
+Both are kept as long as ``Cache-Control`` allows, a minute at least and an hour at most, by each process for itself:
+how often they are asked for is no choice of strangers. A key set without the right key is fetched once more, at most
+once a minute. Those who come meanwhile wait for the one answer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from authz import strict_json
-from authz.clients.addresses import Address, Fetched
+from authz.clients.addresses import Address, Fetched, Places, Terms
 from authz.clients.assertion import BadAssertion
 from authz.clients.freshness import freshness
 from authz.clients.key_sets import key_set
@@ -22,12 +24,15 @@ from authz.outbound.target import Target
 from authz.strict_json import NotStrictJson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from authz.outbound import Answer, Outbound
 
 LIMITS = Limits(seconds=4.0)
+PATIENCE = 2.0
+TERMS = Terms(least=timedelta(minutes=1), waiting=6, patience=PATIENCE)  # of the eight threads of a process
+LEAVING, TELLING = 3, 2  # of the six; there is always a place for who comes back
 MAX_NODES = 2_000
 HTTP_OK = 200
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -60,21 +65,25 @@ class Published:
         self.now = now
         self.documents: dict[str, Address] = {}
         self.key_sets: dict[str, Address] = {}
+        self.leaving, self.telling = Places(LEAVING, PATIENCE), Places(TELLING)
+        self.closed = Places(0)  # for who is answered by what is here, or not at all
 
-    def metadata(self, issuer: str) -> Metadata:
-        return read(self.document(issuer), issuer)
+    def metadata(self, issuer: str, *places: Places) -> Metadata:
+        """``places`` are those of what it is asked for: what strangers can ask for has its own."""
+        return read(self.document(issuer, *places), issuer)
 
-    def document(self, issuer: str) -> dict[str, Any]:
+    def document(self, issuer: str, *places: Places) -> dict[str, Any]:
         """The discovery document as it was published."""
         url = issuer.removesuffix("/") + WELL_KNOWN
-        address = self.documents.setdefault(issuer, Address(lambda: self.fetch(url, json_object, own=True), self.now))
-        return next(patiently(address))
+        made = Address(lambda: self.fetch(url, json_object, own=True), self.now, TERMS)
+        address = self.documents.setdefault(issuer, made)
+        return next(patiently(address, places))
 
-    def keys(self, metadata: Metadata) -> Iterator[dict[str, Any]]:
+    def keys(self, metadata: Metadata, *places: Places) -> Iterator[dict[str, Any]]:
         """The key set, then a newer one for whoever did not find the right key."""
         url, own = metadata.jwks_uri, metadata.is_own(metadata.jwks_uri)
-        address = self.key_sets.setdefault(url, Address(lambda: self.fetch(url, key_set, own=own), self.now))
-        return patiently(address)
+        address = self.key_sets.setdefault(url, Address(lambda: self.fetch(url, key_set, own=own), self.now, TERMS))
+        return patiently(address, places)
 
     def fetch(self, url: str, understand: Callable[[Answer], dict[str, Any]], *, own: bool) -> Fetched:
         """Raises BadAssertion, which is what an Address takes for a failure."""
@@ -86,9 +95,9 @@ class Published:
             raise BadAssertion(f"{url}: {failure}") from failure
 
 
-def patiently(address: Address) -> Iterator[dict[str, Any]]:
+def patiently(address: Address, places: Iterable[Places]) -> Iterator[dict[str, Any]]:
     try:
-        yield from address.sets()
+        yield from address.sets(*places)
     except (BadAssertion, Unavailable) as failure:
         raise UpstreamFailed(Why.UNAVAILABLE, str(failure)) from failure
 

@@ -11,11 +11,11 @@ from authlib.oauth2.auth import ClientAuth
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from authz.keyring.foreign import KeyNotHere, Unproved, read, verify
 from authz.login.federated import id_token
 from authz.login.federated.id_token import Proof, untrusted
 from authz.login.federated.metadata import LIMITS, json_object
 from authz.login.federated.provider import OWN_KEY
+from authz.login.federated.signature import prove, unproved
 from authz.login.federated.why import UpstreamFailed, Why
 from authz.outbound import FetchFailed
 
@@ -66,7 +66,7 @@ class RelyingParty:
         }
         return str(
             prepare_grant_uri(
-                self.published.metadata(provider.issuer).authorization_endpoint,
+                self.published.metadata(provider.issuer, self.published.leaving).authorization_endpoint,
                 provider.client_id,
                 "code",
                 redirect_uri=self.redirect_uri(provider),
@@ -109,17 +109,9 @@ class RelyingParty:
 
     def signed(self, metadata: Metadata, token: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Header and claims of what one of the provider's published keys signed."""
-        try:
-            header, claims = read(token)
-        except Unproved as problem:
-            raise untrusted(str(problem)) from problem
-        for jwks in self.published.keys(metadata):
-            try:
-                verify(token, header, jwks)
-            except KeyNotHere:
-                continue
-            return header, claims
-        raise untrusted("no key that it publishes made the signature")
+        header, claims = unproved(token)
+        prove(token, header, self.published.keys(metadata))
+        return header, claims
 
     def redeem(self, provider: Provider, metadata: Metadata, trip: Trip, code: str) -> dict[str, Any]:
         form = {
