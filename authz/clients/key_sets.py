@@ -17,6 +17,7 @@ from authz.audit.event import Event, EventName
 from authz.clients.addresses import Address, Fetched, Places, Terms, TooSoon
 from authz.clients.assertion import BadAssertion
 from authz.clients.freshness import freshness
+from authz.errors import Unavailable
 from authz.keyring.public_keys import MAX_KEYS
 from authz.outbound import FetchFailed
 
@@ -99,12 +100,14 @@ class KeySets:
         return shelf.address(url, lambda: self.fetch(client_id, url, shelf.outbound), self.now)
 
     def fetch(self, client_id: str, url: str, outbound: Outbound) -> Fetched:
-        """Raises BadAssertion."""
+        """Raises BadAssertion; Unavailable where we could not ask, which says nothing about the client."""
         asked_at = self.now()  # the time of the answer's way counts as well
         try:
             answer = outbound.get(url, headers={"Accept": "application/json"})
         except FetchFailed as failure:
             log.warning("the key set of client %s can't be fetched: %s", client_id, failure)
+            if failure.is_ours:
+                raise Unavailable("the keys of this client can't be asked for") from failure
             if failure.refused:
                 self.trail.refused(Event(EventName.FETCH_REFUSED, "refused", "jwks_uri", client_id=client_id))
             raise BadAssertion("the client's keys can't be fetched") from failure

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
-from authz.outbound.target import FetchFailed, Guard, Target, resolve
+from authz.outbound.failure import FetchFailed
+from authz.outbound.target import Guard, Target, resolve
 
 if TYPE_CHECKING:
     import socket
@@ -56,7 +57,7 @@ class Outbound:
         resolver: Callable[[str], list[str]] = resolve,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.guard = Guard(networks, resolver)
+        self.guard = Guard(networks, resolver, monotonic)
         self.monotonic = monotonic
 
     @cached_property

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import socket
-import threading
+import time
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-from authz.errors import AuthzError
+from authz.outbound.failure import FetchFailed
+from authz.outbound.names import LOOKUPS_AT_ONCE, Lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 Address = IPv4Address | IPv6Address
 MAX_URL = 2048
 MAX_ADDRESSES = 8
-LOOKUPS_AT_ONCE = 8  # a name server that hangs may hold no more threads; those of strangers' names have their own
 LOWEST_OPEN_PORT = 1024
 DEFAULT_PORTS = {"http": 80, "https": 443}
 NAT64 = IPv6Network("64:ff9b::/96")
@@ -33,14 +33,6 @@ URL = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[!->@-~]*)?(?:\?[!-~]*)?)"
 )
 UNSAFE = frozenset('#\\"<>^`{|}')
-
-
-class FetchFailed(AuthzError):
-    """Nothing usable came back; the text is for the log. ``refused``: the address itself is not one to call."""
-
-    def __init__(self, text: str, *, refused: bool = False) -> None:
-        super().__init__(text)
-        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +72,15 @@ def resolve(host: str) -> list[str]:
 class Guard:
     """Decides which addresses a target stands for, and whether they may be called."""
 
-    def __init__(self, networks: tuple[Network, ...], resolver: Callable[[str], list[str]] = resolve) -> None:
+    def __init__(
+        self,
+        networks: tuple[Network, ...],
+        resolver: Callable[[str], list[str]] = resolve,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.networks = networks
-        self.resolver = resolver
-        self.lookups = {trusted: threading.BoundedSemaphore(LOOKUPS_AT_ONCE) for trusted in (True, False)}
+        of_administrators = Lookups(resolver, monotonic, of_one=LOOKUPS_AT_ONCE, rest=0)
+        self.lookups = {True: of_administrators, False: Lookups(resolver, monotonic)}  # by whether it is trusted
 
     def addresses(self, target: Target, *, trusted: bool, seconds: float) -> list[str]:
         """The checked addresses, to connect to as they stand: the name is never looked up again.
@@ -91,10 +88,11 @@ class Guard:
         Raises FetchFailed if one of them may not be called; one bad address spoils the name.
         """
         try:
-            texts = self.look_up(target.host, seconds, self.lookups[trusted])
+            texts = self.lookups[trusted].look_up(target.host, seconds)
             found = [ip_address(text.partition("%")[0]) for text in texts]
         except (OSError, ValueError) as error:
-            raise FetchFailed(f"the name can't be resolved: {error}") from error
+            is_ours = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+            raise FetchFailed(f"the name can't be resolved: {error}", is_ours=is_ours) from error
         if not found:
             raise FetchFailed("the name has no address")
         loopback = all(effective(address).is_loopback for address in found)
@@ -111,30 +109,6 @@ class Guard:
     def is_named(self, address: Address) -> bool:
         seen_as = effective(address)
         return any(seen_as in network or address in network for network in self.networks)
-
-    def look_up(self, host: str, seconds: float, places: threading.BoundedSemaphore) -> list[str]:
-        """Resolve in a thread of its own, as the resolver has no time limit. Raises FetchFailed, OSError."""
-        answer: list[str] = []
-        problem: list[OSError | UnicodeError] = []
-
-        def ask() -> None:
-            try:
-                answer.extend(self.resolver(host))
-            except (OSError, UnicodeError) as error:
-                problem.append(error)
-            finally:
-                places.release()
-
-        if not places.acquire(timeout=seconds):
-            raise FetchFailed("the name server does not answer")
-        thread = threading.Thread(target=ask, name="resolver", daemon=True)
-        thread.start()
-        thread.join(seconds)
-        if thread.is_alive():
-            raise FetchFailed("the name server does not answer in time")
-        if problem:
-            raise FetchFailed(f"the name can't be resolved: {problem[0]}") from problem[0]
-        return answer
 
 
 def effective(address: Address) -> Address:

@@ -263,6 +263,23 @@ def test_an_address_that_is_refused_stands_on_the_trail(scene: Scene) -> None:
     )
 
 
+def test_a_set_that_we_can_not_ask_for_says_nothing_about_the_client(scene: Scene) -> None:
+    """ASY-27, CA-42: no place for its name, or no name server that answers, is no failed authentication, and no failure
+    of the address.
+    """
+
+    class Nameless(FakeOutbound):
+        def get(self, url: str, **_: object) -> Answer:
+            raise FetchFailed(f"the name server does not answer: {url}", is_ours=True)
+
+    key_sets = KeySets(Nameless(scene.outside), cast("Trail", scene.notes), lambda: scene.time)
+    bulk = client("bulk", jwks_uri=URL)
+    with pytest.raises(Unavailable):
+        next(key_sets.of(bulk))
+    key_sets.approved.outbound = FakeOutbound(scene.outside)
+    assert next(key_sets.of(bulk)) == FIRST
+
+
 class Slow(FakeOutbound):
     """Answers when it is told to."""
 

@@ -13,8 +13,8 @@ from authz.enforcement.records import Question
 from authz.enforcement.upstream import Upstream, UpstreamRecords
 from authz.errors import Unavailable
 from authz.fhir_servers.server import FhirServer
+from authz.outbound import FetchFailed
 from authz.outbound.client import Answer
-from authz.outbound.target import FetchFailed
 from tests.enforcement.conftest import MINE, THEIRS
 
 if TYPE_CHECKING:

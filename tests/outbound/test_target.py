@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authz.outbound.target import FetchFailed, Guard, Target, effective, is_public
+from authz.outbound import FetchFailed
+from authz.outbound.target import Guard, Target, effective, is_public
 
 if TYPE_CHECKING:
     from collections.abc import Callable
