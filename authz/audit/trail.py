@@ -37,12 +37,13 @@ class Trail:
         self.turns = count()
         self.hearers: list[Callable[[AuditEventRow], None]] = []  # told of each entry as it is written
 
-    def record(self, session: Session, event: Event) -> None:
-        """Write an event with what it reports: both are kept, or neither."""
-        row = self.row(event)
-        insert_now(session, row)
+    def record(self, session: Session, *events: Event) -> None:
+        """Write events with what they report: both are kept, or neither."""
+        rows = [self.row(event) for event in events]
+        insert_now(session, *rows)
         for hear in self.hearers:
-            hear(row)
+            for row in rows:
+                hear(row)
 
     def refused(self, event: Event) -> None:
         """Write a refusal, which changes nothing else; if even that fails, the log says so."""

@@ -178,15 +178,15 @@ def insert_once(session: Session, table: type[Base], **values: object) -> bool:
     return changed(session, insert(table).values(**values).on_conflict_do_nothing()) == 1
 
 
-def insert_now(session: Session, row: Base) -> None:
-    """Insert a row past the session's unit of work, which costs twice as much as the statement; nobody changes it here.
+def insert_now(session: Session, *rows: Base) -> None:
+    """Insert rows of one kind past the session's unit of work, which costs twice as much; nobody changes them here.
 
-    What it refers to must be there: what was added before is written first.
+    What they refer to must be there: what was added before is written first.
     """
     if session.new:
         session.flush()
-    values = {name: value for name, value in vars(row).items() if name != INSTANCE_STATE}
-    session.execute(plain_insert(type(row)), values)
+    values = [{name: value for name, value in vars(row).items() if name != INSTANCE_STATE} for row in rows]
+    session.execute(plain_insert(type(rows[0])), values if len(values) > 1 else values[0])
 
 
 @cache

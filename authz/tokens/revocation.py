@@ -6,25 +6,25 @@ them, the same transaction raises the epoch (decision 2).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import false, select, update
+from sqlalchemy import false, update
 
-from authz.audit.event import Event, EventName, Peer, role_of
 from authz.storage import turns
 from authz.storage.records import digest
 from authz.tokens.handles import end_in as end_handles
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
-from authz.tokens.whose import access_tokens, has_offline_access, of_client, of_ehr
+from authz.tokens.whose import access_tokens, has_offline_access, of_client, of_ehr, pages, revoked_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.orm import Session
 
+    from authz.audit.event import Peer
     from authz.audit.trail import Trail
     from authz.storage.database import Database
     from authz.tokens.hot import HotAnswers
@@ -128,22 +128,28 @@ class Revocation:
                 turns.alone(session, turn)
             if within is not None:
                 within(session)
-            matching = select(GrantRow, outlives).where(where, GrantRow.revoked_at.is_(None)).order_by(GrantRow.id)
-            found = session.execute(matching.with_for_update(of=GrantRow)).all()
-            grants = [grant for grant, outlives_it in found if not outlives_it]
-            now = self.now()
-            for grant in grants:
-                grant.revoked_at, grant.revoked_reason = now, reason
-                self.trail.record(session, revoked_event(grant, reason, peer))
-            session.flush()
-            tokens = access_tokens(session, [grant.id for grant in grants])
-            tokens |= end_handles(session, [grant.id for grant, _ in found], now)
+            died = 0
+            tokens: dict[str, datetime] = {}
+            for page in pages(session, where, outlives):
+                grants = [grant for grant in page if not grant.outlives]
+                died += len(grants)
+                tokens |= self.end(session, grants, [grant.id for grant in page], reason, peer)
             raised = not self.bury_in(session, tokens)
             if within is not None and turn is not None:
                 self.hot.raise_epoch(session)
                 raised = True
         self.settle(tokens, raised=raised)
-        return len(grants)
+        return died
+
+    def end(
+        self, session: Session, grants: Sequence[Row[Any]], with_handles: list[str], reason: str, peer: Peer | None
+    ) -> dict[str, datetime]:
+        """Some grants, and the handles of some more; returns what hot copies there may be of all of it."""
+        now, ids = self.now(), [grant.id for grant in grants]
+        if grants:
+            session.execute(update(GrantRow).where(GrantRow.id.in_(ids)).values(revoked_at=now, revoked_reason=reason))
+            self.trail.record(session, *(revoked_event(grant, reason, peer) for grant in grants))
+        return access_tokens(session, ids) | end_handles(session, with_handles, now)
 
     def revoke_token(self, client_id: str, token: str, peer: Peer) -> None:
         """RFC 7009 §2.1: a refresh token takes its whole grant along, an access token goes alone.
@@ -188,19 +194,3 @@ class Revocation:
             with self.db.write() as session:
                 self.hot.raise_epoch(session)
             self.hot.forget()
-
-
-def revoked_event(grant: GrantRow, reason: str, peer: Peer | None, token_id: str | None = None) -> Event:
-    return Event(
-        event=EventName.TOKEN_REVOKED if token_id else EventName.GRANT_REVOKED,
-        reason=reason,
-        sub=grant.sub,
-        role=role_of(grant.fhir_user, grant.sub),
-        client_id=grant.client_id,
-        fhir_server=grant.fhir_server,
-        patient=grant.context.get("patient"),
-        grant_id=grant.id,
-        token_id=token_id,
-        launch_id=grant.launch_id,
-        peer=peer,
-    )

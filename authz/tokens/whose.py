@@ -1,21 +1,36 @@
-"""Which grants go with a client, with an EHR's credential, or with a session."""
+"""Which grants go with a client, with an EHR's credential, or with a session; and what the trail says of their end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
 
+from authz.audit.event import Event, EventName, role_of
 from authz.clients.speakers import ehr_name
 from authz.launch.model import SpentLaunchRow
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, Row
     from sqlalchemy.orm import Session
+
+    from authz.audit.event import Peer
+
+PAGE = 1_000
+TOLD = (  # what the trail says of a grant that ends
+    GrantRow.id,
+    GrantRow.sub,
+    GrantRow.fhir_user,
+    GrantRow.client_id,
+    GrantRow.fhir_server,
+    GrantRow.context,
+    GrantRow.launch_id,
+)
 
 
 def of_client(client_id: str) -> ColumnElement[bool]:
@@ -43,3 +58,33 @@ def access_tokens(session: Session, grant_ids: list[str]) -> dict[str, datetime]
     columns = (AccessTokenRow.digest, AccessTokenRow.expires_at)
     rows = session.execute(select(*columns).where(AccessTokenRow.grant_id.in_(grant_ids)))
     return {row.digest: row.expires_at for row in rows}
+
+
+def pages(session: Session, where: ColumnElement[bool], outlives: ColumnElement[bool]) -> Iterator[Sequence[Row[Any]]]:
+    """What matches of the grants that live, locked, so many at once: there may be a hundred thousand."""
+    last = ""
+    matching = select(*TOLD, outlives.label("outlives")).where(where, GrantRow.revoked_at.is_(None))
+    while True:
+        following = matching.where(GrantRow.id > last).order_by(GrantRow.id).limit(PAGE)
+        page = session.execute(following.with_for_update(of=GrantRow)).all()
+        if page:
+            yield page
+        if len(page) < PAGE:
+            return
+        last = page[-1].id
+
+
+def revoked_event(grant: GrantRow | Row[Any], reason: str, peer: Peer | None, token_id: str | None = None) -> Event:
+    return Event(
+        event=EventName.TOKEN_REVOKED if token_id else EventName.GRANT_REVOKED,
+        reason=reason,
+        sub=grant.sub,
+        role=role_of(grant.fhir_user, grant.sub),
+        client_id=grant.client_id,
+        fhir_server=grant.fhir_server,
+        patient=grant.context.get("patient"),
+        grant_id=grant.id,
+        token_id=token_id,
+        launch_id=grant.launch_id,
+        peer=peer,
+    )
