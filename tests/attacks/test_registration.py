@@ -227,7 +227,7 @@ def test_what_is_the_hospitals_to_say_is_not_the_apps(live: Live, vendor: Vendor
             {column.name: getattr(session.get_one(ClientRow, one["client_id"]), column.name) for column in columns()}
             for one in (plain, answer)
         ]
-    times = ("client_id", "created_at", "updated_at", "approves_at")
+    times = ("client_id", "created_at", "updated_at", "approves_at", "enabled_at")
     assert without(kept[0], times) == without(kept[1], times)
 
 
