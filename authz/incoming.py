@@ -1,4 +1,7 @@
-"""What has come of a request: whether it is all there, told without reading more of it than its length."""
+"""What has come of a request: whether it is all there, told without reading more of it than its length.
+
+Whoever sends a body only when it is asked for is asked (RFC 9110 §10.1.1).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ LONGEST_LINE = 8_190
 END_OF_HEAD = re.compile(rb"\n\r?\n")
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r?(?=\n)")
 CODING = re.compile(rb"\ntransfer-encoding[ \t]*:")
-EXPECTATION = b"\nexpect:"
+EXPECTATION = re.compile(rb"\nexpect:[ \t]*([^\n]*?)[ \t]*\r?(?=\n)")
+CONTINUE = b"100-continue"
+KNOWS_CONTINUE = re.compile(rb"\s*[^\n]* http/1\.[1-9][ \t]*\r?\n")  # RFC 9110 §10.1.1: HTTP/1.0 does not
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
 
 
@@ -39,10 +45,11 @@ class Incoming:
         self.head_end = 0
         self.chunk = 0  # where the last one begins
         self.wanted: int | None = None  # bytes in all; None: chunks tell
-        self.waits = False  # the client sends its body only when it is asked to (RFC 9110 §10.1.1)
+        self.waits = False  # to be asked for the body
+        self.was_asked = False
 
     def take(self, connection: socket.socket) -> Come:
-        """Add what has come on a connection that does not block."""
+        """Add what has come on a connection that does not block, and ask for the body of a client that waits for it."""
         is_over = False
         try:
             part = connection.recv(AT_ONCE)
@@ -56,9 +63,17 @@ class Incoming:
             return Come.ALL
         if is_over:
             return Come.ALL if self.data else Come.NOTHING  # it breaks off here, as the thread will see
-        if max(len(self.data), self.wanted or 0) > MOST or self.waits:
+        if max(len(self.data), self.wanted or 0) > MOST:
             return Come.TOO_MUCH
-        return Come.PART
+        return Come.PART if not self.waits or self.ask(connection) else Come.NOTHING
+
+    def ask(self, connection: socket.socket) -> bool:
+        """Once; False if the client has gone, or takes no answers."""
+        self.waits, self.was_asked = False, True
+        try:
+            return connection.send(GO_ON) == len(GO_ON)
+        except OSError:
+            return False
 
     def is_all(self) -> bool:
         if not self.head_end:
@@ -77,7 +92,11 @@ class Incoming:
             return
         self.head_end = self.chunk = found.end()
         head = bytes(self.data[: self.head_end]).lower()
-        self.waits = EXPECTATION in head
+        expected = EXPECTATION.findall(head)
+        if set(expected) - {CONTINUE}:
+            self.wanted = self.head_end  # the parser refuses it
+            return
+        self.waits = bool(expected) and KNOWS_CONTINUE.match(head) is not None
         if CODING.search(head):
             return
         lengths = LENGTH.findall(head)

@@ -23,6 +23,7 @@ SMALL = 64 * 1024  # bytes of a request that there is always room for
 PART_SECONDS = 2.0  # for the peer to take the end of an answer and to hang up
 MOST_DRAINED = 64 * 1024  # bytes of what it still sends meanwhile
 MOST_HELD = 64 * 1024 * 1024  # bytes of requests that are larger and not all there, of one worker
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Log(Logger):
@@ -35,7 +36,7 @@ class DeadlineWorker(RoomyWorker):
     """A request takes up a thread when all of it is there; what is slow to come waits beside them, and not for long.
 
     From its first byte a request has ``exchange_seconds`` to come in, and then as long to be answered and the answer
-    to be taken. What is too large to wait for, or comes only when it is asked for, may take up half of the threads.
+    to be taken. What is too large to wait for may take up half of the threads.
     """
 
     exchange_seconds = EXCHANGE_SECONDS
@@ -92,9 +93,11 @@ class DeadlineWorker(RoomyWorker):
         return sum(len(conn.incoming.data) for conn in self.pending_conns) > MOST_HELD
 
     def go_on(self, conn: Any, come: Come) -> None:
-        if come is Come.NOTHING or (come is Come.TOO_MUCH and len(self.unfinished) >= self.most_unfinished):
-            self.nr_conns -= 1
-            conn.close()
+        if come is Come.NOTHING:
+            self.hang_up(conn)
+            return
+        if come is Come.TOO_MUCH and len(self.unfinished) >= self.most_unfinished:
+            self.turn_away(conn)
             return
         if come is Come.TOO_MUCH:
             self.unfinished.add(conn)
@@ -105,6 +108,11 @@ class DeadlineWorker(RoomyWorker):
         conn.parser.unreader.unread(bytes(conn.incoming.data))
         conn.data_ready = True
         super().enqueue_req(conn)
+
+    def turn_away(self, conn: Any) -> None:
+        with suppress(OSError):  # the peer has gone, or takes no answers
+            conn.sock.send(FULL)
+        self.part_from(conn)
 
     def finish_request(self, conn: Any, fs: Any) -> None:
         """When a thread is done with a request; no more of its connection is read before the answer has been taken."""
@@ -179,6 +187,8 @@ class DeadlineWorker(RoomyWorker):
             req.force_close()
         if self.cfg.is_ssl:
             return super().handle_request(req, conn)
+        if conn.incoming.was_asked:
+            req._expected_100_continue = False  # noqa: SLF001  gunicorn would ask again
         connection, conn.sock = conn.sock, Outgoing(conn.sock)
         try:
             is_kept = super().handle_request(req, conn)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,17 +95,57 @@ def test_what_can_not_become_a_request_is_refused_without_waiting(message: bytes
         assert Incoming().take(ours) is Come.ALL
 
 
+def test_what_is_not_waited_for_is_told_at_once() -> None:
+    with connection() as (ours, peer):
+        peer.sendall(HEAD + b"Content-Length: %d\r\n\r\n" % MOST)
+        assert Incoming().take(ours) is Come.TOO_MUCH
+
+
+EXPECTING = HEAD + b"Content-Length: 3\r\nExpect: 100-Continue\r\n\r\n"
+
+
+def test_who_waits_to_be_asked_for_the_body_is_asked_once_and_waited_for_as_any_other() -> None:
+    """RFC 9110 §10.1.1, HP-14: no thread waits for it."""
+    with connection() as (ours, peer):
+        incoming = Incoming()
+        for part, come in ((EXPECTING, Come.PART), (b"a", Come.PART), (b"=b", Come.ALL)):
+            peer.sendall(part)
+            assert incoming.take(ours) is come
+        assert peer.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert incoming.was_asked
+        assert bytes(incoming.data) == EXPECTING + b"a=b"
+
+
 @pytest.mark.parametrize(
-    "message",
+    ("message", "come"),
     [
-        HEAD + b"Content-Length: %d\r\n\r\n" % MOST,
-        HEAD + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+        (EXPECTING + b"a=b", Come.ALL),
+        (EXPECTING.replace(b"HTTP/1.1", b"HTTP/1.0"), Come.PART),
+        (EXPECTING.replace(b"-Continue", b"-continue, more"), Come.ALL),
+        (EXPECTING.replace(b"Expect", b"X-Expect"), Come.PART),
+        (EXPECTING.replace(b": 3", b": %d" % MOST), Come.TOO_MUCH),
     ],
+    ids=["all there", "HTTP/1.0", "another expectation", "another field", "too large"],
 )
-def test_what_is_not_waited_for_is_told_at_once(message: bytes) -> None:
+def test_nobody_else_is_asked(message: bytes, come: Come) -> None:
+    """RFC 9110 §10.1.1; whoever expects what nobody can meet hears so at once."""
     with connection() as (ours, peer):
         peer.sendall(message)
-        assert Incoming().take(ours) is Come.TOO_MUCH
+        incoming = Incoming()
+        assert incoming.take(ours) is come
+        assert not incoming.was_asked
+        peer.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            peer.recv(1)
+
+
+def test_who_takes_no_answers_is_not_asked() -> None:
+    with connection() as (ours, peer):
+        peer.sendall(EXPECTING)
+        with suppress(BlockingIOError):
+            while True:
+                ours.send(bytes(65536))
+        assert Incoming().take(ours) is Come.NOTHING
 
 
 def test_no_more_than_so_much_of_a_head_is_kept() -> None:

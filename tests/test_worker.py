@@ -273,6 +273,26 @@ def test_a_connection_is_closed_when_the_peer_has_hung_up(parting: Parting) -> N
     assert parting.is_over()
 
 
+def test_whoever_there_is_no_thread_for_hears_so(parting: Parting) -> None:
+    """HP-14: half of the threads wait for what is too large already; RFC 9110 §15.6.4."""
+    parting.worker.most_unfinished = 0
+    parting.worker.go_on(parting.conn, Come.TOO_MUCH)
+    status, *headers = parting.peer.recv(1_000).removesuffix(b"\r\n\r\n").split(b"\r\n")
+    assert status == b"HTTP/1.1 503 Service Unavailable"
+    assert headers == [b"Retry-After: 1", b"Content-Length: 0", b"Connection: close"]
+    parting.peer.close()
+    parting.look()
+    assert parting.is_over()
+
+
+def test_whoever_has_gone_hears_nothing(parting: Parting) -> None:
+    parting.worker.most_unfinished = 0
+    parting.peer.close()
+    parting.worker.go_on(parting.conn, Come.TOO_MUCH)
+    parting.look()
+    assert parting.is_over()
+
+
 def test_a_connection_is_closed_under_a_peer_that_goes_on_and_on(parting: Parting) -> None:
     """HP-14: a little of what it still sends is thrown away, then the connection."""
     parting.begin()

@@ -224,13 +224,19 @@ def test_slow_peers_are_cut_off_and_the_others_are_served(target: Target) -> Non
         crowd.wait_until_gone()
 
 
-def test_those_who_wait_to_be_asked_for_their_body_take_half_of_the_threads_at_most(target: Target) -> None:
-    """HP-14: the server reads on only when a thread has asked for more."""
+def test_those_who_wait_to_be_asked_for_their_body_keep_nobody_waiting(target: Target) -> None:
+    """HP-14, RFC 9110 §10.1.1: neither others nor each other; the server asks without a thread."""
     asking = post(b"Content-Length: 9000\r\n", b"Expect: 100-continue\r\n")
+    honest = post(b"Content-Length: 3\r\n", b"Expect: 100-continue\r\n")
     with closing(Crowd(target.wire.port, [asking] * 32)) as crowd:
         for _ in range(5):
             crowd.dribble()
             assert statuses(say(target, get(b"/healthz"))) == [b"200"]
+            with socket.create_connection(("127.0.0.1", target.wire.port), timeout=10) as connection:
+                connection.sendall(honest)
+                assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+                connection.sendall(b"a=b")
+                assert statuses(connection.recv(65536)) == [b"400"]
 
 
 def test_a_length_that_is_written_oddly_keeps_no_thread_waiting(target: Target) -> None:
