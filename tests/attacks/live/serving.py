@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
+from os import urandom
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,12 @@ def forget_tries(folder: Path) -> None:
         connection.execute("DELETE FROM entries WHERE key LIKE '%throttle:%'")
 
 
+def forget_everywhere(store: Store, forgotten: Path) -> None:
+    """In the store, and in the processes, each of which counts for itself as well."""
+    store.forget_tries()
+    forgotten.write_bytes(urandom(8))
+
+
 @contextmanager
 def serving(folder: Path, urls: dict[str, str], store: Store) -> Iterator[Target]:
     port = free_port()
@@ -67,7 +75,10 @@ def serving(folder: Path, urls: dict[str, str], store: Store) -> Iterator[Target
         bulk_keys = Keys()
         register_all(app, published.url, bulk_keys)
         log, engine = folder / "gunicorn.log", create_engine(settings.database_url, isolation_level="AUTOCOMMIT")
-        more = {"ATTACK_CLOCK": str(folder / "clock"), "AUTHZ_LOG_LEVEL": "DEBUG"}
+        forgotten = folder / "forgotten-tries"
+        forgotten.touch()
+        more = {"ATTACK_CLOCK": str(folder / "clock"), "ATTACK_FORGOTTEN": str(forgotten), "AUTHZ_LOG_LEVEL": "DEBUG"}
+        everywhere = replace(store, forget_tries=partial(forget_everywhere, store, forgotten))
         with log.open("wb") as output, engine.connect() as rows:
             process = subprocess.Popen(
                 COMMAND, cwd=ROOT, env=environment(settings, port) | more, stdout=output, stderr=output
@@ -79,7 +90,7 @@ def serving(folder: Path, urls: dict[str, str], store: Store) -> Iterator[Target
                 wire, strange = Wire(port, workers), Wire(port, workers, "127.0.0.9")
                 memory = sum(map(resident, workers))
                 made = Target(
-                    app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys, store
+                    app, settings, clock, log, process, wire, strange, rows, published, listening, bulk_keys, everywhere
                 )
                 yield made
                 wire.close()
