@@ -1,26 +1,32 @@
-"""Sends what is due, at most five times within three quarters of an hour; of several processes one sends each."""
+"""Sends what is due, at most five times, with delays that grow; of several processes one sends each.
+
+Who does not answer, or is slow, delays only what is sent to the same host: see ``turns``.
+"""
 
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from authz.errors import Unavailable
+from authz.notices.turns import AT_ONCE, NOBODY, Places, Receiver, Turns
 from authz.outbound import FetchFailed
 from authz.settings import ConfigurationError
 from authz.storage.database import changed, insert_once
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from authz.audit.event import Event
@@ -31,9 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
-BATCH = 20
-AT_ONCE = 10
-LEASE = timedelta(minutes=1)  # longer than a batch can take; after it whoever claimed the rows is taken for dead
+LEASE = timedelta(minutes=1)  # longer than one attempt can take; after it whoever claimed the row is taken for dead
+OLD = timedelta(days=1)  # whoever was away for so long is not told again after a failure
 DELAYS = (timedelta(seconds=10), timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=30))
 SERVER_ERROR = 500
 
@@ -65,6 +70,8 @@ class Letter:
     is_trusted: bool = False  # the administrator registered the address
     id: str = ""
     attempts: int = 0  # this one included
+    created_at: datetime | None = None
+    receiver: Receiver = NOBODY
 
 
 class Writer(Protocol):
@@ -76,6 +83,9 @@ class Writer(Protocol):
     def letter(self, session: Session, row: Any) -> Letter:
         """What is sent of a row, and where to, as things stand now."""
 
+    def receivers(self, session: Session, client_ids: Iterable[str]) -> dict[str, Receiver]:
+        """Of each of these clients, who hears of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Courier:
@@ -83,6 +93,7 @@ class Courier:
     now: Callable[[], datetime]
     outbound: Outbound
     trail: Trail
+    turns: defaultdict[str, Turns] = field(default_factory=lambda: defaultdict(Turns))  # by table
 
     def post(self, session: Session, writer: Writer, notice_id: str, **values: object) -> bool:
         """Have it told, in the transaction that makes it so; False if there is a notice of this id."""
@@ -94,38 +105,56 @@ class Courier:
         """Send what is due until told to stop; a database or a key that is away is tried again."""
         while not stop.wait(PAUSE_SECONDS):
             try:
-                while self.send_due(writer) == BATCH:
-                    pass
+                self.send_due(writer, stop)
             except (Unavailable, ConfigurationError):
                 log.warning("what is due in %s could not be sent; trying again", writer.table.__tablename__)
 
-    def send_due(self, writer: Writer) -> int:
-        """Send what is due, several at once, at most twenty; returns how many."""
-        claimed = self.claim(writer)
-        if claimed:
-            with ThreadPoolExecutor(AT_ONCE) as pool:  # its threads have no database
-                results = list(pool.map(self.send, claimed))
-            with self.db.write() as session:
-                for letter, result in zip(claimed, results, strict=True):
-                    self.settle(session, writer.table, letter, result)
-        return len(claimed)
+    def send_due(self, writer: Writer, stop: threading.Event | None = None) -> int:
+        """Send what is due and what becomes due meanwhile, each as soon as it has a place; returns how many."""
+        sent, under_way = 0, dict[Future[Result], Letter]()
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # its threads have no database
+            while True:
+                if stop is None or not stop.is_set():
+                    claimed = self.claim(writer, under_way.values())
+                    under_way.update({pool.submit(self.send, letter): letter for letter in claimed})
+                if not under_way:
+                    return sent
+                ended, _ = wait(under_way, PAUSE_SECONDS, FIRST_COMPLETED)
+                if ended:
+                    self.settle(writer.table, [(under_way.pop(one), one.result()) for one in ended])
+                sent += len(ended)
 
-    def claim(self, writer: Writer) -> list[Letter]:
-        """Take what is due for as long as the lease; of racing processes one gets each."""
-        now, table = self.now(), writer.table
-        due = (table.state == State.WAITING.value, table.next_at <= now)
-        with self.db.read() as session:
-            if session.scalar(select(table.id).where(*due).limit(1)) is None:
-                return []
-        claimed = []
+    def claim(self, writer: Writer, under_way: Collection[Letter] = ()) -> list[Letter]:
+        """Take those whose turn it is for as long as the lease; of racing processes one gets each."""
+        now, table, claimed = self.now(), writer.table, list[Letter]()
+        if not (chosen := self.chosen(writer, Places(letter.receiver for letter in under_way))):
+            return []
         with self.db.write() as session:
-            rows = session.scalars(select(table).where(*due).order_by(table.next_at).limit(BATCH))
-            for row in rows.all():
-                attempts = row.attempts + 1
-                mine = update(table).where(table.id == row.id, *due)
-                if changed(session, mine.values(attempts=attempts, next_at=now + LEASE)):
-                    claimed.append(replace(writer.letter(session, row), id=row.id, attempts=attempts))
+            for notice_id, receiver in chosen.items():
+                mine = update(table).where(table.id == notice_id, *is_due(table, now))
+                if changed(session, mine.values(attempts=table.attempts + 1, next_at=now + LEASE)):
+                    row = session.get_one(table, notice_id)
+                    letter = replace(writer.letter(session, row), id=row.id, attempts=row.attempts)
+                    claimed.append(replace(letter, created_at=row.created_at, receiver=receiver))
         return claimed
+
+    def chosen(self, writer: Writer, places: Places) -> dict[str, Receiver]:
+        """What is due and has a place, by the id of the notice."""
+        now, table, turns = self.now(), writer.table, self.turns[writer.table.__tablename__]
+        due, found = is_due(table, now), dict[str, Receiver]()
+        waiting = select(table.client_id, func.min(table.next_at)).where(*due).group_by(table.client_id)
+        with self.db.read() as session:
+            oldest = {row[0]: row[1] for row in session.execute(waiting)}
+            receivers = writer.receivers(session, oldest) if oldest else {}
+            for client_id in turns.order(receivers, oldest, now):
+                receiver = receivers[client_id]
+                if (left := places.left(receiver)) > 0:
+                    mine = select(table.id).where(*due, table.client_id == client_id).order_by(table.next_at)
+                    ids = session.scalars(mine.limit(left)).all()
+                    found |= dict.fromkeys(ids, receiver)
+                    places.take(receiver, len(ids))
+                    turns.take(receiver)
+        return found
 
     def send(self, letter: Letter) -> Result:
         if letter.url is None:
@@ -142,10 +171,22 @@ class Courier:
         log.info("%s of %s was answered with status %d", what, who, answer.status)
         return Result.TRY_AGAIN if answer.status >= SERVER_ERROR else Result.REFUSED
 
-    def settle(self, session: Session, table: type[NoticeRow], letter: Letter, result: Result) -> None:
+    def settle(self, table: type[NoticeRow], results: Iterable[tuple[Letter, Result]]) -> None:
+        turns, now = self.turns[table.__tablename__], self.now()
+        with self.db.write() as session:
+            for letter, result in results:
+                if result is Result.TRY_AGAIN:
+                    turns.failed(letter.receiver, now)
+                else:
+                    turns.answered(letter.receiver)
+                self.note(session, table, letter, result)
+
+    def note(self, session: Session, table: type[NoticeRow], letter: Letter, result: Result) -> None:
         values: dict[str, object]
-        if result is Result.TRY_AGAIN and letter.attempts <= len(DELAYS):
-            values = {"next_at": self.now() + DELAYS[letter.attempts - 1]}
+        now = self.now()
+        is_old = letter.created_at is not None and letter.created_at <= now - OLD
+        if result is Result.TRY_AGAIN and letter.attempts <= len(DELAYS) and not is_old:
+            values = {"next_at": now + DELAYS[letter.attempts - 1]}
         else:
             state = State.GIVEN_UP if result is Result.TRY_AGAIN else State(result.value)
             values = {"state": state.value}
@@ -153,3 +194,7 @@ class Courier:
             detail = {**letter.about.detail, "attempts": letter.attempts}
             self.trail.record(session, replace(letter.about, outcome=outcome, reason=state.value, detail=detail))
         session.execute(update(table).where(table.id == letter.id).values(**values))
+
+
+def is_due(table: type[NoticeRow], now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return table.state == State.WAITING.value, table.next_at <= now

@@ -18,3 +18,4 @@ class NoticeRow(Base):
     attempts: Mapped[int] = mapped_column(Integer)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     next_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)  # not to be sent before
+    client_id: Mapped[str] = mapped_column(String(64))  # whom it is to, or about

@@ -82,7 +82,6 @@ class RegistrationNoticeRow(NoticeRow):
 
     __tablename__ = "registration_notice"
 
-    client_id: Mapped[str] = mapped_column(String(64))
     said: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 

@@ -14,10 +14,12 @@ from authz.audit.event import Event, EventName
 from authz.clients.client import is_approved
 from authz.clients.model import ClientRow
 from authz.notices.courier import Letter
+from authz.notices.turns import Receiver
 from authz.registration.model import RegistrationNoticeRow, RegistrationRow, State
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterable
 
     from sqlalchemy.orm import Session
 
@@ -63,6 +65,9 @@ class Webhook:
 
     def send_due(self) -> int:
         return self.courier.send_due(self)
+
+    def receivers(self, _session: Session, client_ids: Iterable[str]) -> dict[str, Receiver]:
+        return dict.fromkeys(client_ids, Receiver(self.url))
 
     def letter(self, _session: Session, row: RegistrationNoticeRow) -> Letter:
         """``jti`` is the same at every attempt, by which a receiver knows what it has heard already."""

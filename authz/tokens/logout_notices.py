@@ -8,19 +8,23 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from authz.audit.event import Event, EventName
+from authz.clients.client import is_approved
 from authz.clients.model import ClientRow
-from authz.notices.courier import Letter
+from authz.notices.courier import Letter, State
+from authz.notices.turns import Receiver
 from authz.scopes import ScopeSet
 from authz.storage.records import digest
 from authz.tokens.model import GrantRow, LogoutNoticeRow
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterable
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TYP = "logout+jwt"
 TOKEN_SECONDS = 120
+OF_STRANGER = 20  # that may wait for one app that nobody has approved
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class LogoutNotices:
     def write(self, session: Session, of_session: ColumnElement[bool]) -> None:
         """Note whom to tell: each app that got an id_token in the session and has registered where to tell it.
 
-        Once for each person it knows there.
+        Once for each person it knows there. What an app that nobody has approved may have waiting is bounded: it is for
+        its maker to see that it works.
         """
         grants = session.scalars(
             select(GrantRow)
@@ -55,18 +61,30 @@ class LogoutNotices:
         )
         for grant in grants:
             client = session.get(ClientRow, grant.client_id)
-            if client is None or not client.logout.get("backchannel_logout_uri"):
+            if client is None or not client.logout.get("backchannel_logout_uri") or not self.has_room(session, client):
                 continue
             if "openid" in ScopeSet.parse(grant.scope):
                 notice_id = digest(f"{grant.client_id}\0{grant.sid}\0{grant.sub}")
                 whom = {"client_id": grant.client_id, "sub": grant.sub, "sid": grant.sid}
                 self.courier.post(session, self, notice_id, **whom)
 
+    def has_room(self, session: Session, client: ClientRow) -> bool:
+        if is_approved(client, self.courier.now()):
+            return True
+        waiting = select(func.count()).where(
+            LogoutNoticeRow.client_id == client.client_id, LogoutNoticeRow.state == State.WAITING.value
+        )
+        return (session.scalar(waiting) or 0) < OF_STRANGER
+
     def run(self, stop: threading.Event) -> None:
         self.courier.run(self, stop)
 
     def send_due(self) -> int:
         return self.courier.send_due(self)
+
+    def receivers(self, session: Session, client_ids: Iterable[str]) -> dict[str, Receiver]:
+        now, found = self.courier.now(), select(ClientRow).where(ClientRow.client_id.in_(client_ids))
+        return {client.client_id: receiver(client, now) for client in session.scalars(found)}
 
     def letter(self, session: Session, row: LogoutNoticeRow) -> Letter:
         client = session.get(ClientRow, row.client_id)
@@ -88,3 +106,9 @@ class LogoutNotices:
             "events": {EVENT: {}},
         }
         return self.keyring.sign(claims, TYP)
+
+
+def receiver(client: ClientRow, now: datetime) -> Receiver:
+    return Receiver(
+        urlsplit(client.logout.get("backchannel_logout_uri") or "").hostname or "", is_approved(client, now)
+    )

@@ -15,6 +15,7 @@ from authz.audit.event import Peer
 from authz.audit.model import AuditEventRow
 from authz.clients.metadata import ClientMetadata
 from authz.clients.registry import HospitalDecisions
+from authz.tokens.model import LogoutNoticeRow
 from authz.users.user import Representation
 from tests.actors import SmartApp
 from tests.backend import register
@@ -144,6 +145,27 @@ def test_nobody_real_gets_further_than_the_sign_in(trial: Trial, name: str) -> N
     _, reply = trial.sign_in(name)
     assert told(reply.location_parameters) == {**REFUSED, "state": trial.app.state}
     assert trial.causes() == [("access_denied", "app_not_approved")]
+
+
+def test_few_sign_outs_wait_to_be_told_to_it(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RL-02, LO-07: who signs a published test account in and out again and again fills no queue."""
+    monkeypatch.setattr("authz.tokens.logout_notices.OF_STRANGER", 2)
+    with trial.world.services.db.write() as session:
+        told_at = {"backchannel_logout_uri": "https://trial.example/out"}
+        trial.world.services.clients.update(session, "trial", told_at, {})
+
+    def waiting_after(sign_outs: int) -> int:
+        for _ in range(sign_outs):
+            browser, page = trial.sign_in("test-patient", ALONE)
+            page = browser.submit(page, press="allow") if page.status == 200 else page
+            trial.app.redeem(page.location_parameters["code"])
+            browser.submit(browser.open(f"{ISSUER}/logout"), press="sign_out")
+        with trial.world.services.db.read() as session:
+            return len(session.scalars(select(LogoutNoticeRow)).all())
+
+    assert waiting_after(4) == 2
+    trial.decide(approved=True)
+    assert waiting_after(2) == 4
 
 
 def test_staff_choose_among_test_patients_and_can_search_for_nobody(trial: Trial, fhir: FakeFhir) -> None:
