@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 REFETCH = timedelta(minutes=1)
 REST = timedelta(seconds=10)
+LEAST = timedelta(seconds=30)
 MAX_WAITING = 4  # threads of a process that one address may hold up
 TURN_SECONDS = 5.0
 
@@ -50,7 +51,8 @@ class Places(threading.BoundedSemaphore):
 class Terms:
     """On which an address is asked."""
 
-    least: timedelta = timedelta(0)  # an answer is kept so long, whatever its ``Cache-Control`` says
+    least: timedelta = LEAST  # an answer is kept so long, whatever its ``Cache-Control`` says
+    ahead: timedelta = timedelta(0)  # so long before its end whoever misses a key in it may have it renewed
     rest: timedelta = REST  # after a failure the address is left alone
     places: tuple[Places, ...] = ()  # for those who wait for this address or any other like it
     waiting: int = MAX_WAITING
@@ -60,65 +62,67 @@ class Terms:
 class Address:
     """One ``jwks_uri`` and what it last answered; threads take turns, so that they fetch once for all."""
 
-    def __init__(self, fetch: Callable[[], Fetched], now: Callable[[], datetime], terms: Terms | None = None) -> None:
+    def __init__(self, fetch: Callable[[], Fetched], now: Callable[[], datetime], terms: Terms) -> None:
         self.fetch = fetch
         self.now = now
-        self.terms = terms or Terms()
+        self.terms = terms
         self.places = Places(self.terms.waiting, self.terms.patience)
         self.lock = threading.Lock()
         self.held: Fetched | None = None
-        self.begun = self.held_from = 0  # how many fetches were begun; which of them brought what is held
         self.failed_at: datetime | None = None
         self.refetched_at: datetime | None = None
 
     def sets(self, *own: Places) -> Iterator[dict[str, Any]]:
         """The set that holds now; whoever asks on did not find the right key in it, and gets a newer one.
 
-        ``own`` are the places of those who ask for the same reason. Raises BadAssertion, Unavailable, and TooSoon while
-        the last attempt to get a newer one is less than a minute ago.
+        Nobody waits while there is one that holds. ``own`` are the places of those who ask for the same reason. Raises
+        BadAssertion, Unavailable, and TooSoon while nothing newer is asked for.
         """
-        begun, held = self.begun, self.held
-        was_kept = held is not None and held.is_fresh(self.now())
-        if held is None or not was_kept:
+        held = self.kept()
+        if held is None:
             with self.turn(own):
-                held = self.kept() or self.begun_after(begun) or self.fetched()
-        yield held.jwks
-        if was_kept:
-            with self.turn(own):
-                kept = self.kept()
-                newer = kept if kept is not None and kept is not held else self.refetched()
-            yield newer.jwks
+                found = self.kept() or self.fetched()
+            yield found.jwks
+        else:
+            yield held.jwks
+            yield self.newer(held, own).jwks
 
     def kept(self) -> Fetched | None:
         return self.held if self.held is not None and self.held.is_fresh(self.now()) else None
 
-    def begun_after(self, begun: int) -> Fetched | None:
-        """What somebody else asked for while this one waited: as new as an answer of its own, however short its life.
+    def newer(self, held: Fetched, own: Iterable[Places]) -> Fetched:
+        """What somebody else has got meanwhile, or is getting; else it is asked for, unless it is too soon.
 
-        So a flood of assertions that nobody signed costs one fetch at a time, and not one for each.
+        So a flood of assertions that nobody signed costs a fetch a minute, or what a renewal would have cost.
         """
-        return self.held if self.held_from > begun else None
+        if self.lock.locked() or self.may_refetch():  # else nobody takes a place
+            with self.turn(own):
+                if self.held is held and self.may_refetch():
+                    self.refetched_at = self.now()
+                    self.fetched()
+        latest = self.held
+        if latest is None or latest is held:
+            raise TooSoon("a newer key set was asked for a moment ago")
+        return latest
+
+    def may_refetch(self) -> bool:
+        """A minute after the last such attempt, and shortly before the set would have to be fetched anyway."""
+        now, last, held = self.now(), self.refetched_at, self.held
+        ends_soon = held is not None and not held.is_fresh(now + self.terms.ahead)
+        return ends_soon or last is None or now - last >= REFETCH
 
     def fetched(self) -> Fetched:
         """Raises BadAssertion; a set that is over its time is of no use then."""
         now = self.now()
         if self.failed_at is not None and now - self.failed_at < self.terms.rest:
             raise BadAssertion("the client's keys could not be fetched a moment ago")
-        self.begun += 1
         try:
             self.held = self.fetch().kept_for(self.terms.least)
-            self.held_from, self.failed_at = self.begun, None
+            self.failed_at = None
         except BadAssertion:
             self.failed_at = now
             raise
         return self.held
-
-    def refetched(self) -> Fetched:
-        now = self.now()
-        if self.refetched_at is not None and now - self.refetched_at < REFETCH:
-            raise TooSoon("a newer key set was asked for a moment ago")
-        self.refetched_at = now
-        return self.fetched()
 
     @contextmanager
     def turn(self, own: Iterable[Places]) -> Iterator[None]:

@@ -1,8 +1,9 @@
 """Where a client's public keys are: given at registration, or published by the client (SMART ASY-20..25, CA-39..45).
 
-What was fetched is kept as long as its ``Cache-Control`` allows and never longer, by each process for itself (of an
-app that nobody has approved: see ``KeySets``). A set that does not hold the right key may be outdated before its time:
-it is fetched once more, at most once a minute.
+What was fetched is kept as long as its ``Cache-Control`` allows, half a minute at least, by each process for itself:
+else whoever sends assertions in a client's name would choose how often it is asked, and keep the client waiting. A set
+that does not hold the right key may be outdated before its time: it is fetched once more, at most once a minute, or
+shortly before its end, so that a flood renews the set that it meets.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from authz import strict_json
 from authz.audit.event import Event, EventName
-from authz.clients.addresses import Address, Fetched, Places, Terms, TooSoon
+from authz.clients.addresses import REST, Address, Fetched, Places, Terms, TooSoon
 from authz.clients.assertion import BadAssertion
 from authz.clients.freshness import freshness
 from authz.errors import Unavailable
@@ -44,14 +45,15 @@ class Shelf:
     def __init__(self, outbound: Outbound, terms: Terms) -> None:
         self.outbound = outbound
         self.terms = terms
-        self.addresses: dict[str, Address] = {}
+        self.addresses: dict[tuple[str, str], Address] = {}
 
-    def address(self, url: str, fetch: Callable[[], Fetched], now: Callable[[], datetime]) -> Address:
-        known = self.addresses.get(url)
+    def address(self, whose: tuple[str, str], fetch: Callable[[], Fetched], now: Callable[[], datetime]) -> Address:
+        """Of one client alone: others may name the same URL, and have turns and places of their own."""
+        known = self.addresses.get(whose)
         if known is None:
             if len(self.addresses) >= MAX_ADDRESSES:
                 self.addresses.clear()
-            known = self.addresses.setdefault(url, Address(fetch, now, self.terms))
+            known = self.addresses.setdefault(whose, Address(fetch, now, self.terms))
         return known
 
 
@@ -70,10 +72,10 @@ class KeySets:
         self.trail = trail
         self.now = now
         places, of_strangers = Places(MOST_WAITING), Places(STRANGERS_WAITING)
-        self.approved = Shelf(outbound, Terms(places=(places,)))
+        self.approved = Shelf(outbound, Terms(ahead=REST, places=(places,)))
         self.strangers = Shelf(
             for_strangers or outbound,
-            Terms(least=STRANGERS_REST, rest=STRANGERS_REST, places=(of_strangers, places)),
+            Terms(rest=STRANGERS_REST, places=(of_strangers, places)),
         )
 
     def of(self, client: Client) -> Iterator[dict[str, Any]]:
@@ -97,7 +99,7 @@ class KeySets:
             raise BadAssertion("the client has no keys")
 
     def address(self, client_id: str, url: str, shelf: Shelf) -> Address:
-        return shelf.address(url, lambda: self.fetch(client_id, url, shelf.outbound), self.now)
+        return shelf.address((client_id, url), lambda: self.fetch(client_id, url, shelf.outbound), self.now)
 
     def fetch(self, client_id: str, url: str, outbound: Outbound) -> Fetched:
         """Raises BadAssertion; Unavailable where we could not ask, which says nothing about the client."""

@@ -134,13 +134,41 @@ def test_without_cache_control_it_is_kept_for_five_minutes(scene: Scene) -> None
     assert scene.fetches == 2
 
 
-@pytest.mark.parametrize("cache", ["no-store", "no-cache", "max-age=0"])
-def test_a_set_that_must_not_be_kept_is_fetched_each_time(scene: Scene, cache: str) -> None:
-    """ASY-23, decision 12; and is as new as it can be, so there is no second look."""
+@pytest.mark.parametrize("cache", ["no-store", "no-cache", "max-age=0", "max-age=29"])
+def test_a_set_that_must_not_be_kept_is_kept_for_half_a_minute(scene: Scene, cache: str) -> None:
+    """CA-42: else whoever sends assertions in its name chooses how often it is asked; then it is as new as it can
+    be, so there is no second look.
+    """
     scene.publish(FIRST, cache=cache)
     for number in range(1, 4):
         assert list(scene.sets()) == [FIRST]
+        for _ in range(29):
+            scene.forward(1)
+            assert scene.first() == FIRST
         assert scene.fetches == number
+        scene.forward(1)
+
+
+def test_whoever_misses_a_key_shortly_before_the_end_of_a_set_renews_it(scene: Scene) -> None:
+    """CA-42: of a client in whose name somebody sends junk there is always a set at hand, for a fetch in 20 seconds."""
+    scene.publish(FIRST, cache="no-store")
+    scene.first()
+    for second in range(120):
+        assert {*map(str, scene.sets())} == {str(FIRST)}
+        was = scene.fetches
+        assert (scene.first(), scene.fetches) == (FIRST, was)
+        assert scene.fetches <= 2 + second // 20
+        scene.forward(1)
+
+
+def test_nobody_takes_a_place_where_nothing_newer_is_asked_for(scene: Scene) -> None:
+    """CA-41, CA-42: junk after the first of a minute neither waits nor keeps others from waiting."""
+    scene.first()
+    assert list(scene.sets()) == [FIRST, FIRST]
+    address = scene.key_sets.approved.addresses["bulk", URL]
+    while address.places.acquire(blocking=False):
+        pass
+    assert list(scene.sets()) == [FIRST]
 
 
 def test_a_set_is_never_used_past_its_time_even_if_nobody_answers(scene: Scene) -> None:
@@ -305,7 +333,7 @@ def test_those_who_come_while_a_set_is_on_its_way_share_it(scene: Scene) -> None
     assert slow.asked.wait(10)
     for thread in threads[1:]:
         thread.start()
-    address = key_sets.approved.addresses[URL]
+    address = key_sets.approved.addresses["bulk", URL]
     while address.places._value:
         assert all(thread.is_alive() for thread in threads)
     with pytest.raises(Unavailable):
@@ -320,8 +348,8 @@ def test_those_who_come_while_a_set_is_on_its_way_share_it(scene: Scene) -> None
     assert next(key_sets.of(client("other", jwks_uri=other))) == SECOND
 
 
-def test_those_who_wait_for_a_set_that_must_not_be_kept_share_the_next_one(scene: Scene) -> None:
-    """CA-42, RFC 9111 §5.2.2.5: what was asked for after they came is as new as their own; what was before is not."""
+def test_those_who_wait_for_a_set_that_must_not_be_kept_share_it(scene: Scene) -> None:
+    """CA-42: one fetch for all of them."""
     scene.publish(FIRST, cache="no-store")
     slow = Slow(scene.outside)
     key_sets = KeySets(slow, cast("Trail", scene.notes), lambda: scene.time)
@@ -331,13 +359,52 @@ def test_those_who_wait_for_a_set_that_must_not_be_kept_share_the_next_one(scene
     assert slow.asked.wait(10)
     for thread in threads[1:]:
         thread.start()
-    while key_sets.approved.addresses[URL].places._value:
+    while key_sets.approved.addresses["bulk", URL].places._value:
         assert all(thread.is_alive() for thread in threads)
     slow.go.set()
     for thread in threads:
         thread.join(10)
     assert found == [FIRST] * 4
+    assert scene.fetches == 1
+
+
+def test_who_knows_a_key_waits_for_nobody_who_does_not(scene: Scene) -> None:
+    """CA-42, RL-06: while four wait for a newer set because of what they sent, the one at hand is used."""
+    scene.publish(FIRST, cache="no-store")
+    scene.first()
+    scene.forward(20)
+    slow = Slow(scene.outside)
+    scene.key_sets.approved.outbound = slow
+    found: list[list[dict[str, Any]]] = []
+    threads = [threading.Thread(target=lambda: found.append(list(scene.sets()))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while scene.key_sets.approved.addresses["bulk", URL].places._value:
+        assert all(thread.is_alive() for thread in threads)
+    assert scene.first() == FIRST
+    slow.go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == [[FIRST, FIRST]] * 4
     assert scene.fetches == 2
+
+
+def test_another_apps_registration_of_the_same_address_takes_none_of_its_places(scene: Scene) -> None:
+    """CA-41, CA-42: whoever waits for the keys of another app, be it approved as well."""
+    slow = Slow(scene.outside)
+    scene.key_sets.approved.outbound = slow
+    threads = [threading.Thread(target=lambda: next(scene.sets("other"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while ("other", URL) not in scene.key_sets.approved.addresses:
+        assert all(thread.is_alive() for thread in threads)
+    while scene.key_sets.approved.addresses["other", URL].places._value:
+        assert all(thread.is_alive() for thread in threads)
+    scene.key_sets.approved.outbound = FakeOutbound(scene.outside)
+    assert scene.first() == FIRST
+    slow.go.set()
+    for thread in threads:
+        thread.join(10)
 
 
 def test_the_addresses_that_are_remembered_are_bounded(scene: Scene) -> None:

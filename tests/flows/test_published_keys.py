@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.backend import KEYS, answered, key_set, register
+from tests.backend import KEYS, Backend, answered, key_set, register
 from tests.outside import FakeOutbound, Outside
 from tests.world import ISSUER, build, settings_in
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.backend import Backend
     from tests.world import World
 
 URL = "https://bulk.example/jwks"
@@ -129,6 +128,19 @@ def test_guessed_names_cost_the_client_one_fetch_a_minute(bulk: Backend, outside
     assert len(outside.asked) == 2
 
 
+def test_junk_in_the_name_of_a_service_keeps_it_from_nothing(world: World, bulk: Backend, outside: Outside) -> None:
+    """CA-42, RL-06: not even where its key set says that it must not be kept; it is asked four times a minute."""
+    outside.answers[URL] = answered(key_set(**KEYS), "no-cache")
+    forged = ECKey.generate_key("P-384")
+    for _ in range(60):
+        for _ in range(5):
+            junk = Backend(world, "bulk", {"ES384": forged})
+            assert junk.ask(client_id="bulk").status in {401, 429}
+        assert bulk.ask().status == 200
+        world.clock.forward(seconds=1)
+    assert len(outside.asked) == 4
+
+
 def test_without_its_keys_a_service_stays_outside(world: World, bulk: Backend, outside: Outside) -> None:
     """ASY-23, ASY-27: fail closed, with the one answer for every failure; and it gets in when they are back."""
     outside.answers.clear()
@@ -177,6 +189,7 @@ def test_two_usable_keys_of_one_name_prove_nothing(bulk: Backend, outside: Outsi
     outside.answers[URL] = answered({"keys": [*keys["keys"], {**twin, "use": "enc"}]}, "no-store")
     assert bulk.ask().status == 200
     outside.answers[URL] = answered({"keys": [*keys["keys"], twin]}, "no-store")
+    bulk.world.clock.forward(seconds=30)
     assert bulk.ask().refusal() == FAILED
 
 
