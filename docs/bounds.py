@@ -13,6 +13,7 @@ from authz.authorize import parameters
 from authz.clients import key_sets, language, redirect_uri, statement, values
 from authz.deadlines import EXCHANGE_SECONDS
 from authz.endpoints import consent, exchange, gate
+from authz.enforcement import records, turns
 from authz.keyring import public_keys
 from authz.launch import schema
 from authz.login import password, throttle
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from authz.storage.limiter import Limit
 
 FETCH = Limits()  # as every fetch of something that an app has published
+DECISIONS = turns.AtOnce.of(8)  # threads, where the environment says nothing
 PEOPLE: int = Settings.__dataclass_fields__["people_per_address"].default
 REGISTRATIONS: int = Settings.__dataclass_fields__["registrations_per_hour"].default
 
@@ -74,6 +76,13 @@ BOUNDS = {
     "JWKS at once": Bound("requests of a process that wait for key sets", key_sets.MOST_WAITING, "requests", "503"),
     "JWKS of strangers": Bound(
         "of them, for apps that nobody has approved", key_sets.STRANGERS_WAITING, "requests", "503"
+    ),
+    "decision": Bound("a decision of `/forward-auth` that asks", int(turns.DECISION_SECONDS), "seconds", "503"),
+    "decisions": Bound("such decisions of a process that ask at once", DECISIONS.asking, "requests", "503"),
+    "decisions, one server": Bound("of them, at one FHIR server", DECISIONS.of_server, "requests", "503"),
+    "decisions, one person": Bound("of them, for one person", DECISIONS.of_person, "requests", "429"),
+    "records": Bound(
+        "resources that the FHIR server is asked about for a request", records.MOST_RESOURCES, "resources", "403"
     ),
 }
 BY_ADDRESS, BY_NETWORK = "an address", "a network: /24, /48"

@@ -48,7 +48,7 @@ CONTEXT = {  # header of the 204 -> member of the introspection answer
     "X-Authz-Token-Id": "jti",
 }
 HEADER_VALUE = re.compile(r"[ -~]{0,8000}")
-ISSUES = {401: "login", 403: "forbidden", 404: "not-found", 503: "transient"}
+ISSUES = {401: "login", 403: "forbidden", 404: "not-found", 429: "throttled", 503: "transient"}
 
 
 @bp.route("/forward-auth/<name>", methods=METHODS)
@@ -58,7 +58,7 @@ def view(name: str, original: str = "") -> ResponseReturnValue:
 
 
 def forward_auth(request: HttpRequest, name: str, *, from_address: bool) -> HttpAnswer:
-    """204 (Envoy knows only 200) with the token's context, or 401, 403 (RFC 6750 §3), 503 with an OperationOutcome."""
+    """204 (Envoy knows only 200) with the token's context; or an OperationOutcome: 401, 403 (RFC 6750 §3), 429, 503."""
     try:
         check_trusted(request.remote)
         server = services().gateway.fhir_server(name)

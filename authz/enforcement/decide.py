@@ -9,7 +9,7 @@ from authz.enforcement.acting import LEVELS_THAT_WRITE_IT, acting
 from authz.enforcement.fhir_request import accesses
 from authz.enforcement.level import Level
 from authz.enforcement.parameters import ANY
-from authz.enforcement.records import Sparing
+from authz.enforcement.records import Gathering, Sparing
 from authz.enforcement.reserved import levels_of_the_site, reserved
 from authz.enforcement.routes import Kind
 from authz.enforcement.token import LEVELS, Token
@@ -17,7 +17,7 @@ from authz.enforcement.url import Undecidable
 
 if TYPE_CHECKING:
     from authz.enforcement.fhir_request import Access, FhirRequest, Server
-    from authz.enforcement.records import Records
+    from authz.enforcement.records import ManyRecords, Question, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,26 @@ def is_open(found: tuple[Access, ...]) -> bool:
     return bool(found) and all(access.kind is Kind.OPEN for access in found)
 
 
-def decide(token: Token, request: FhirRequest, server: Server, records: Records) -> Decision:
+def decide(token: Token, request: FhirRequest, server: Server, records: ManyRecords) -> Decision:
     """Allow or refuse a whole request. Raises Unavailable if the FHIR server had to be asked and did not answer."""
     found, why = understood(request, server)
     if not found:
         return Decision(why or "the request does nothing")
     sparing = Sparing(records)
+    sparing.foresee(foreseen(token, found, records, server.bases))
     for access in found:
         decision = judge(token, access, sparing, server.bases)
         if not decision.is_allowed:
             return decision
     return ALLOWED
+
+
+def foreseen(token: Token, found: tuple[Access, ...], records: Records, bases: tuple[str, ...]) -> list[Question]:
+    """What will be asked about a request that does several things, if all the answers are yes."""
+    gathering = Gathering(records)
+    for access in found if len(found) > 1 else ():
+        judge(token, access, gathering, bases)
+    return list(dict.fromkeys(gathering.questions))
 
 
 def judge(token: Token, access: Access, records: Records, bases: tuple[str, ...]) -> Decision:

@@ -72,7 +72,7 @@ class Gateway:
     def rule(self, server: FhirServer, request: FhirRequest, token: str | None, peer: Peer) -> dict[str, Any]:
         """The members of the token's introspection answer if it may; none of them for what is open to everybody.
 
-        Raises NoToken, InvalidToken, Refused, or Unavailable where the answer can't be known now.
+        Raises NoToken, InvalidToken, Refused, or where the answer can't be known now Unavailable, TooManyRequests.
         """
         known = known_of(server)
         found, _ = understood(request, known)
@@ -81,7 +81,9 @@ class Gateway:
         if token is None:
             raise NoToken("an access token is needed")
         members = self.live(token, server)
-        decision = decide(self.token(members, server, found), request, known, self.upstream.records(server))
+        carried, person = self.token(members, server, found), members.get("sub") or members["client_id"]
+        with self.upstream.records(server, person) as records:
+            decision = decide(carried, request, known, records)
         if decision.is_allowed:
             return members
         self.audit(members, server, decision.why, peer)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from authz.enforcement.url import Undecidable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from authz.enforcement.compartment import Resource
     from authz.scopes.constraints import Query
+
+MOST_RESOURCES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,42 @@ class Records(Protocol):
     def version(self, type_: str, id_: str, version: str) -> Resource | None: ...
 
 
+class ManyRecords(Records, Protocol):
+    def foresee(self, questions: Sequence[Question]) -> None:
+        """These are about to be asked: what can be asked in one go may be."""
+        ...
+
+
 @dataclass(slots=True)
-class Sparing:
-    """Asks no more than ``left`` times for one request. Raises Undecidable beyond that."""
+class Gathering:
+    """Asks for nothing but what can be searched by: the answer is yes, and what was asked is kept."""
 
     records: Records
-    left: int = 20
+    questions: list[Question] = field(default_factory=list)
+
+    def knows(self, type_: str, parameter: str) -> bool:
+        return self.records.knows(type_, parameter)
+
+    def holds(self, question: Question) -> bool:
+        self.questions.append(question)
+        return True
+
+    def exists(self, *_: str) -> bool:
+        return True
+
+    def version(self, *_: str) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Sparing:
+    """Asks about no more than ``left`` resources for one request. Raises Undecidable beyond that."""
+
+    records: ManyRecords
+    left: int = MOST_RESOURCES
+
+    def foresee(self, questions: Sequence[Question]) -> None:
+        self.records.foresee(questions[: self.left])
 
     def knows(self, type_: str, parameter: str) -> bool:
         return self.records.knows(type_, parameter)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from authz.errors import Unavailable
+from authz.errors import TooManyRequests, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from authz.enforcement.compartment import Resource
+    from authz.enforcement.turns import Wait
 
 FRESH_SECONDS = 60.0
 REST_SECONDS = 10.0  # after a failure the FHIR server is left alone
-TURN_SECONDS = 5.0
 STRANGERS_ASKING = 2  # threads of a process that those who are nobody may hold up, at all FHIR servers together
 
 
@@ -45,10 +45,21 @@ class Statements:
         self.known: dict[Hashable, Statement] = {}
         self.places = threading.BoundedSemaphore(STRANGERS_ASKING)
 
-    def get(self, key: Hashable, ask: Callable[[], Resource]) -> Resource:
-        """For whoever has a token: waits where nothing is known yet."""
+    def get(self, key: Hashable, ask: Callable[[], Resource], wait: Wait) -> Resource:
+        """For whoever has a token: waits where nothing is known yet. Raises what ``wait`` raises, too."""
         statement = self.known.setdefault(key, Statement())
-        return statement.at(self.monotonic()) or self.in_turn(statement, ask, TURN_SECONDS)
+        found = statement.at(self.monotonic())
+        if found is not None:
+            return found
+        if statement.held is not None and statement.turn.locked():
+            return statement.held
+        try:
+            patience = wait()
+        except (TooManyRequests, Unavailable):
+            if statement.held is None:
+                raise
+            return statement.held
+        return self.in_turn(statement, ask, patience)
 
     def get_for_anybody(self, key: Hashable, ask: Callable[[], Resource]) -> Resource:
         """For whoever comes along: waits for nobody else."""
@@ -86,3 +97,21 @@ def or_unavailable(held: Resource | None) -> Resource:
     if held is None:
         raise Unavailable("the FHIR server is being asked already what it can do")
     return held
+
+
+def search_parameters(statement: Resource) -> dict[str, frozenset[str]]:
+    """Per resource type the parameters that the server says it has, those of every type included."""
+    found: dict[str, frozenset[str]] = {}
+    for rest in objects(statement.get("rest")):
+        general = names(rest.get("searchParam"))
+        for resource in objects(rest.get("resource")):
+            found[str(resource.get("type"))] = general | names(resource.get("searchParam"))
+    return found
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def names(value: Any) -> frozenset[str]:
+    return frozenset(str(item.get("name")) for item in objects(value))

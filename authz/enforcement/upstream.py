@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from authz.enforcement.answers import Answers
 from authz.enforcement.compartment import MEMBERSHIPS, concerns
-from authz.enforcement.statements import FRESH_SECONDS, Statements
+from authz.enforcement.statements import FRESH_SECONDS, Statements, objects, search_parameters
+from authz.enforcement.turns import DECISION_SECONDS, Turns
 from authz.errors import Unavailable
 from authz.outbound import FetchFailed, Limits
 from authz.storage.recent import Recent
 from authz.strict_json import NotStrictJson, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from authz.enforcement.compartment import Resource
     from authz.enforcement.records import Question
+    from authz.enforcement.turns import Turn, Wait
     from authz.fhir_servers.registry import FhirServer
     from authz.outbound import Answer, Outbound
     from authz.scopes.constraints import Query
 
-ANSWER_SECONDS = 1.0
-QUESTION = Limits(seconds=2.0, max_bytes=1_000_000)
+QUESTION = Limits(seconds=DECISION_SECONDS, max_bytes=1_000_000)
+QUESTIONS = replace(QUESTION, max_bytes=5_000_000)
 STATEMENT = Limits(seconds=5.0, max_bytes=5_000_000)
 MAX_DEPTH, MAX_NODES = 60, 500_000
 HEADERS = {"Accept": "application/fhir+json", "Cache-Control": "no-cache"}
@@ -36,16 +40,24 @@ class Upstream:
 
     def __init__(self, outbound: Outbound, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.outbound = outbound
-        self.answers: Recent[bool] = Recent(ANSWER_SECONDS, monotonic)
+        self.monotonic = monotonic
+        self.turns = Turns(monotonic)
+        self.answers = Answers(monotonic)
         self.statements = Statements(monotonic)
         self.parameters: Recent[dict[str, frozenset[str]]] = Recent(FRESH_SECONDS, monotonic)
 
-    def records(self, server: FhirServer) -> UpstreamRecords:
-        return UpstreamRecords(self, server)
+    @contextmanager
+    def records(self, server: FhirServer, person: str) -> Iterator[UpstreamRecords]:
+        """For one decision, about a request of this person, which begins now."""
+        with self.turns.turn(server.name, person) as turn:
+            yield UpstreamRecords(self, server, turn)
 
-    def capability_statement(self, server: FhirServer) -> Resource:
-        """What the FHIR server says of itself, for a request with a token."""
-        return self.statements.get((server.name, server.upstream), lambda: self.stated(server))
+    def capability_statement(self, server: FhirServer, wait: Wait) -> Resource:
+        """What the FHIR server says of itself, for a request with a token.
+
+        One in a minute asks for it, and may take longer than a decision: what it learns is good for all.
+        """
+        return self.statements.get((server.name, server.upstream), lambda: self.stated(server), wait)
 
     def capability_statement_for_anybody(self, server: FhirServer) -> Resource:
         """The same object until it was asked for anew."""
@@ -58,7 +70,7 @@ class Upstream:
             raise Unavailable(f"{server.name}: no CapabilityStatement from the FHIR server ({found.status})")
         return statement
 
-    def ask(self, server: FhirServer, path: str, limits: Limits = QUESTION) -> Answer:
+    def ask(self, server: FhirServer, path: str, limits: Limits) -> Answer:
         try:
             return self.outbound.get(f"{server.upstream}/{path}", headers=HEADERS, trusted=True, limits=limits)
         except FetchFailed as error:
@@ -67,36 +79,57 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRecords:
-    """``Records`` of one FHIR server."""
+    """``ManyRecords`` of one FHIR server, for one decision."""
 
     upstream: Upstream
     server: FhirServer
+    turn: Turn
 
     def knows(self, type_: str, parameter: str) -> bool:
-        statement = self.upstream.capability_statement(self.server)
+        statement = self.upstream.capability_statement(self.server, self.turn.take)
         known = self.upstream.parameters.get(self.key, lambda: search_parameters(statement))
         return parameter in known.get(type_, ())
 
     def holds(self, question: Question) -> bool:
-        return self.upstream.answers.get((self.key, question), lambda: self.finds(question))
+        return self.upstream.answers.get((self.key, question), lambda: self.finds(question), self.turn.take)
 
     def finds(self, question: Question) -> bool:
-        """Search for the one resource as the question limits it, and look at what was found as well.
+        return bool(self.found([question], QUESTION))
+
+    def foresee(self, questions: Sequence[Question]) -> None:
+        """Those that differ in the id alone are one search. Only a yes is believed: the others are asked one by one."""
+        alike: dict[Question, list[Question]] = {}
+        for question in questions:
+            alike.setdefault(replace(question, id=""), []).append(question)
+        for several in alike.values():
+            if len(several) > 1:
+                self.turn.take()
+                at = self.upstream.monotonic()
+                with suppress(Unavailable):  # one by one, in what is left of the time
+                    for question in self.found(several, QUESTIONS):
+                        self.upstream.answers.tell((self.key, question), at, answer=True)
+
+    def found(self, alike: list[Question], most: Limits) -> list[Question]:
+        """Search for the resources as the questions limit them, and look at what was found as well.
 
         A server ignores parameters that it does not know: then the answer would be about something else.
         """
-        pairs = [("_id", question.id), *self.naming(question), *limits(question.query)]
-        if not all(self.knows(question.type, name) for name, _ in pairs):
-            return False
+        first, ids = alike[0], ",".join(question.id for question in alike)
+        pairs = [("_id", ids), *self.naming(first), *limits(first.query)]
+        if not all(self.knows(first.type, name) for name, _ in pairs):
+            return []
+        if len(alike) > 1:
+            pairs.append(("_count", str(len(alike))))
         search = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
-        answer = self.upstream.ask(self.server, f"{question.type}?{search}")
+        answer = self.ask(f"{first.type}?{search}", most)
         if answer.status != OK:
-            return False
-        entries = body(answer, self.server).get("entry")
-        found = (
-            [item.get("resource") for item in entries if isinstance(item, dict)] if isinstance(entries, list) else []
-        )
-        return any(isinstance(item, dict) and self.is_it(item, question) for item in found)
+            return []
+        entries = objects(body(answer, self.server).get("entry"))
+        resources = objects([entry.get("resource") for entry in entries])
+        return [question for question in alike if any(self.is_it(resource, question) for resource in resources)]
+
+    def ask(self, path: str, most: Limits = QUESTION) -> Answer:
+        return self.upstream.ask(self.server, path, replace(most, seconds=self.turn.take()))
 
     def naming(self, question: Question) -> list[tuple[str, str]]:
         """The parameter by which this server finds a patient's resources of the type."""
@@ -121,7 +154,7 @@ class UpstreamRecords:
         return bases(self.server)
 
     def exists(self, type_: str, id_: str) -> bool:
-        answer = self.upstream.ask(self.server, f"{type_}/{id_}")
+        answer = self.ask(f"{type_}/{id_}")
         if answer.status == OK:
             return True
         if answer.status in ABSENT:
@@ -129,7 +162,7 @@ class UpstreamRecords:
         raise Unavailable(f"{self.server.name}: the FHIR server answered {answer.status}")
 
     def version(self, type_: str, id_: str, version: str) -> Resource | None:
-        answer = self.upstream.ask(self.server, f"{type_}/{id_}/_history/{version}")
+        answer = self.ask(f"{type_}/{id_}/_history/{version}")
         return body(answer, self.server) if answer.status == OK else None
 
 
@@ -150,21 +183,3 @@ def body(answer: Answer, server: FhirServer) -> Resource:
     if not isinstance(value, dict):
         raise Unavailable(f"{server.name}: the FHIR server's answer is no resource")
     return value
-
-
-def search_parameters(statement: Resource) -> dict[str, frozenset[str]]:
-    """Per resource type the parameters that the server says it has, those of every type included."""
-    found: dict[str, frozenset[str]] = {}
-    for rest in objects(statement.get("rest")):
-        general = names(rest.get("searchParam"))
-        for resource in objects(rest.get("resource")):
-            found[str(resource.get("type"))] = general | names(resource.get("searchParam"))
-    return found
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def names(value: Any) -> frozenset[str]:
-    return frozenset(str(item.get("name")) for item in objects(value))

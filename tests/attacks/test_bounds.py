@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent.parent
 TOO_MUCH = re.compile(r"must not be (?:longer|larger) than|must not have more than|more than \d+ parameters")
+TURNS = "enforcement/test_turns.py"
 BY_ANOTHER_TEST = {  # which sends them to a running gunicorn, or looks at what is not an answer
     "line": "test_server.py::test_a_long_but_legal_request_line_is_served_and_a_longer_one_is_414",
     "headers": "test_server.py::test_too_many_or_too_large_headers_are_431",
@@ -43,6 +44,11 @@ BY_ANOTHER_TEST = {  # which sends them to a running gunicorn, or looks at what 
     "keys": "clients/test_key_sets.py::test_what_is_no_key_set_proves_nothing",
     "JWKS at once": "clients/test_key_sets.py::test_slow_sets_of_all_clients_together_leave_threads_for_everybody_else",
     "JWKS of strangers": "clients/test_key_sets.py::test_slow_sets_of_apps_that_nobody_has_approved_hold_two_threads",
+    "decision": "endpoints/test_forward_auth_bounds.py::test_a_decision_takes_two_seconds_at_most",
+    "decisions": f"{TURNS}::test_a_slow_fhir_server_leaves_one_turn_and_all_half_of_the_threads",
+    "decisions, one server": f"{TURNS}::test_a_slow_fhir_server_leaves_one_turn_and_all_half_of_the_threads",
+    "decisions, one person": f"{TURNS}::test_one_person_has_two_decisions_that_ask",
+    "records": "enforcement/test_decide.py::test_a_request_is_allowed_only_within_patient_type_letters_and_constraints",
 }
 
 

@@ -12,6 +12,8 @@ from authz.enforcement.token import EVERYONE, NOBODY, Reach, Token
 from authz.scopes import ScopeSet, resource_types
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from authz.enforcement.records import Question
 
 BASE = "https://fhir.example/r4"
@@ -62,6 +64,9 @@ class Memory:
             and all(matches(r, *constraint) for constraint in question.query)
             for r in self.resources
         )
+
+    def foresee(self, questions: Sequence[Question]) -> None:
+        """All of it is at hand."""
 
     def exists(self, type_: str, id_: str) -> bool:
         self.asked.append((type_, id_))

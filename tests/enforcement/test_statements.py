@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from authz.enforcement.statements import FRESH_SECONDS, REST_SECONDS, Statements
-from authz.errors import Unavailable
+from authz.errors import TooManyRequests, Unavailable
 
 FIRST, SECOND = {"date": "1"}, {"date": "2"}
 
@@ -40,7 +40,7 @@ class Scene:
 
     def holder(self, server: str = "main") -> Any:
         """Of a token."""
-        return self.statements.get(server, self.ask)
+        return self.statements.get(server, self.ask, lambda: 5.0)
 
     def slowly(self, *calls: Any) -> list[threading.Thread]:
         """Each is being answered, or waits to be."""
@@ -75,6 +75,22 @@ def test_while_it_is_asked_for_anew_everybody_else_has_the_one_before() -> None:
     assert [scene.anybody() for _ in range(40)] + [scene.holder() for _ in range(40)] == [FIRST] * 80
     scene.end(waiting)
     assert (scene.anybody(), scene.asks) == (SECOND, 2)
+
+
+@pytest.mark.parametrize("refusal", [Unavailable("the turns are taken"), TooManyRequests("yours are", 1)])
+def test_who_may_not_ask_now_has_the_one_before(refusal: Exception) -> None:
+    """RL-07: a search is decided by it, however busy the FHIR server is; where nothing is known that is no yes."""
+
+    def wait() -> float:
+        raise refusal
+
+    scene = Scene(answers=[FIRST, SECOND])
+    with pytest.raises(type(refusal)):
+        scene.statements.get("main", scene.ask, wait)
+    assert scene.holder() is FIRST
+    scene.time += FRESH_SECONDS
+    assert scene.statements.get("main", scene.ask, wait) is FIRST
+    assert (scene.holder(), scene.asks) == (SECOND, 2)
 
 
 def test_where_nothing_is_known_yet_nobody_waits_for_another_stranger() -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import threading
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import pytest
 
 from authz.enforcement.records import Question
+from authz.enforcement.turns import DECISION_SECONDS, Turn
 from authz.enforcement.upstream import Upstream, UpstreamRecords
 from authz.errors import Unavailable
 from authz.fhir_servers.server import FhirServer
 from authz.outbound import FetchFailed
 from authz.outbound.client import Answer
-from tests.enforcement.conftest import MINE, THEIRS
+from tests.enforcement.conftest import MINE, THEIRS, VITALS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from authz.outbound import Limits
 
 SERVER = FhirServer("main", "https://fhir.example/r4", upstream_url="http://127.0.0.1:8080/fhir")
 STATEMENT = {
@@ -45,11 +49,15 @@ class Answering:
 
     answers: dict[str, tuple[int, Any] | None]
     asked: list[str] = field(default_factory=list)
+    allowed: list[float] = field(default_factory=list)  # seconds
+    each: Callable[[], object] = lambda: None
 
-    def get(self, url: str, *, trusted: bool, **_: Any) -> Answer:
+    def get(self, url: str, *, trusted: bool, limits: Limits, **_: Any) -> Answer:
         assert trusted  # the administrator registered the address
         path = url.removeprefix("http://127.0.0.1:8080/fhir/")
         self.asked.append(unquote(path))
+        self.allowed.append(limits.seconds)
+        self.each()
         answer = self.answers.get(path.partition("?")[0])
         if answer is None:
             raise FetchFailed("nothing came")
@@ -71,7 +79,8 @@ def bundle(*resources: Any) -> tuple[int, Any]:
 
 def asking(clock: Callable[[], float] | None = None, **answers: Any) -> tuple[UpstreamRecords, Answering]:
     outbound = Answering({"metadata": (200, STATEMENT), **answers})
-    return Upstream(outbound, clock or Ticking()).records(SERVER), outbound  # type: ignore[arg-type]  # it has the one method used
+    upstream = Upstream(outbound, clock or Ticking())  # type: ignore[arg-type]  # it has the one method used
+    return UpstreamRecords(upstream, SERVER, Turn(upstream.turns, SERVER.name, "somebody", DECISION_SECONDS)), outbound
 
 
 def test_whose_a_resource_is_is_asked_behind_the_proxy_and_believed_for_a_second() -> None:
@@ -155,3 +164,61 @@ def test_versions_and_existence_are_asked_of_the_very_resource() -> None:
         records.exists("Observation", "odd")
     with pytest.raises(Unavailable):
         records.version("Observation", "o1", "9")
+
+
+def test_what_differs_in_the_id_alone_is_asked_in_one_go() -> None:
+    """RL-07: a batch of twenty reads is one question to the FHIR server, not twenty."""
+    records, outbound = asking(Observation=bundle(MINE, VITALS))
+    questions = [IN, replace(IN, id="v1"), replace(IN, id="o2"), Question("Observation", "o9", None)]
+    records.foresee(questions)
+    assert [records.holds(question) for question in questions[:2]] == [True, True]
+    assert outbound.asked == ["metadata", "Observation?_id=o1,v1,o2&patient=Patient/1&_count=3"]
+    assert not records.holds(questions[2])  # not in a page that may have been cut off, so it is asked about by itself
+    assert outbound.asked[2:] == ["Observation?_id=o2&patient=Patient/1"]
+
+
+@pytest.mark.parametrize("answer", [None, (200, b"<html>"), (400, {}), bundle({**THEIRS, "id": "o1"}, THEIRS)])
+def test_what_is_not_found_together_is_not_held_for_found(answer: Any) -> None:
+    records, outbound = asking(Observation=answer)
+    records.foresee([IN, replace(IN, id="v1")])
+    outbound.answers["Observation"] = bundle()
+    assert not records.holds(IN)
+    assert not records.holds(replace(IN, id="v1"))
+
+
+def test_a_decision_ends_however_many_questions_it_has() -> None:
+    """RL-07: each has only what is left of the two seconds, and the last none; the answer is then 503."""
+    clock = Ticking()
+    records, outbound = asking(clock, **{f"Observation/o1/_history/{version}": (200, MINE) for version in range(9)})
+    outbound.each = lambda: setattr(clock, "time", clock.time + 0.75)
+    for version in range(3):
+        assert records.version("Observation", "o1", str(version)) == MINE
+    with pytest.raises(Unavailable):
+        records.version("Observation", "o1", "3")
+    assert outbound.allowed == [2.0, 1.25, 0.5]
+
+
+def test_equal_questions_are_asked_once_while_the_answer_is_on_its_way() -> None:
+    """RL-07."""
+    records, outbound = asking(Observation=bundle(MINE))
+    others = [replace(records, turn=Turn(records.upstream.turns, SERVER.name, who, DECISION_SECONDS)) for who in "ab"]
+    came, go, found = threading.Event(), threading.Event(), list[bool]()
+    assert records.knows("Observation", "patient")
+
+    def slowly() -> None:
+        came.set()
+        assert go.wait(10)
+
+    outbound.each = slowly
+    threads = [threading.Thread(target=lambda one=one: found.append(one.holds(IN))) for one in (records, *others)]
+    threads[0].start()
+    assert came.wait(10)
+    for thread in threads[1:]:
+        thread.start()
+    while len(records.upstream.turns.asking) < 3:
+        threads[1].join(0.01)
+    go.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == [True] * 3
+    assert outbound.asked == ["metadata", "Observation?_id=o1&patient=Patient/1"]
