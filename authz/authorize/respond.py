@@ -52,17 +52,15 @@ class Responder:
     ) -> str:
         """The redirect with the code (RFC 6749 §4.1.2); ``asked``: the person has just agreed.
 
-        Raises InvalidRequest if another request was first to spend the launch, or its EHR session or EHR has gone;
-        AccessDenied if the person has signed out meanwhile, or withdrawn what they agreed to before, or somebody whom
-        the grant is about was switched off or has become another.
+        Raises InvalidRequest if another request was first to spend the launch, its EHR session or EHR has gone, or it
+        was for whom the person no longer is; AccessDenied if the person has signed out meanwhile, or withdrawn what
+        they agreed to before, or somebody whom the grant is about was switched off or has become another.
         """
         assert situation.judgement is not None
         assert situation.consent is not None
-        assert situation.sign_in is not None
         grant_id = (situation.glass.grant_id if situation.glass else None) or secrets.token_hex(16)
         with self.db.write() as session:
-            by_ehr = pending.launch is not None and pending.sign_in is None
-            hold(session, request, situation.sign_in, situation.fhir_user, by_ehr=by_ehr)
+            hold(session, request, pending, situation)
             if pending.launch is not None:
                 self.spend(session, pending.launch, grant_id, peer)
             elif situation.sid is None or not self.sessions.use_in(session, digest(situation.sid)):

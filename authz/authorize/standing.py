@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from authz.clients.model import ClientRow
-from authz.errors import AccessDenied
+from authz.errors import AccessDenied, InvalidRequest
 from authz.fhir_servers.model import FhirServerRow
+from authz.launch.launch import LaunchUnusable, Unusable
+from authz.launch.resolve import UNUSABLE
 from authz.storage.turns import of_client, of_fhir_server, of_user, together
 from authz.users.model import FhirIdentityRow, UserRow
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
-    from authz.login.method import SignIn
+    from authz.authorize.situation import Situation
 
 WHO = (
     select(UserRow.enabled, UserRow.sessions_valid_from, ClientRow.enabled, FhirServerRow.enabled)
@@ -30,24 +33,26 @@ FHIR_USER = select(FhirIdentityRow.reference).where(
 )
 
 
-def hold(
-    session: Session, request: AuthorizationRequest, sign_in: SignIn, fhir_user: str | None, *, by_ehr: bool
-) -> None:
+def hold(session: Session, request: AuthorizationRequest, pending: Pending, situation: Situation) -> None:
     """Begin the grant's transaction with a turn about the person, the app and the FHIR server.
 
     Whoever changes one of them meanwhile waits, and then finds the grant to be revoked; who was first has ended
-    what this request found at its beginning. ``by_ehr``: the person signed in there, and what ended here was not that.
-    ``fhir_user``: the relative reference of who they were then.
+    what this request found at its beginning. Who signed in at the EHR did not sign in here, where that was ended.
 
-    Raises AccessDenied.
+    Raises AccessDenied, or InvalidRequest if the launch's EHR named another than the person is by now.
     """
+    launch, sign_in = pending.launch, situation.sign_in
+    assert sign_in is not None
     about = (of_user(sign_in.sub), of_client(request.client.client_id), of_fhir_server(request.fhir_server.name))
     together(session, *about)
     named = {"sub": sign_in.sub, "client_id": request.client.client_id, "fhir_server": request.fhir_server.name}
     found = session.execute(WHO, named).one_or_none()
     if found is None or not (found[0] and found[2] and found[3]):
         raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
-    if not by_ehr and sign_in.since < found.sessions_valid_from:
+    is_by_ehr = launch is not None and pending.sign_in is None
+    if not is_by_ehr and sign_in.since < found.sessions_valid_from:
         raise AccessDenied("this sign-in was ended meanwhile")
-    if session.scalar(FHIR_USER, named) != fhir_user:
+    if session.scalar(FHIR_USER, named) != situation.fhir_user:
         raise AccessDenied("the user has become another person in the records meanwhile")
+    if launch is not None and launch.fhir_user not in {None, situation.fhir_user}:
+        raise InvalidRequest(UNUSABLE) from LaunchUnusable(Unusable.USER_GONE, launch.launch_id)

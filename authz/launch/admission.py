@@ -41,4 +41,4 @@ class Admission:
 
 
 def launch(digest: str, vetted: Vetted, seal: Seal, origin: Origin) -> Launch:
-    return launch_of(digest, vetted.asked, vetted.server.name, seal, origin)
+    return launch_of(digest, vetted.asked, vetted.server, seal, origin)

@@ -122,9 +122,12 @@ class Directory:
         assert vetted.person.reference is not None  # whoever has no sub was named by it
         return self.users.vouch(session, vetted.server.name, vetted.person.reference).sub
 
-    def is_welcome(self, sub: str) -> bool:
+    def is_welcome(self, sub: str, fhir_server: str, fhir_user: str | None) -> bool:
+        """Whether the person of a launch is there, and still whom it named, if it did by a resource."""
         user = self.users.by_sub(sub)
-        return user is not None and user.enabled
+        if user is None or not user.enabled:
+            return False
+        return fhir_user is None or self.users.fhir_user(sub, fhir_server) == fhir_user
 
 
 def launch_url(client: Client, wanted: str | None) -> str | None:

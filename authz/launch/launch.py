@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from authz.audit.event import Peer
+    from authz.fhir_servers.registry import FhirServer
     from authz.launch.record import Seal
     from authz.launch.request import LaunchRequest
 
@@ -34,7 +35,7 @@ class Unusable(StrEnum):
     OTHER_FHIR_SERVER = "launch_of_other_fhir_server"
     OTHER_REQUEST = "launch_claimed_by_other_request"
     SESSION_ENDED = "ehr_session_ended"
-    USER_GONE = "user_gone"
+    USER_GONE = "user_gone"  # or is not who the EHR named any more
     EHR_GONE = "ehr_gone"  # or the client that spoke for one; or not for this FHIR server any more, or anew
     MALFORMED = "launch_malformed"
     LONG_LIVED = "launch_long_lived"
@@ -81,6 +82,7 @@ class Launch:
     session: str | None = None  # the EHR's id of its session
     web_messaging_origin: str | None = None
     origin: Origin = Origin.EHR
+    fhir_user: str | None = None  # relative reference, as the EHR named the person; None: by login name
 
     def url_to_open(self, handle: str) -> str | None:
         """The launch URL with ``iss`` and ``launch``; a query it has already is kept (SMART LAU-01, LAU-05)."""
@@ -146,7 +148,7 @@ class Launch:
         )
 
 
-def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, origin: Origin) -> Launch:
+def launch_of(digest: str, asked: LaunchRequest, server: FhirServer, seal: Seal, origin: Origin) -> Launch:
     """Put together what the record says and what was found out; without ``auth_time`` the earliest it can have been."""
     assert asked.exp is not None  # the schema of a record requires it
     expires_at = datetime.fromtimestamp(asked.exp, UTC)
@@ -156,7 +158,7 @@ def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, o
         digest=digest,
         ehr=seal.ehr,
         client_id=asked.client_id,
-        fhir_server=fhir_server,
+        fhir_server=server.name,
         iss=asked.fhir_server,
         user_sub=seal.sub,
         context=asked.context,
@@ -167,6 +169,7 @@ def launch_of(digest: str, asked: LaunchRequest, fhir_server: str, seal: Seal, o
         session=asked.session,
         web_messaging_origin=asked.web_messaging_origin,
         origin=origin,
+        fhir_user=server.relative(asked.user),
     )
 
 

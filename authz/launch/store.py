@@ -81,7 +81,7 @@ class Launches:
             if asked.session is not None and not self.ehr_sessions.touch_in(session, vetted.server.name, asked.session):
                 raise InvalidRequest("session: this EHR session has ended")
             seal = Seal(self.directory.sub(session, vetted), ehr.client_id if ehr else TRIAL if trial else None, now)
-            launch = launch_of(key, load(RECORD, members), vetted.server.name, seal, seal.origin)
+            launch = launch_of(key, load(RECORD, members), vetted.server, seal, seal.origin)
             self.trail.record(session, launch.event(EventName.LAUNCH_CREATED, peer))
             record = self.record(members, key, seal)
             # before the commit: if that fails, the record's handle is never told and so never used
@@ -134,7 +134,7 @@ class Launches:
 
     def check_around(self, launch: Launch) -> None:
         """Whether its user, its EHR and the EHR's session are still there. Raises LaunchUnusable."""
-        if not self.directory.is_welcome(launch.user_sub):
+        if not self.directory.is_welcome(launch.user_sub, launch.fhir_server, launch.fhir_user):
             raise LaunchUnusable(Unusable.USER_GONE, launch.launch_id)
         with self.db.read() as session:
             self.speakers.check(session, launch)
@@ -155,7 +155,7 @@ class Launches:
         server = self.directory.fhir_servers.by_aud(asked.fhir_server)
         if server is None:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, "the FHIR server was removed or switched off")
-        return launch_of(key, asked, server.name, seal, seal.origin)
+        return launch_of(key, asked, server, seal, seal.origin)
 
     def claim(self, launch_digest: str, claimant: str) -> bool:
         """Tie a launch to the first request that comes with it; only that one may come again (decision 14)."""

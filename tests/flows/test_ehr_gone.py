@@ -94,16 +94,16 @@ def last(world: World, name: str) -> AuditEventRow:
     return found[-1]
 
 
-def assert_it_came_to_nothing(world: World, waiting: str, opened: Any) -> None:
+def assert_it_came_to_nothing(world: World, waiting: str, opened: Any, why: str = "ehr_gone") -> None:
     """Of both the trail says why; the app hears what it hears of any launch that is of no use (AZ-73)."""
     answer = world.public.launched(waiting, SCOPE).location_parameters
     assert refusal(answer) == ("invalid_request", UNUSABLE)
     refused = last(world, "launch.refused")
-    assert (refused.reason, refused.launch_id is None) == ("ehr_gone", False)
+    assert (refused.reason, refused.launch_id is None) == (why, False)
     answer = world.browser().submit(opened, press="allow").location_parameters
     assert refusal(answer) == ("invalid_request", UNUSABLE)
     refused = last(world, "authorize.refused")
-    assert (refused.detail["cause"], refused.launch_id is None) == ("ehr_gone", False)
+    assert (refused.detail["cause"], refused.launch_id is None) == (why, False)
     with world.services.db.read() as session:
         events = set(session.scalars(select(AuditEventRow.event)))
     assert events.isdisjoint({"code.issued", "launch.used"})
