@@ -7,7 +7,7 @@ from typing import IO, Any
 
 MOST_KEPT = 256 * 1024  # bytes that are put together here; a thread writes more than that
 MOST_SHARED = 8 * 1024 * 1024  # bytes that came in one piece: they are not copied, and mostly the same for everybody
-
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 Parts = tuple[memoryview, ...]
 

@@ -14,8 +14,9 @@ from gunicorn.glogging import Logger
 from gunicorn.http import get_parser
 
 from authz.deadlines import EXCHANGE_SECONDS, LOOK_SECONDS, Deadlines
+from authz.header_names import without_underscores
 from authz.incoming import Arrived, Come, Incoming
-from authz.outgoing import Outgoing, after_sending
+from authz.outgoing import FULL, Outgoing, after_sending
 from authz.patience import Patience
 from authz.room import RoomyWorker
 
@@ -23,7 +24,6 @@ SMALL = 64 * 1024  # bytes of a request that there is always room for
 PART_SECONDS = 2.0  # for the peer to take the end of an answer and to hang up
 MOST_DRAINED = 64 * 1024  # bytes of what it still sends meanwhile
 MOST_HELD = 64 * 1024 * 1024  # bytes of requests that are larger and not all there, of one worker
-FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Log(Logger):
@@ -43,6 +43,7 @@ class DeadlineWorker(RoomyWorker):
     told_at = 0.0
 
     def init_process(self) -> None:
+        self.cfg.set("header_map", "dangerous")  # for handle_request to judge
         self.deadlines = Deadlines(self.exchange_seconds)
         self.unfinished: set[Any] = set()
         self.sending, self.parting = Patience(self.exchange_seconds), Patience(PART_SECONDS)
@@ -185,6 +186,7 @@ class DeadlineWorker(RoomyWorker):
         """What follows a message whose end two servers see in different places is not read (RFC 9112 §6.1, HP-03)."""
         if any(name == "TRANSFER-ENCODING" and value.strip().lower() != "chunked" for name, value in req.headers):
             req.force_close()
+        req.headers = without_underscores(req.headers)
         if self.cfg.is_ssl:
             return super().handle_request(req, conn)
         if conn.incoming.was_asked:

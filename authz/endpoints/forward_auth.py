@@ -28,6 +28,7 @@ from authz.errors import (
     Unavailable,
     printable,
 )
+from authz.header_names import UNDERSCORED
 
 if TYPE_CHECKING:
     from flask.typing import ResponseReturnValue
@@ -64,6 +65,7 @@ def forward_auth(request: HttpRequest, name: str, *, from_address: bool) -> Http
         server = services().gateway.fhir_server(name)
         if server is None:
             raise NotFound("there is no FHIR server of this name")
+        check_names(request)
         asked = original_request(request, f"{services().settings.public_path}{PROXIED}{name}" if from_address else "")
         members = services().gateway.rule(server, asked, token_of(request), request.peer)
     except OAuthError as error:
@@ -83,6 +85,12 @@ def check_trusted(remote: str) -> None:
     mapped = getattr(address, "ipv4_mapped", None) or address
     if mapped is None or not any(mapped in network for network in services().settings.trusted_proxies):
         raise AccessDenied("only a proxy whose address is in trusted_proxies may ask")
+
+
+def check_names(request: HttpRequest) -> None:
+    """Raises AccessDenied for headers that the FHIR server may read under another name than here."""
+    if UNDERSCORED.lower() in request.headers:
+        raise AccessDenied("no name of a header may have an underscore: servers take it for a hyphen")
 
 
 def token_of(request: HttpRequest) -> str | None:

@@ -247,6 +247,39 @@ def test_what_a_proxy_was_asked_is_told_in_one_way(target: Target, headers: list
         assert reply.header("x-authz-patient") is None
 
 
+AS_ANOTHER = (
+    "X_HTTP_Method_Override",
+    "X-HTTP_Method-Override",
+    "x_method_override",
+    "X_Cascade",
+    "If_None_Exist",
+    "A_b",
+)
+
+
+@pytest.mark.parametrize("name", AS_ANOTHER)
+def test_no_header_gets_past_under_the_name_of_another(target: Target, name: str) -> None:
+    """OWN-13, RFC 3875 §4.1.18: Traefik passes it on as it came, and what reads headers as CGI does obeys."""
+    token = target.bought(scope="launch patient/*.rs")["access_token"]
+    asked = {"X-Forwarded-Method": "GET", "X-Forwarded-Uri": "/r4/Patient/A", "Authorization": f"Bearer {token}"}
+    assert target.send("GET", "/forward-auth/main", asked).status == 204
+    reply = target.send("GET", "/forward-auth/main", {**asked, name: "DELETE"})
+    assert (reply.status, reply.header("x-authz-patient")) == (403, None)
+    assert "underscore" in str(reply.header("x-authz-reason"))
+
+
+def test_a_header_with_an_underscore_is_nothing_elsewhere(target: Target) -> None:
+    """OWN-14: it is not read, under whatever name, and who sends one is answered as anybody."""
+    token = target.bought()["access_token"]
+    headers = {"X_Forwarded_For": "127.0.0.1", "Content_Length": "9", "Transfer_Encoding": "chunked", "SM_USER": "a"}
+    assert target.send("GET", "/healthz", headers).status == 200
+    asked = {"X-Original-Method": "GET", "X-Original-URI": "/r4/Patient/A"}
+    reply = target.send("GET", "/forward-auth/main", {**asked, "Author_ization": f"Bearer {token}"})
+    assert (reply.status, reply.header("x-authz-patient")) == (403, None)
+    reply = target.send("GET", "/userinfo", {"Author_ization": f"Bearer {token}"})
+    assert reply.status == 401
+
+
 def test_only_a_trusted_proxy_is_told_what_a_token_may(target: Target) -> None:
     """OWN-14: a stranger who claims to come from it is told nothing, with a good token or none."""
     token = target.bought()["access_token"]
