@@ -52,7 +52,7 @@ class PatientQuery:
             return gettext("That is too long to search for.")
         if self.birthdate.strip() and not ISO_DATE.fullmatch(self.birthdate.strip()):
             return gettext("Write the birth date as year, month and day: 2019-03-05.")
-        letters = sum(character.isalnum() for character in self.name)
+        letters = max((sum(map(str.isalnum, word)) for word in self.words()), default=0)
         only_by_name = not (self.birthdate.strip() or self.identifier.strip())
         if (only_by_name or self.name.strip()) and letters < settings.minimum_letters:
             least = settings.minimum_letters
@@ -61,10 +61,13 @@ class PatientQuery:
             )
         return ""
 
+    def words(self) -> list[str]:
+        """Of the name, each once."""
+        return list(dict.fromkeys(self.name.replace(",", " ").split()))[:MAX_WORDS]
+
     def parameters(self, settings: SearchSettings) -> list[tuple[str, str]]:
         """FHIR search parameters: each word of the name must fit, wherever it stands in it."""
-        words = self.name.replace(",", " ").split()[:MAX_WORDS]
-        found = [(settings.name, escaped(word)) for word in words if settings.name]
+        found = [(settings.name, escaped(word)) for word in self.words() if settings.name]
         if settings.birthdate and self.birthdate.strip():
             found.append((settings.birthdate, self.birthdate.strip()))
         if settings.identifier and self.identifier.strip():

@@ -205,6 +205,7 @@ def test_what_was_typed_travels_in_a_body_and_is_in_no_address(world: World, fhi
         ({"birthdate": "2019-03-05"}, [("birthdate", "2019-03-05")]),
         ({"identifier": "LG-1,LG-2"}, [("identifier", f"{MRN}|LG-1\\,LG-2")]),
         ({"identifier": "http://x|1"}, [("identifier", f"{MRN}|http://x\\|1")]),
+        ({"name": "A Berg A"}, [("name", "A"), ("name", "Berg")]),
         ({"name": "Bo", "birthdate": "2019"}, [("name", "Bo"), ("birthdate", "2019")]),
     ],
 )
@@ -224,6 +225,10 @@ def test_what_is_typed_becomes_search_parameters_and_nothing_else(
         ({}, "Type a name, a birth date or a record number."),
         ({"name": "b"}, "Type at least 2 letters of the name."),
         ({"name": "-- .."}, "Type at least 2 letters of the name."),
+        ({"name": "b b b"}, "Type at least 2 letters of the name."),
+        ({"name": "b,c"}, "Type at least 2 letters of the name."),
+        ({"name": "a b c d e f g h Berg"}, "Type at least 2 letters of the name."),
+        ({"name": "b b", "birthdate": "2019"}, "Type at least 2 letters of the name."),
         ({"birthdate": "5.3.2019"}, "Write the birth date as year, month and day: 2019-03-05."),
         ({"name": "b" * 101}, "That is too long to search for."),
     ],
