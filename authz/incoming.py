@@ -20,9 +20,9 @@ LONGEST_LINE = 8_190
 END_OF_HEAD = re.compile(rb"\n\r?\n")
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r?(?=\n)")
 CODING = re.compile(rb"\ntransfer-encoding[ \t]*:")
-EXPECTATION = re.compile(rb"\nexpect:[ \t]*([^\n]*?)[ \t]*\r?(?=\n)")
+EXPECTATION = re.compile(rb"\nexpect:([^\n]*)")
 CONTINUE = b"100-continue"
-KNOWS_CONTINUE = re.compile(rb"\s*[^\n]* http/1\.[1-9][ \t]*\r?\n")  # RFC 9110 §10.1.1: HTTP/1.0 does not
+KNOWS_CONTINUE = re.compile(rb" http/1\.[1-9]$")  # RFC 9110 §10.1.1: HTTP/1.0 does not
 GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
 
@@ -92,11 +92,11 @@ class Incoming:
             return
         self.head_end = self.chunk = found.end()
         head = bytes(self.data[: self.head_end]).lower()
-        expected = EXPECTATION.findall(head)
+        expected = [value.strip() for value in EXPECTATION.findall(head)]
         if set(expected) - {CONTINUE}:
             self.wanted = self.head_end  # the parser refuses it
             return
-        self.waits = bool(expected) and KNOWS_CONTINUE.match(head) is not None
+        self.waits = bool(expected) and KNOWS_CONTINUE.search(head.strip().partition(b"\n")[0].rstrip()) is not None
         if CODING.search(head):
             return
         lengths = LENGTH.findall(head)

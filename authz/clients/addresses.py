@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
+    Verifies = Callable[[dict[str, Any]], bool]
+
 REFETCH = timedelta(minutes=1)
 REST = timedelta(seconds=10)
-LEAST = timedelta(seconds=30)
 MAX_WAITING = 4  # threads of a process that one address may hold up
 TURN_SECONDS = 5.0
 
@@ -51,7 +52,7 @@ class Places(threading.BoundedSemaphore):
 class Terms:
     """On which an address is asked."""
 
-    least: timedelta = LEAST  # an answer is kept so long, whatever its ``Cache-Control`` says
+    least: timedelta = timedelta(0)  # an answer is kept so long, whatever its ``Cache-Control`` says
     ahead: timedelta = timedelta(0)  # so long before its end whoever misses a key in it may have it renewed
     rest: timedelta = REST  # after a failure the address is left alone
     places: tuple[Places, ...] = ()  # for those who wait for this address or any other like it
@@ -71,24 +72,47 @@ class Address:
         self.held: Fetched | None = None
         self.failed_at: datetime | None = None
         self.refetched_at: datetime | None = None
+        self.begun = self.held_from = 0  # how many fetches were begun; which of them brought what is held
+        self.guessed_at: datetime | None = None  # asked for somebody whom the last set did not verify
 
-    def sets(self, *own: Places) -> Iterator[dict[str, Any]]:
+    def sets(self, *own: Places, verifies: Verifies | None = None) -> Iterator[dict[str, Any]]:
         """The set that holds now; whoever asks on did not find the right key in it, and gets a newer one.
 
-        Nobody waits while there is one that holds. ``own`` are the places of those who ask for the same reason. Raises
-        BadAssertion, Unavailable, and TooSoon while nothing newer is asked for.
+        Nobody waits while there is one that holds. One that does not hold any more proves nothing, but tells by
+        ``verifies`` who is likely to be right: for the others a new one is asked for now and then only. ``own`` are the
+        places of those who ask for the same reason. Raises BadAssertion, Unavailable, and TooSoon while nothing newer
+        is asked for.
         """
-        held = self.kept()
+        begun, held = self.begun, self.kept()
         if held is None:
+            if self.is_junk(verifies):
+                raise TooSoon("a newer key set was asked for a moment ago")
             with self.turn(own):
-                found = self.kept() or self.fetched()
+                found = self.kept() or self.begun_after(begun) or self.fetched()
             yield found.jwks
         else:
             yield held.jwks
             yield self.newer(held, own).jwks
 
+    def is_junk(self, verifies: Verifies | None) -> bool:
+        """What the last set does not verify either, while somebody had a new one asked for a moment ago."""
+        last, now = self.held, self.now()
+        if verifies is None or last is None or verifies(last.jwks):
+            return False
+        if self.guessed_at is not None and now - self.guessed_at < self.terms.rest:
+            return True
+        self.guessed_at = now
+        return False
+
     def kept(self) -> Fetched | None:
         return self.held if self.held is not None and self.held.is_fresh(self.now()) else None
+
+    def begun_after(self, begun: int) -> Fetched | None:
+        """What somebody else asked for while this one waited: as new as an answer of its own, however short its life.
+
+        RFC 9111 §5.2.2.5.
+        """
+        return self.held if self.held_from > begun else None
 
     def newer(self, held: Fetched, own: Iterable[Places]) -> Fetched:
         """What somebody else has got meanwhile, or is getting; else it is asked for, unless it is too soon.
@@ -114,11 +138,12 @@ class Address:
     def fetched(self) -> Fetched:
         """Raises BadAssertion; a set that is over its time is of no use then."""
         now = self.now()
+        self.begun += 1
         if self.failed_at is not None and now - self.failed_at < self.terms.rest:
             raise BadAssertion("the client's keys could not be fetched a moment ago")
         try:
             self.held = self.fetch().kept_for(self.terms.least)
-            self.failed_at = None
+            self.held_from, self.failed_at = self.begun, None
         except BadAssertion:
             self.failed_at = now
             raise

@@ -105,6 +105,14 @@ def verify(assertion: Assertion, jwks: dict[str, Any]) -> None:
         raise KeyNotFound("the signature does not verify") from error
 
 
+def is_verified(assertion: Assertion, jwks: dict[str, Any]) -> bool:
+    try:
+        verify(assertion, jwks)
+    except KeyNotFound:
+        return False
+    return True
+
+
 def checked_times(claims: dict[str, Any], now: datetime) -> datetime:
     """``exp``, at most five minutes ahead; ``nbf`` and ``iat`` where they are given (ASY-09, ASY-11)."""
     current = now.timestamp()

@@ -1,9 +1,9 @@
 """Where a client's public keys are: given at registration, or published by the client (SMART ASY-20..25, CA-39..45).
 
-What was fetched is kept as long as its ``Cache-Control`` allows, half a minute at least, by each process for itself:
-else whoever sends assertions in a client's name would choose how often it is asked, and keep the client waiting. A set
-that does not hold the right key may be outdated before its time: it is fetched once more, at most once a minute, or
-shortly before its end, so that a flood renews the set that it meets.
+What was fetched is kept as long as its ``Cache-Control`` allows, by each process for itself. A set that does not hold
+the right key may be outdated before its time: it is fetched once more, at most once a minute, or shortly before its
+end, so that a flood renews the set that it meets. One that is over its time still tells whose assertion is worth a new
+one: else whoever sends assertions in a client's name would choose how often it is asked, and keep the client waiting.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from authz.audit.trail import Trail
+    from authz.clients.addresses import Verifies
     from authz.clients.client import Client
     from authz.outbound import Answer, Outbound
 
@@ -35,6 +36,7 @@ HTTP_OK = 200
 MOST_WAITING = 5  # threads of a process that may wait for key sets at once, of its eight
 STRANGERS_WAITING = 2  # of them, for the apps that nobody has approved
 STRANGERS_REST = timedelta(seconds=30)
+STRANGERS_LEAST = timedelta(seconds=30)  # a set of theirs is kept, whatever its Cache-Control says
 MAX_ADDRESSES = 1_000  # remembered; a forgotten one is fetched anew
 MAX_NODES = 10_000  # JSON values in a set of a hundred keys with certificates
 
@@ -75,26 +77,31 @@ class KeySets:
         self.approved = Shelf(outbound, Terms(ahead=REST, places=(places,)))
         self.strangers = Shelf(
             for_strangers or outbound,
-            Terms(rest=STRANGERS_REST, places=(of_strangers, places)),
+            Terms(least=STRANGERS_LEAST, rest=STRANGERS_REST, places=(of_strangers, places)),
         )
 
-    def of(self, client: Client) -> Iterator[dict[str, Any]]:
-        """The client's key set, then a newer one for whoever did not find the right key.
+    def of(self, client: Client, verifies: Verifies | None = None) -> Iterator[dict[str, Any]]:
+        """The client's key set, then a newer one for whoever did not find the right key; ``verifies`` tells junk.
 
         Raises BadAssertion if there is none or it can't be fetched; Unavailable if too many wait for it.
         """
         shelf = self.approved if client.is_approved else self.strangers
-        yield from self.held(client.client_id, client.jwks, client.jwks_uri, shelf)
+        yield from self.held(client.client_id, client.jwks, client.jwks_uri, shelf, verifies)
 
     def held(
-        self, name: str, jwks: dict[str, Any] | None, jwks_uri: str | None, shelf: Shelf | None = None
+        self,
+        name: str,
+        jwks: dict[str, Any] | None,
+        jwks_uri: str | None,
+        shelf: Shelf | None = None,
+        verifies: Verifies | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Likewise of anybody who gave or publishes keys; an administrator named them where there is no ``shelf``."""
         if jwks is not None:
             yield jwks
         elif jwks_uri is not None:
             with suppress(TooSoon):
-                yield from self.address(name, jwks_uri, shelf or self.approved).sets()
+                yield from self.address(name, jwks_uri, shelf or self.approved).sets(verifies=verifies)
         else:
             raise BadAssertion("the client has no keys")
 

@@ -35,7 +35,7 @@ SECRET = re.compile(r"token|secret|password")
 HIDDEN = "***"
 KNOWN_TO_ALL = frozenset({"issuer"})
 ON_THE_WEB = frozenset({"https", "http"})
-IN_WORDS = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+")  # an address within a sentence
+IN_WORDS = re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,31}://\S+")  # an address within a sentence
 FACTS = re.compile(r"redis_version|maxmemory\w*|used_memory|connected_clients|role|aof_enabled|uptime_in_seconds")
 
 

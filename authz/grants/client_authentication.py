@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from authz.clients import assertion
@@ -74,7 +75,8 @@ class ClientAuthentication:
 
     def verify(self, read: assertion.Assertion, client: Client) -> None:
         """Raises BadAssertion if neither the client's key set nor a newer one holds the key; Unavailable."""
-        for jwks in self.services.key_sets.of(client):
+        problem = assertion.KeyNotFound("the signature does not verify by the client's last key set")
+        for jwks in self.services.key_sets.of(client, partial(assertion.is_verified, read)):
             try:
                 assertion.verify(read, jwks)
             except assertion.KeyNotFound as error:
