@@ -52,9 +52,9 @@ class Automatic:
         """
         due = select(ClientRow.client_id).where(~ClientRow.approved, ClientRow.approves_at <= self.review.clients.now())
         with self.review.db.read() as session:
-            if not is_trusted(session, self.review.clients.now()):
-                return []
             found = session.scalars(due.order_by(ClientRow.approves_at)).all()
+            if found and not is_trusted(session, self.review.clients.now()):
+                return []
         return [client_id for client_id in found if not self.stop(client_id) and self.approve(client_id)]
 
     def stop(self, client_id: str) -> bool:

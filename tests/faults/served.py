@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from authz.app import create_app
 from authz.clock import SteadyClock
+from authz.storage import witness
 from tests.attacks.live.clock import SharedClock
 from wsgi import app
 
@@ -75,6 +76,7 @@ class Failpoint:
 
 def follow(clock: SharedClock) -> Flask:
     """The app with the machine's clock in the test's hands."""
+    witness.seconds_ahead = lambda *_: 0.0  # it may be an hour ahead of the database's
     made = create_app(app.extensions["authz"].settings, now=SteadyClock(lambda: clock().timestamp()))
     for keys in (made.extensions["authz"].keyring, made.extensions["authz"].launch_keys):
         keys.monotonic = clock.monotonic  # they are read again once a minute

@@ -1,4 +1,7 @@
-"""What gunicorn loads for the attack suite: ``wsgi.py``, but for its clock, and for the tries that a case forgets."""
+"""What gunicorn loads for the attack suite: ``wsgi.py``, but for the tries that a case forgets, and for its clock.
+
+That is ahead of the database's.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from authz import app as application
 from authz import logs
 from authz.settings import Settings
+from authz.storage import witness
 from authz.storage.limiter import LocalCounters
 from tests.attacks.live.clock import SharedClock
 
@@ -28,6 +32,7 @@ class Forgetful(LocalCounters):
 
 settings = Settings.load()
 logs.configure(settings.log_level)
+witness.seconds_ahead = lambda *_: 0.0
 clock = SharedClock(Path(os.environ["ATTACK_CLOCK"]))
 app = application.create_app(settings, now=clock)
 for keys in (app.extensions["authz"].keyring, app.extensions["authz"].launch_keys):
