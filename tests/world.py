@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,12 +23,14 @@ from tests.prepared import QUICK, folder, share_statements
 from tests.transport import InProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from flask import Flask
 
     from authz.outbound import Outbound
     from authz.services import Services
+    from tests.servers import PostgresServer
     from tests.transport import Transport
 
 ISSUER = "http://127.0.0.1:9000"
@@ -187,6 +190,16 @@ def install(settings: Settings, now: datetime) -> bool:
     else:
         rotate_file(settings.keys_dir / "secrets.json", now)
     return is_copy
+
+
+@contextmanager
+def on_postgres(folder: Path, server: PostgresServer) -> Iterator[World]:
+    """A server of one's own in this process, with a new database."""
+    made = build(settings_in(folder, database_url=server.new_database()))
+    with made.app.app_context():
+        yield made
+        made.services.db.engine.dispose()
+    made.services.backend.close()
 
 
 def build(settings: Settings, outbound: Outbound | None = None) -> World:

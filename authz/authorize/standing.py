@@ -22,14 +22,19 @@ if TYPE_CHECKING:
     from authz.authorize.situation import Situation
 
 WHO = (
-    select(UserRow.enabled, UserRow.sessions_valid_from, ClientRow.enabled, FhirServerRow.enabled)
+    select(
+        (UserRow.enabled & ClientRow.enabled & FhirServerRow.enabled).label("are_on"),
+        UserRow.sessions_valid_from,
+        FhirIdentityRow.reference,
+    )
     .select_from(UserRow)
     .join(ClientRow, ClientRow.client_id == bindparam("client_id"))
     .join(FhirServerRow, FhirServerRow.name == bindparam("fhir_server"))
+    .outerjoin(
+        FhirIdentityRow,
+        (FhirIdentityRow.sub == UserRow.sub) & (FhirIdentityRow.fhir_server == FhirServerRow.name),
+    )
     .where(UserRow.sub == bindparam("sub"))
-)
-FHIR_USER = select(FhirIdentityRow.reference).where(
-    FhirIdentityRow.sub == bindparam("sub"), FhirIdentityRow.fhir_server == bindparam("fhir_server")
 )
 
 
@@ -47,12 +52,12 @@ def hold(session: Session, request: AuthorizationRequest, pending: Pending, situ
     together(session, *about)
     named = {"sub": sign_in.sub, "client_id": request.client.client_id, "fhir_server": request.fhir_server.name}
     found = session.execute(WHO, named).one_or_none()
-    if found is None or not (found[0] and found[2] and found[3]):
+    if found is None or not found.are_on:
         raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
     is_by_ehr = launch is not None and pending.sign_in is None
     if not is_by_ehr and sign_in.since < found.sessions_valid_from:
         raise AccessDenied("this sign-in was ended meanwhile")
-    if session.scalar(FHIR_USER, named) != situation.fhir_user:
+    if found.reference != situation.fhir_user:
         raise AccessDenied("the user has become another person in the records meanwhile")
     if launch is not None and launch.fhir_user not in {None, situation.fhir_user}:
         raise InvalidRequest(UNUSABLE) from LaunchUnusable(Unusable.USER_GONE, launch.launch_id)

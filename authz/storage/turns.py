@@ -9,7 +9,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, bindparam, func, select, text
+from sqlalchemy import func, select, text
 
 from authz.storage.postgres import STATEMENT_TIMEOUT_MS, unhurried
 
@@ -36,7 +36,7 @@ def alone(session: Session, name: str) -> None:
         return
     with unhurried(session.connection()):
         session.execute(PATIENCE, {"ms": str(ALONE_MS)})
-        session.execute(select(func.pg_advisory_xact_lock(bindparam("name", number(name), BigInteger))))
+        session.execute(select(func.pg_advisory_xact_lock(number(name))))
         session.execute(PATIENCE, {"ms": str(STATEMENT_TIMEOUT_MS)})
 
 

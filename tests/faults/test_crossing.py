@@ -13,11 +13,10 @@ from authz.consent.withdraw import withdraw_all
 from authz.tokens.model import GrantRow
 from tests.live import at_once
 from tests.servers import postgres_server
-from tests.world import build, settings_in
+from tests.world import on_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
@@ -33,13 +32,8 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with postgres_server() as postgres:
-        folder: Path = tmp_path_factory.mktemp("crossing")
-        made = build(settings_in(folder, database_url=postgres.new_database()))
-        with made.app.app_context():
-            yield made
-            made.services.db.engine.dispose()
-        made.services.backend.close()
+    with postgres_server() as postgres, on_postgres(tmp_path_factory.mktemp("crossing"), postgres) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,10 @@ from tests.backend import register
 from tests.flows.test_ehr_gone import SCOPE
 from tests.live import at_once
 from tests.servers import postgres_server
-from tests.world import build, settings_in
+from tests.world import on_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from sqlalchemy.orm import Session
 
@@ -37,13 +36,8 @@ SOON = 0.5  # seconds in which nobody gets on who has to wait
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with postgres_server() as postgres:
-        folder: Path = tmp_path_factory.mktemp("gone")
-        made = build(settings_in(folder, database_url=postgres.new_database()))
-        with made.app.app_context():
-            yield made
-            made.services.db.engine.dispose()
-        made.services.backend.close()
+    with postgres_server() as postgres, on_postgres(tmp_path_factory.mktemp("gone"), postgres) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

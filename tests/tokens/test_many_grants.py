@@ -11,7 +11,7 @@ from authz.audit.model import AuditEventRow
 from authz.tokens import whose
 from authz.tokens.model import GrantRow
 from tests.servers import postgres_server
-from tests.world import build, settings_in
+from tests.world import on_postgres
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,13 +31,9 @@ FROM grant_record g, generate_series(:first, :first + 999) n WHERE g.id = :id
 
 
 @pytest.fixture
-def on_postgres(tmp_path: Path) -> Iterator[World]:
-    with postgres_server() as server:
-        made = build(settings_in(tmp_path, database_url=server.new_database()))
-        with made.app.app_context():
-            yield made
-            made.services.db.engine.dispose()
-        made.services.backend.close()
+def durable(tmp_path: Path) -> Iterator[World]:
+    with postgres_server() as server, on_postgres(tmp_path, server) as made:
+        yield made
 
 
 def opened(world: World) -> tuple[str, str]:
@@ -71,12 +67,12 @@ def test_page_by_page_every_grant_ends_and_is_on_the_trail(world: World, monkeyp
 
 
 @pytest.mark.postgres
-def test_more_grants_than_a_statement_has_parameters_end_in_one_command(on_postgres: World) -> None:
-    token, sub = opened(on_postgres)
-    with on_postgres.services.db.write() as session:
+def test_more_grants_than_a_statement_has_parameters_end_in_one_command(durable: World) -> None:
+    token, sub = opened(durable)
+    with durable.services.db.write() as session:
         grant_id = session.scalar(select(GrantRow.id).where(GrantRow.sub == sub))
         for first in range(0, MORE_THAN_A_STATEMENT_TAKES, 1_000):
             session.execute(text(COPIES), {"first": first, "id": grant_id})
-    assert switched_off(on_postgres, sub) == MORE_THAN_A_STATEMENT_TAKES + 1
-    assert ended(on_postgres) == (MORE_THAN_A_STATEMENT_TAKES + 1, MORE_THAN_A_STATEMENT_TAKES + 1)
-    assert on_postgres.fhir_server.introspect(token) == {"active": False}
+    assert switched_off(durable, sub) == MORE_THAN_A_STATEMENT_TAKES + 1
+    assert ended(durable) == (MORE_THAN_A_STATEMENT_TAKES + 1, MORE_THAN_A_STATEMENT_TAKES + 1)
+    assert durable.fhir_server.introspect(token) == {"active": False}
