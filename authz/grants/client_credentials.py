@@ -25,8 +25,10 @@ from authz.scopes import (
     only_levels,
     only_types,
 )
+from authz.storage.database import insert_now
 from authz.tokens.authorization import Authorization
-from authz.tokens.store import NewGrant, check_usable
+from authz.tokens.store import NewGrant
+from authz.tokens.usable import around, check_usable
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -58,9 +60,8 @@ class ClientCredentials(Grant):
             raise InvalidScope(told).explained(verdicts)
         new = NewGrant(client.client_id, server.name, judgement.granted, verdicts=verdicts)
         grant = new.as_row(secrets.token_hex(16), services.now())
-        session.add(grant)
-        session.flush()
-        check_usable(session, grant, services.now())
+        insert_now(session, grant)
+        check_usable(grant, around(session, grant), services.now())
         return Authorization(
             grant=grant,
             scope=judgement.granted,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.clients.registry import Client
+    from authz.tokens.refresh import SpentRefreshToken
 
 ENDED = "the user no longer acts for this patient: the FHIR server says that it has ended"
 
@@ -44,7 +45,7 @@ class RefreshToken(Grant):
         spent = services.refresh_tokens.spend(session, client.client_id, self.sent.form.get("refresh_token"), pair)
         self.superseded = spent.superseded
         self.raised = not services.revocation.bury_in(session, spent.superseded)
-        scope, still = self.scope_of(session, client, spent.grant)
+        scope, still = self.scope_of(session, client, spent)
         return Authorization(
             grant=spent.grant,
             scope=scope,
@@ -55,11 +56,12 @@ class RefreshToken(Grant):
             still=still,
         )
 
-    def scope_of(self, session: Session, client: Client, grant: GrantRow) -> tuple[ScopeSet, ScopeSet | None]:
+    def scope_of(self, session: Session, client: Client, spent: SpentRefreshToken) -> tuple[ScopeSet, ScopeSet | None]:
         """What was asked within the grant, and what the access policy still allows (REF-04, decision 20).
 
         With it what is left of the whole grant, where a handle depends on that.
         """
+        grant, person = spent.grant, spent.around.person
         granted = ScopeSet.parse(grant.scope)
         wanted, _used = in_todays_words(client, ScopeSet.parse(self.sent.form.get("scope", "")))
         wanted = wanted or granted
@@ -69,14 +71,14 @@ class RefreshToken(Grant):
             return wanted, None
         policy = self.services.policy
         if not granted.messaging:
-            return policy.still_allows(held_of(client, grant, wanted)), None
+            return policy.still_allows(held_of(client, grant, wanted), person), None
         whole = held_of(client, grant, granted, self.services.handles.origin(session, grant.id))
         try:
-            still = policy.still_allows(whole)
+            still = policy.still_allows(whole, person)
         except InvalidGrant:
             self.refused = grant.id
             raise
-        return policy.still_allows(replace(whole, scope=wanted)), still
+        return policy.still_allows(replace(whole, scope=wanted), person), still
 
     def confirm_representation(self) -> None:
         """Whoever acts for the patient by the FHIR server's word must still do so; asked before the transaction.

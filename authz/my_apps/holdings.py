@@ -15,6 +15,7 @@ from authz.scopes import ScopeSet
 from authz.tokens.authorization import RefreshKind
 from authz.tokens.model import GrantRow, RefreshTokenRow
 from authz.tokens.store import OWN_CLIENT_ID, live_tokens
+from authz.tokens.usable import around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def by_refresh_token(session: Session, tokens: RefreshTokens, sub: str) -> Itera
     )
     for row, grant in session.execute(mine):
         try:
-            ends_at = tokens.check_alive(session, grant, row)
+            ends_at = tokens.check_alive(session, grant, row, around(session, grant))
         except InvalidGrant:
             continue
         lasting = Lasting.SESSION

@@ -41,18 +41,27 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Person:
+    user: User
+    fhir_user: str | None  # relative reference: which resource they are at the FHIR server
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     users: Users
     fhir_servers: FhirServers
     rights: UserRights
     sensitivity: Sensitivity
 
-    def still_allows(self, held: Held) -> ScopeSet:
-        """What of the scope would be granted today, never more. Raises InvalidGrant if that is nothing."""
-        server, user = self.fhir_servers.get(held.fhir_server), self.users.by_sub(held.sub)
-        if server is None or user is None:
+    def still_allows(self, held: Held, person: Person | None = None) -> ScopeSet:
+        """What of the scope would be granted today, never more. Raises InvalidGrant if that is nothing.
+
+        ``person`` is whose it is, if that has just been read.
+        """
+        server, person = self.fhir_servers.get(held.fhir_server), person or self.person(held)
+        if server is None or person is None:
             raise InvalidGrant("the user or the FHIR server is gone")
-        fhir_user = self.users.fhir_user(user.sub, server.name)
+        user, fhir_user = person.user, person.fhir_user
         self.check_may_use(held, server, user, fhir_user)
         if held.patient is not None:
             vouches = held.is_vouched and server.vouched_representatives
@@ -81,6 +90,10 @@ class Policy:
         if not held.has_reason and needs_reason(self.sensitivity, sensitive):
             raise InvalidGrant("these records are protected now: the user has to open the app again and say why")
         return judgement.granted
+
+    def person(self, held: Held) -> Person | None:
+        user = self.users.by_sub(held.sub)
+        return None if user is None else Person(user, self.users.fhir_user(user.sub, held.fhir_server))
 
     def check_may_use(self, held: Held, server: FhirServer, user: User, fhir_user: str | None) -> None:
         """Whether the app, whatever it wants, is still for this person here. Raises InvalidGrant."""

@@ -16,7 +16,8 @@ from authz.errors import InvalidGrant, InvalidRequest
 from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.model import CodeRow
-from authz.tokens.store import check_usable, lock_grant
+from authz.tokens.store import lock_grant
+from authz.tokens.usable import around, check_usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +102,7 @@ class Codes:
         if not fits(form.get("code_verifier"), row.code_challenge):
             raise WrongVerifier("code_verifier does not fit the code_challenge")
         if row.used_at is None:
-            check_usable(session, grant, self.now())
+            check_usable(grant, around(session, grant), self.now())
         now = self.now()
         live = (CodeRow.digest == row.digest, CodeRow.used_at.is_(None), CodeRow.expires_at > now)
         if changed(session, update(CodeRow).where(*live, CodeRow.failures < MAX_FAILURES).values(used_at=now)):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz.audit.event import EventName
+from authz.storage.database import insert_now
 from authz.tokens.authorization import Authorization
-from authz.tokens.store import OWN_CLIENT_ID, NewGrant, check_usable
+from authz.tokens.store import OWN_CLIENT_ID, NewGrant
+from authz.tokens.usable import around, check_usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,9 +69,8 @@ class OwnTokens:
         grant_id = secrets.token_hex(16)
         with self.db.write() as session:
             grant = new.as_row(grant_id, self.now())
-            session.add(grant)
-            session.flush()
-            check_usable(session, grant, self.now())
+            insert_now(session, grant)
+            check_usable(grant, around(session, grant), self.now())
             paid = Authorization(grant, scope, SECONDS, refresh=None, event=EventName.TOKEN_ISSUED)
             issued = self.issuer.issue(session, paid, who.peer)
         try:

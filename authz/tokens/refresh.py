@@ -14,8 +14,7 @@ from authz.storage.database import changed
 from authz.storage.records import digest
 from authz.tokens.authorization import RefreshKind
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
-from authz.tokens.store import check_usable
-from authz.users.model import UserRow
+from authz.tokens.usable import AROUND, Around, around, check_usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,8 +39,13 @@ LOCKED_GRANT = (  # before its tokens are read; see ``lock_grant``
     .with_for_update()
     .execution_options(populate_existing=True)
 )
+AROUND_TOKEN = (  # under the lock of its grant; what is read then is not read again
+    AROUND.add_columns(RefreshTokenRow)
+    .join(RefreshTokenRow, RefreshTokenRow.grant_id == GrantRow.id)
+    .where(RefreshTokenRow.digest == bindparam("digest"))
+)
 
-TOKENS = cast("Table", RefreshTokenRow.__table__)  # what is read under the lock of its grant is not read again
+TOKENS = cast("Table", RefreshTokenRow.__table__)
 EXCHANGE = (
     update(TOKENS)
     .where(TOKENS.c.digest == bindparam("token"))
@@ -72,6 +76,7 @@ class LiveRefreshToken:
 class SpentRefreshToken:
     grant: GrantRow
     row: RefreshTokenRow
+    around: Around
     superseded: dict[str, datetime] = field(default_factory=dict)  # access token whose answer got lost -> its expiry
 
 
@@ -107,7 +112,7 @@ class RefreshTokens:
         if grant is None or client is None or not client.enabled:
             return None
         try:
-            return LiveRefreshToken(grant, row, self.check_alive(session, grant, row))
+            return LiveRefreshToken(grant, row, self.check_alive(session, grant, row, around(session, grant)))
         except (InvalidGrant, InvalidClient):
             return None
 
@@ -120,11 +125,15 @@ class RefreshTokens:
         if not token:
             raise InvalidRequest("refresh_token is missing")
         grant = session.scalars(LOCKED_GRANT, {"digest": digest(token), "client_id": client_id}).one_or_none()
-        row = session.get(RefreshTokenRow, digest(token), populate_existing=True)
-        if grant is None or row is None:
+        if grant is None:
             raise InvalidGrant(UNUSABLE)
+        read = session.execute(AROUND_TOKEN, {"grant_id": grant.id, "digest": digest(token)}).one_or_none()
+        if read is None:
+            raise InvalidGrant(UNUSABLE)
+        *others, row = read
+        found = Around(*others)
         self.check_was_lost(grant, row)
-        self.check_alive(session, grant, row)
+        self.check_alive(session, grant, row, found)
         now = self.now()
         exchanged = {
             "token": row.digest,
@@ -133,8 +142,8 @@ class RefreshTokens:
             "access": digest(successor.access_token),
         }
         if changed(session, FIRST_TIME, exchanged):
-            return SpentRefreshToken(grant, row)
-        return SpentRefreshToken(grant, row, self.spend_grace(session, row, now, exchanged))
+            return SpentRefreshToken(grant, row, found)
+        return SpentRefreshToken(grant, row, found, self.spend_grace(session, row, now, exchanged))
 
     def check_was_lost(self, grant: GrantRow, row: RefreshTokenRow) -> None:
         """Who sends what a repeat replaced had got that answer, so somebody else repeated (RFC 9700 §4.14.2).
@@ -147,7 +156,7 @@ class RefreshTokens:
     def is_past_grace(self, since: datetime) -> bool:
         return self.now() - since > timedelta(seconds=self.settings.refresh_grace_seconds)
 
-    def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow) -> datetime:
+    def check_alive(self, session: Session, grant: GrantRow, row: RefreshTokenRow, found: Around) -> datetime:
         """Until when it is good. Raises InvalidGrant for a token whose time, grant, user or session is over."""
         now = self.now()
         kind = RefreshKind(row.kind)
@@ -162,8 +171,8 @@ class RefreshTokens:
                 ends = max(ends, deadline(self.settings, grant, kind, touched))
         if ends <= now:
             raise InvalidGrant(UNUSABLE)
-        check_usable(session, grant, now)
-        user = session.get(UserRow, grant.sub) if grant.sub else None
+        check_usable(grant, found, now)
+        user = found.user
         signed_out = user is not None and grant.created_at < user.sessions_valid_from
         if signed_out and kind is RefreshKind.ONLINE:
             raise InvalidGrant("the user has signed out")

@@ -6,13 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.orm import load_only
 
-from authz.clients.client import is_approved
 from authz.clients.model import ClientRow
-from authz.errors import InvalidClient, InvalidGrant
 from authz.fhir_servers.model import FhirServerRow
-from authz.policy.sandbox import ONLY_TESTS, is_test
 from authz.scopes import ScopeSet
 from authz.storage.records import digest
 from authz.tokens.model import AccessTokenRow, GrantRow
@@ -29,22 +25,6 @@ if TYPE_CHECKING:
 # Whoever asks a FHIR server in this server's own name (see ``own``). No client can be registered or found under a name
 # with a colon, so nobody authenticates as this one or asks for its codes.
 OWN_CLIENT_ID = "authz:picker"
-
-
-AROUND = (  # who a grant depends on, and of the wide rows no more than is asked for here and where tokens are issued
-    select(FhirServerRow, UserRow, ClientRow)
-    .options(
-        load_only(
-            FhirServerRow.base_url, FhirServerRow.enabled, FhirServerRow.is_sandbox, FhirServerRow.sandbox_patients
-        ),
-        load_only(ClientRow.enabled, ClientRow.approved, ClientRow.approves_at, ClientRow.checked),
-    )
-    .select_from(GrantRow)
-    .outerjoin(FhirServerRow, FhirServerRow.name == GrantRow.fhir_server)
-    .outerjoin(UserRow, UserRow.sub == GrantRow.sub)
-    .outerjoin(ClientRow, ClientRow.client_id == GrantRow.client_id)
-    .where(GrantRow.id == bindparam("grant_id"))
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +98,6 @@ def lock_grant(session: Session, grant_id: str) -> GrantRow:
     grant = session.get(GrantRow, grant_id, with_for_update=True, populate_existing=True)
     assert grant is not None  # rows of a grant refer to it by foreign key
     return grant
-
-
-def check_usable(session: Session, grant: GrantRow, now: datetime) -> None:
-    """Raise InvalidGrant if the grant was revoked, its user or FHIR server is gone or switched off, its app unapproved.
-
-    Raises InvalidClient if the app was switched off since it authenticated.
-    What takes the approval away revokes the grants that it finds; one that is being made then is found out here.
-    """
-    if grant.revoked_at is not None:
-        raise InvalidGrant("what this was issued for has been revoked")
-    server, user, client = session.execute(AROUND, {"grant_id": grant.id}).one()
-    if server is None or not server.enabled:
-        raise InvalidGrant("the FHIR server is not available for apps")
-    if grant.sub is not None and (user is None or not user.enabled):
-        raise InvalidGrant("the user may no longer use this server")
-    if client is not None and not client.enabled:
-        raise InvalidClient  # switched off since it authenticated
-    if client is not None and not is_approved(client, now):
-        by_test_account = user is not None and user.is_sandbox
-        if not is_test(server, by_test_account=by_test_account, patient=grant.context.get("patient")):
-            raise InvalidGrant(ONLY_TESTS)
 
 
 def live_tokens(now: datetime | BindParameter[datetime]) -> Select[AccessTokenRow, GrantRow]:

@@ -109,7 +109,7 @@ def test_a_refresh_asks_no_more_than_it_did(world: World, monkeypatch: pytest.Mo
     with counted(world, monkeypatch) as counts:
         assert world.confidential.refresh(second["refresh_token"]).status == 200
     assert counts["store"] == 1
-    assert counts["sql"] <= 8
+    assert counts["sql"] <= 6
 
 
 def test_a_backend_service_asks_no_more_than_it_did(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
