@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from authz.authorize.context import dialect, told
+from authz.launch.standing import Standing
 from authz.storage.records import digest
 from authz.tokens.handles import Window
 from authz.tokens.store import NewGrant
@@ -44,7 +45,7 @@ def new_grant(
         sid=sid,
         session_digest=session_digest,
         has_ehr_session=launch is not None and launch.session is not None,
-        is_vouched=situation.is_vouched,
+        is_vouched=situation.stands is Standing.VOUCHED,
         launch_id=launch.launch_id if launch else None,
         consent_id=consent_id,
         purpose_of_use=glass.code if glass is not None else None,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from authz.tokens.handles import Handles
     from authz.tokens.store import NewGrant
     from authz.users.recent import RecentPatients
+    from authz.users.registry import Users
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Responder:
     sessions: Sessions
     trail: Trail
     recent: RecentPatients
+    users: Users
     issuer: str
 
     def grant(
@@ -54,13 +56,14 @@ class Responder:
 
         Raises InvalidRequest if another request was first to spend the launch, its EHR session or EHR has gone, or it
         was for whom the person no longer is; AccessDenied if the person has signed out meanwhile, or withdrawn what
-        they agreed to before, or somebody whom the grant is about was switched off or has become another.
+        they agreed to before, or somebody whom the grant is about was switched off or changed; PageRefusal if the app
+        has lost this redirect URI.
         """
         assert situation.judgement is not None
         assert situation.consent is not None
         grant_id = (situation.glass.grant_id if situation.glass else None) or secrets.token_hex(16)
         with self.db.write() as session:
-            hold(session, request, pending, situation)
+            hold(session, self.users, request, pending, situation)
             if pending.launch is not None:
                 self.spend(session, pending.launch, grant_id, peer)
             elif situation.sid is None or not self.sessions.use_in(session, digest(situation.sid)):

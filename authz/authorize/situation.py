@@ -18,8 +18,10 @@ from authz.authorize.checks import (
 from authz.authorize.steps import Facts
 from authz.authorize.whom import SOMEBODY, Context, find_context, question
 from authz.consent.decide import ConsentQuestion
-from authz.errors import AccessDenied
+from authz.errors import AccessDenied, InvalidRequest
 from authz.launch.company import patients_of
+from authz.launch.launch import LaunchUnusable, Origin, Unusable
+from authz.launch.resolve import UNUSABLE
 from authz.launch.standing import STAFF, Standing, standing
 from authz.policy.access import decide
 from authz.policy.rights import RightsQuestion
@@ -49,13 +51,13 @@ class Situation:
     user: User | None = None
     fhir_user: str | None = None  # relative reference
     context: Context = field(default_factory=Context)
+    stands: Standing | None = None  # what the user is to the patient, once that is known
     judgement: Judgement | None = None
     consent: ConsentQuestion | None = None
     remembered_consent: str | None = None
     skips_consent: bool = False
     protected: Protected = Protected.NO
     glass: BrokenGlass | None = None  # why the user sees protected records
-    is_vouched: bool = False  # the user represents the patient by the EHR's word alone
 
     @property
     def is_staff(self) -> bool:
@@ -93,8 +95,9 @@ class Judge:
         context = find_context(request, pending, self.users, user, fhir_user)
         for patient in named(pending, context.patient):
             check_app(request, user, fhir_user, patient)
+        stands = self.standing(request, pending, user, fhir_user, context.patient)
         self.check_rights(request, pending, user, fhir_user, context.patient)
-        known = Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context)
+        known = Situation(facts(context, may_ask=may_ask), sign_in, sid, user, fhir_user, context, stands)
         if context.needs_patient:
             return known
         if context.needs_encounter:
@@ -109,6 +112,9 @@ class Judge:
             raise AccessDenied("this user may not sign in here")
         if pending.sign_in is not None and sign_in.since < user.sessions_valid_from:
             raise AccessDenied("this sign-in was ended meanwhile")
+        launch = pending.launch
+        if launch is not None and launch.origin is Origin.TRIAL and not user.is_sandbox:
+            raise InvalidRequest(UNUSABLE) from LaunchUnusable(Unusable.USER_GONE, launch.launch_id)
         return user
 
     def decided(
@@ -136,7 +142,6 @@ class Judge:
             consent=consent,
             remembered_consent=remembered,
             skips_consent=skips,
-            is_vouched=asked.is_vouched,
         )
 
     def guarded(
@@ -158,8 +163,7 @@ class Judge:
         agreed: ScopeSet | None,
     ) -> AccessQuestion:
         asked = question(request, pending, known.fhir_user, known.context, agreed)
-        is_vouched = self.is_vouched(request, pending, user, known.fhir_user, known.context.patient)
-        return replace(asked, is_vouched=is_vouched, by_test_account=user.is_sandbox)
+        return replace(asked, is_vouched=known.stands is Standing.VOUCHED, by_test_account=user.is_sandbox)
 
     def check_rights(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None
@@ -171,17 +175,17 @@ class Judge:
         if not self.rights.allows(asked):
             raise AccessDenied("this user may not share the records of this patient")
 
-    def is_vouched(
+    def standing(
         self, request: AuthorizationRequest, pending: Pending, user: User, fhir_user: str | None, patient: str | None
-    ) -> bool:
-        """Whether only the EHR's word, in this launch, makes the user a representative of the patient."""
-        if patient is None or not ehr_vouches(request, pending):
-            return False
+    ) -> Standing | None:
+        """What the user is to the patient: in a launch perhaps by the EHR's word alone."""
+        if patient is None:
+            return None
 
         def represents() -> bool:
             return patient in self.users.represented(user.sub, request.fhir_server.name)
 
-        return standing(fhir_user, patient, represents, ehr_vouches=True) is Standing.VOUCHED
+        return standing(fhir_user, patient, represents, ehr_vouches=ehr_vouches(request, pending))
 
 
 def named(pending: Pending, patient: str | None) -> set[str]:

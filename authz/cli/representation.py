@@ -74,9 +74,16 @@ def add_one(name: str, fhir_server: str | None, represented: Representation) -> 
         server = the_fhir_server(made, fhir_server)
         sub = the_user(made, name).sub
         about = {"sub": sub, "fhir_server": server.name, "patient": represented.patient}
-        with made.db.write() as session:
+
+        def change(session: Session) -> None:
             made.users.represent(session, sub, server.name, represented)
             record(made, session, EventName.USER_CHANGED, "represents", **about)
+
+        if represented.expires_at is not None and represented.expires_at <= made.now():
+            made.revocation.revoke_patient(sub, server.name, represented.patient, "represents_no_more", within=change)
+        else:
+            with made.db.write() as session:
+                change(session)
         show(as_record(made, sub))
 
 

@@ -89,9 +89,10 @@ class RefreshToken(Grant):
         if not any(server.representation_links for server in services.fhir_servers.all()):
             return
         with services.db.read() as session:
-            alive = services.refresh_tokens.alive(session, self.sent.form.get("refresh_token") or "")
-            grant = None if alive is None else alive.grant
-        if grant is None or grant.client_id != client_id or not grant.sub or not grant.context.get("patient"):
+            grant = services.refresh_tokens.grant_of(session, self.sent.form.get("refresh_token") or "")
+        if grant is None or grant.client_id != client_id or grant.revoked_at is not None:
+            return
+        if not grant.sub or not grant.context.get("patient"):
             return
         server = services.fhir_servers.get(grant.fhir_server)
         if server is None:

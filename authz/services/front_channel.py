@@ -131,6 +131,7 @@ class FrontChannel(BackChannel):
                 self.sessions,
                 self.trail,
                 recent,
+                self.users,
                 settings.issuer,
             ),
             interactions=interactions,

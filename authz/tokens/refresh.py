@@ -116,6 +116,13 @@ class RefreshTokens:
         except (InvalidGrant, InvalidClient):
             return None
 
+    def grant_of(self, session: Session, token: str) -> GrantRow | None:
+        """What the token might still be spent on, for the first time or as a repeat; None for any other."""
+        row = session.get(RefreshTokenRow, digest(token))
+        if row is None or (row.used_at is not None and self.is_past_grace(row.used_at)):
+            return None
+        return session.get(GrantRow, row.grant_id)
+
     def spend(self, session: Session, client_id: str, token: str | None, successor: NewPair) -> SpentRefreshToken:
         """Exchange a refresh token; of racing callers one succeeds, and one more within the grace (decision 9).
 

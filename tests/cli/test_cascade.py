@@ -148,6 +148,17 @@ def test_who_acts_for_a_child_no_more_loses_that_child_only(world: World, authz:
     assert world.fhir_server.introspect(second["access_token"])["active"] is True
 
 
+def test_whose_representation_is_said_to_be_over_loses_what_was_granted(world: World, authz: Cli) -> None:
+    """CTX-13: as with ``stop-representing``; a date to come ends nothing yet."""
+    answer = tokens(world, world.public, "parent", "child-1")
+    said = ("user", "represent", "parent", "--patient", "child-1", "--relationship", "mother", "--fhir-server", "main")
+    authz(*said, "--until", "2100-01-01")
+    assert world.fhir_server.introspect(answer["access_token"])["active"] is True
+    authz(*said, "--until", "2020-01-01")
+    assert world.fhir_server.introspect(answer["access_token"]) == {"active": False}
+    assert world.public.refresh(answer["refresh_token"]).status == 400
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import func, select
 
 from authz.authorize.respond import Responder
+from authz.consent.model import ConsentRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +65,26 @@ def somebody_else(world: World, session: Session) -> None:
         world.services.users.link(session, user.sub, "main", reference)
 
 
+def app_elsewhere(world: World, session: Session) -> None:
+    world.services.clients.update(session, "confidential", {}, {"fhir_servers": ("other",)})
+
+
+def other_scopes(world: World, session: Session) -> None:
+    world.services.clients.update(session, "confidential", {"scope": "openid launch/patient"}, {})
+
+
+def base_url(world: World, session: Session) -> None:
+    world.services.fhir_servers.update(session, "main", {"base_url": "https://elsewhere.example/r4"})
+
+
+def a_test_account(world: World, session: Session) -> None:
+    world.services.users.set_sandbox(session, sub_of(world), is_sandbox=True)
+
+
+def new_address(world: World, session: Session) -> None:
+    world.services.clients.update(session, "confidential", {"redirect_uris": ["https://conf.example/new"]}, {})
+
+
 def in_the_midst(world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, Session], object]) -> None:
     """The change is made when the next request has found out everything, and has not begun to write."""
     grant = Responder.grant
@@ -112,3 +134,45 @@ def test_a_new_password_here_is_no_end_of_a_launch(world: World, monkeypatch: py
     browser = world.browser()
     page = browser.open(world.public.authorize_url(scope=LAUNCH_SCOPE, launch=str(launch)))
     assert error(browser.submit(page, press="allow"))["code"]
+
+
+@pytest.mark.parametrize("change", [app_elsewhere, other_scopes, base_url, a_test_account])
+def test_nothing_is_granted_by_what_was_true_before_a_change(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[World, Session], object]
+) -> None:
+    """I4: the change has revoked what was there; what it did not find must not come after it, nor be remembered."""
+    browser = world.browser()
+    page = browser.sign_in(browser.open(world.confidential.authorize_url(scope=SCOPE)), "alice", "alice-password")
+    in_the_midst(world, monkeypatch, change)
+    assert error(browser.submit(page, press="allow")) == {"code": "", "error": "access_denied"}
+    with world.services.db.read() as session:
+        assert session.scalar(select(func.count()).select_from(ConsentRow)) == 0
+
+
+def test_no_code_goes_to_an_address_that_the_app_has_lost_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RG-23, RFC 6749 §4.1.2.1: nobody is sent there, not even with an error."""
+    browser = world.browser()
+    page = browser.sign_in(browser.open(world.confidential.authorize_url(scope=SCOPE)), "alice", "alice-password")
+    in_the_midst(world, monkeypatch, new_address)
+    reply = browser.submit(page, press="allow")
+    assert (reply.status, reply.headers.get("Location")) == (400, None)
+    assert "is not registered for it" in reply.text
+
+
+def test_who_represents_a_patient_no_more_is_granted_nothing_for_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CTX-13, decision 20; whoever acts for several chose this one before."""
+
+    def end(world: World, session: Session) -> None:
+        user = world.services.users.by_name("parent")
+        assert user is not None
+        world.services.users.stop_representing(session, user.sub, "main", "child-1")
+
+    browser = world.browser()
+    page = browser.sign_in(browser.open(world.confidential.authorize_url(scope=SCOPE)), "parent", "parent-password")
+    page = browser.submit(page, press="child-1")
+    in_the_midst(world, monkeypatch, end)
+    assert error(browser.submit(page, press="allow")) == {"code": "", "error": "access_denied"}

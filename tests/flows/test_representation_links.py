@@ -231,6 +231,16 @@ def test_what_ends_between_two_refreshes_counts_no_more_without_a_question(famil
     assert family.acts_for() == []
 
 
+def test_a_refresh_that_is_repeated_as_its_answer_was_lost_is_asked_about_too(family: Family) -> None:
+    """CTX-13: also within the ten seconds of decision 9."""
+    tokens = family.tokens()
+    first = dict(tokens)
+    assert family.refresh(tokens) == (200, "child-1")
+    family.says(related("dad", "child-1", active=False))
+    family.world.clock.forward(seconds=9)
+    assert family.refresh(first) == (400, ENDED)
+
+
 def test_a_fhir_server_that_is_away_is_believed_for_the_grace_and_no_longer(family: Family) -> None:
     """``representation_grace_seconds``: from the last confirmation; silence revokes nothing."""
     tokens = family.tokens()
