@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from authz.authorize.refusal import PageRefusal
-from authz.clients import client as clients
+from authz.clients.client import from_row
 from authz.clients.model import ClientRow
 from authz.clients.redirect_uri import match
 from authz.errors import AccessDenied, InvalidRequest
-from authz.fhir_servers import server as fhir_servers
 from authz.fhir_servers.model import FhirServerRow
 from authz.launch.launch import LaunchUnusable, Unusable
 from authz.launch.resolve import UNUSABLE
@@ -68,10 +67,10 @@ def hold(session: Session, users: Users, request: AuthorizationRequest, pending:
         raise AccessDenied("the user has become another person in the records meanwhile")
     if launch is not None and launch.fhir_user not in {None, situation.fhir_user}:
         raise InvalidRequest(UNUSABLE) from LaunchUnusable(Unusable.USER_GONE, launch.launch_id)
-    client = clients.from_row(found.ClientRow, users.now())
+    client = from_row(found.ClientRow, users.now())
     if match(client, request.redirect_uri) is None:
         raise PageRefusal(mark("The address the app wants to return to (redirect_uri) is not registered for it."))
-    is_as_before = client == request.client and fhir_servers.from_row(found.FhirServerRow) == request.fhir_server
+    is_as_before = client == request.client and request.fhir_server.is_still(found.FhirServerRow)
     if not is_as_before or found.UserRow.is_sandbox is not user.is_sandbox or has_ended(users, request, situation):
         raise AccessDenied(CHANGED)
 

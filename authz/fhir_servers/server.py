@@ -10,14 +10,13 @@ from authz.fhir_servers import associated, ceilings, features, sandbox, sensitiv
 from authz.fhir_servers.associated import APP_STATE
 from authz.fhir_servers.branding import UNBRANDED, Branding, branding_problems
 from authz.fhir_servers.features import AppRegistration, Feature
+from authz.fhir_servers.model import FhirServerRow
 from authz.fhir_servers.search_settings import SearchSettings, search_settings
 from authz.fhir_servers.url import REFERENCE, base_url_problems, normal_form, origin_problems
 from authz.scopes import ScopeSet, resource_types
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from authz.fhir_servers.model import FhirServerRow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")  # the same before and after any form encoding (SMART SYM-04)
@@ -32,6 +31,7 @@ CONSTRAINTS = frozenset(  # by these a scope may be limited: what enforcement de
         *("vaccine-code", "verification-status"),
     }
 )
+COLUMNS = frozenset(FhirServerRow.__table__.columns.keys()) - {"introspection_secrets", "created_at"}
 DEFAULT_CEILINGS = {
     "Patient": PATIENT,
     "RelatedPerson": PATIENT,
@@ -74,6 +74,7 @@ class FhirServer:
     sensitive_patients: frozenset[str] = frozenset()  # logical ids: staff open their records with a reason only
     sensitive_scopes: ScopeSet = field(default_factory=ScopeSet)  # data likewise, at any level
     enabled: bool = True
+    stored: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # the row it was made of
 
     @cached_property
     def resource_types(self) -> frozenset[str]:
@@ -100,8 +101,11 @@ class FhirServer:
 
     def accepts_aud(self, text: str) -> bool:
         """Whether this text names this server (SMART AUTHZ-11): one trailing slash is forgiven, never a prefix."""
-        normal = normal_form(text)
-        return normal is not None and normal in self.normal_forms
+        return (normal := normal_form(text)) is not None and normal in self.normal_forms
+
+    def is_still(self, row: FhirServerRow | None) -> bool:
+        """Whether nothing has changed since it was read."""
+        return row is not None and all(getattr(row, name) == value for name, value in self.stored.items())
 
     @property
     def upstream(self) -> str:
@@ -151,6 +155,7 @@ def from_row(row: FhirServerRow) -> FhirServer:
         sensitive_patients=frozenset(row.sensitive_patients),
         sensitive_scopes=sensitive.data(row.sensitive_scopes),
         enabled=row.enabled,
+        stored={name: getattr(row, name) for name in COLUMNS},
     )
 
 
@@ -185,8 +190,7 @@ def check(row: FhirServerRow) -> None:
         problems.append(f"{row.name}: a name is small letters, digits and hyphens, at most 63")
     if not CLIENT_ID.fullmatch(row.introspection_client_id):
         problems.append(f"{row.introspection_client_id}: {CLIENT_ID_RULE}")
-    if not row.fhir_versions:
-        problems.append("at least one FHIR version is needed")
+    problems += [] if row.fhir_versions else ["at least one FHIR version is needed"]
     problems += [problem for name, text in row.scope_ceilings.items() for problem in ceilings.problems(name, text)]
     try:
         search_settings(row.patient_search)

@@ -26,6 +26,7 @@ from authz.scopes import (
     only_types,
 )
 from authz.storage.database import insert_now
+from authz.storage.turns import of_client, of_fhir_server, together
 from authz.tokens.authorization import Authorization
 from authz.tokens.store import NewGrant
 from authz.tokens.usable import around, check_usable
@@ -51,8 +52,11 @@ class ClientCredentials(Grant):
         requested = ScopeSet.parse(self.sent.form.get("scope", ""))
         if not requested:
             raise InvalidRequest("scope is missing: a backend service says what it needs")
-        client = self.current(session, client)
         server = self.fhir_server(client)
+        together(session, of_client(client.client_id), of_fhir_server(server.name))
+        client = self.current(session, client)
+        if not client.may_use(server.name):
+            raise InvalidTarget("this client may not use this FHIR server any more")
         judgement = decide(client, server, requested)
         verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         if not judgement.granted:
@@ -61,7 +65,10 @@ class ClientCredentials(Grant):
         new = NewGrant(client.client_id, server.name, judgement.granted, verdicts=verdicts)
         grant = new.as_row(secrets.token_hex(16), services.now())
         insert_now(session, grant)
-        check_usable(grant, around(session, grant), services.now())
+        about = around(session, grant)
+        check_usable(grant, about, services.now())
+        if about.server is None or about.server.base_url != server.base_url:
+            raise InvalidTarget("the FHIR server was changed meanwhile: ask again")
         return Authorization(
             grant=grant,
             scope=judgement.granted,

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
+from sqlalchemy import func, select, update
 
+from authz.fhir_servers.model import FhirServerRow
+from authz.tokens.model import AccessTokenRow
 from tests.actors import FORM
 from tests.backend import register
 from tests.servers import postgres_server
@@ -270,6 +273,19 @@ def test_its_token_can_be_revoked_and_dies_with_the_client(world: World, bulk: B
     assert world.fhir_server.introspect(second) == {"active": False}
     reply = bulk.ask()
     assert (reply.status, reply.refusal()) == (401, FAILED)
+
+
+def test_a_fhir_server_that_has_moved_is_not_taken_for_the_one_that_it_was(world: World, bulk: Backend) -> None:
+    """I4: what this process remembers of it for a second grants nothing at the address that another has changed."""
+    assert bulk.ask().status == 200
+    with world.services.db.write() as session:
+        session.execute(
+            update(FhirServerRow).where(FhirServerRow.name == "main").values(base_url="https://elsewhere.example")
+        )
+    refused = bulk.ask()
+    assert (refused.status, refused.json()["error"]) == (400, "invalid_target")
+    with world.services.db.read() as session:
+        assert session.scalar(select(func.count()).select_from(AccessTokenRow)) == 1
 
 
 def test_a_backend_token_is_nobodys_user_information(world: World, bulk: Backend) -> None:
