@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
 
 MOST_LOCAL_COUNTERS = 10_000
+MOST_SHARED_COUNTERS = 10_000  # of addresses, that a process makes in the store: 2.5 MB
 NEIGHBOURHOOD = {4: 24, 6: 48}  # bits: what one subscriber can usually move about in
 
 
@@ -35,16 +36,24 @@ class Limit:
         return replace(self, tries=self.tries * people)
 
 
+class Whereabouts(str):
+    """An address or a network, of which one stranger may have any number."""
+
+    __slots__ = ()
+
+
 class Limiter:
     """Counts tries, whatever comes of them, for all processes together.
 
     Each process counts for itself as well, and what is more counts: never without a limit, neither while the store is
-    away nor when somebody writes to it who should not.
+    away nor when somebody writes to it who should not. Where there are too many addresses the next are counted by each
+    process alone, so that they do not fill the store.
     """
 
     def __init__(self, backend: Backend, now: Callable[[], datetime]) -> None:
         self.backend = backend
         self.local = LocalCounters(now)
+        self.shared = SharedCounters(now)
 
     def check(self, limit: Limit, whose: str, words: str, amount: int = 1) -> None:
         """Count a try and raise TooManyRequests, with these words, if it is one too many."""
@@ -59,6 +68,8 @@ class Limiter:
     def count(self, limit: Limit, whose: str, amount: int) -> int:
         key = f"throttle:{limit.name}:{digest(whose)}"
         count = self.local.count(key, limit.seconds, amount)
+        if isinstance(whose, Whereabouts) and not self.shared.has(key, limit.seconds):
+            return count
         with suppress(StoreUnavailable):
             count = max(count, self.backend.count(key, limit.seconds, amount))
         return count
@@ -87,17 +98,41 @@ class LocalCounters:
             del self.counts[next(iter(self.counts))]
 
 
-def network(address: str | None) -> str:
+class SharedCounters:
+    """Which counters of addresses this process has made in the store, where they live as long as here."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.now = now
+        self.lock = threading.Lock()
+        self.ends: dict[str, float] = {}
+        self.looked_at = 0.0
+
+    def has(self, key: str, window_seconds: int) -> bool:
+        """Whether it is one of them, or there is room for it, so that it is one from now on."""
+        moment = self.now().timestamp()
+        with self.lock:
+            if self.ends.get(key, 0.0) > moment:
+                return True
+            if len(self.ends) >= MOST_SHARED_COUNTERS and moment - self.looked_at >= 1:
+                self.looked_at = moment
+                self.ends = {one: end for one, end in self.ends.items() if end > moment}
+            if len(self.ends) >= MOST_SHARED_COUNTERS:
+                return False
+            self.ends[key] = moment + window_seconds
+            return True
+
+
+def network(address: str | None) -> Whereabouts:
     """Who is counted as one: an IPv4 address, or the /64 that one IPv6 user has for themselves."""
     if address is None:
-        return "unknown"
+        return Whereabouts("unknown")
     parsed = ip_address(address)
-    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else address
+    return Whereabouts(int(parsed) >> 64 if isinstance(parsed, IPv6Address) else address)
 
 
-def neighbourhood(address: str | None) -> str:
+def neighbourhood(address: str | None) -> Whereabouts:
     """The /24 or /48 around an address: one who rents a few addresses is counted as one as well."""
     if address is None:
-        return "unknown"
+        return Whereabouts("unknown")
     parsed = ip_address(address)
-    return str(ip_network((parsed, NEIGHBOURHOOD[parsed.version]), strict=False))
+    return Whereabouts(ip_network((parsed, NEIGHBOURHOOD[parsed.version]), strict=False))
