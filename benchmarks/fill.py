@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, event, text
 
-from authz.tokens.hot import COPIES
+from authz.tokens.hot_copy import copy_name
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ def forget_copies(url: str) -> None:
 
 def fill_copies(hot: HotAnswers, size: int) -> None:
     """A hot copy of each token, as the one that the server left when it was asked about the first."""
-    (left,) = hot.backend.get(COPIES + digest(0))
+    (left,) = hot.backend.get(copy_name(digest(0)))
     content = left and hot.seal.open(digest(0), left)
     assert content is not None
     for start in range(0, size, 1000):
         some = [digest(one) for one in range(start, min(start + 1000, size))]
-        hot.backend.put({COPIES + one: hot.seal.close(one, content) for one in some}, HOUR_MS / 1000)
+        hot.backend.put({copy_name(one): hot.seal.close(one, content) for one in some}, HOUR_MS / 1000)

@@ -25,11 +25,13 @@ from authz.launch.signed import SignedLaunches
 from authz.launch.store import Launches
 from authz.notices.courier import Courier
 from authz.services.rules import Rules
+from authz.tokens.answer import ending
 from authz.tokens.code import Codes
 from authz.tokens.handle_check import HandleCheck
 from authz.tokens.handle_revocation import HandleRevocation
 from authz.tokens.handles import Handles
 from authz.tokens.hot import HotAnswers
+from authz.tokens.hot_copy import CopySeal
 from authz.tokens.id_token import IdTokens
 from authz.tokens.introspection import Introspection
 from authz.tokens.issuer import Issuer
@@ -83,7 +85,8 @@ class BackChannel(Rules):
 
     @cached_property
     def hot(self) -> HotAnswers:
-        return HotAnswers(self.db, self.backend, Seal(self.secrets, "hot answer"), self.now)
+        seal = CopySeal(Seal(self.secrets, "hot answer"), ending(self.settings.issuer))
+        return HotAnswers(self.db, self.backend, seal, self.now)
 
     @cached_property
     def revocation(self) -> Revocation:

@@ -17,6 +17,7 @@ from sqlalchemy import select, update
 
 from authz.errors import Unavailable
 from authz.storage.short_lived import StoreUnavailable
+from authz.tokens.hot_copy import copy_name
 from authz.tokens.model import HotEpochRow
 
 if TYPE_CHECKING:
@@ -25,12 +26,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from authz.keyring.seal import Seal
     from authz.storage.database import Database
     from authz.storage.short_lived import Backend
+    from authz.tokens.hot_copy import CopySeal
     from authz.tokens.response import HotCopy
 
-COPIES = "hot:sealed:"
 EPOCH_SECONDS = 1.0
 MARKER = "hot-epoch"
 LAST_REVOCATION = "hot-last-revocation"
@@ -46,7 +46,7 @@ class HotAnswers:
         self,
         db: Database,
         backend: Backend,
-        seal: Seal,
+        seal: CopySeal,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -72,7 +72,7 @@ class HotAnswers:
         last_revocation = self.last_revocation  # before the store is asked: it may know a later one, never an older
         try:
             sealed, tombstone, marker, mark = self.backend.get(
-                COPIES + digest, f"dead:{digest}", MARKER, LAST_REVOCATION
+                copy_name(digest), f"dead:{digest}", MARKER, LAST_REVOCATION
             )
             incarnation = self.backend.incarnation()
         except StoreUnavailable:
@@ -98,7 +98,7 @@ class HotAnswers:
         header = f"{epoch}\n{int(copy.expires_at.timestamp())}\n{copy.fhir_server}\n"
         try:
             content = self.seal.close(copy.digest, header.encode() + copy.answer)
-            self.backend.put({COPIES + copy.digest: content}, seconds)
+            self.backend.put({copy_name(copy.digest): content}, seconds)
         except StoreUnavailable:
             return  # without a copy SQL answers
 
