@@ -84,6 +84,8 @@ def know(hospital: Hospital, secret: str | None = SECRET, **changes: Any) -> Non
     with hospital.live.app.app_context(), made.db.write() as session:
         if federation.providers.get("hospital") is not None:
             federation.providers.remove(session, "hospital")
-        new = NewProvider("hospital", hospital.issuer, CLIENT_ID, fhir_user_claim="fhirUser", **changes)
+        new = NewProvider(
+            "hospital", hospital.issuer, CLIENT_ID, fhir_user_claim="fhirUser", fhir_servers=("main",), **changes
+        )
         federation.providers.add(session, new, secret)
         federation.rulebook.update(session, "main", {"local_accounts": False})

@@ -14,9 +14,10 @@ from authz.tokens.own import OnBehalf
 from authz.users.fhir_user import Known, Resolver, answer
 from authz.users.registry import find_by_fhir_user
 from authz.users.upstream import UpstreamIdentity
+from authz.users.user import from_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from typing import Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from authz.login.federated.id_token import Proof
     from authz.login.federated.provider import Provider
     from authz.storage.database import Database
-    from authz.users.fhir_user import Candidate
+    from authz.users.fhir_user import Candidate, Finding
     from authz.users.registry import User, Users
 
 TAKEN, UNKNOWN, AWAY = "fhir_user_taken", "fhir_user_unknown", "fhir_server_away"
@@ -51,10 +52,6 @@ class Came:
     def identity(self) -> UpstreamIdentity:
         proof = self.proof
         return UpstreamIdentity(proof.issuer, proof.subject, self.provider.name, proof.claims, proof.auth_time)
-
-    @property
-    def known(self) -> Known:
-        return Known(self.provider.name, self.proof.subject, self.proof.claims, self.provider.fhir_user_claim)
 
     def event(self, name: EventName, reason: str, sub: str | None) -> Event:
         return Event(
@@ -88,7 +85,7 @@ class Identifying:
         if user is not None and self.is_somebody(user, came):
             return self.become(came, user, None, "")
         try:
-            found = answer(list(self.resolver(came).steps(came.known)))
+            found = answer(list(self.steps(came)))
         except SearchFailed as failure:
             if user is None:  # who is created now would be another person than the one that is found later
                 raise UpstreamFailed(Why.SEARCH_FAILED, str(failure)) from failure
@@ -119,6 +116,13 @@ class Identifying:
     def is_somebody(self, user: User, came: Came) -> bool:
         return self.users.fhir_user(user.sub, came.server.name) is not None
 
+    def steps(self, came: Came) -> Iterator[Finding]:
+        """How it is found out which resource they are, step by step. Raises SearchFailed."""
+        provider, proof = came.provider, came.proof
+        only = self.federation.providers.only_fhir_server(provider)
+        known = Known(provider.name, proof.subject, proof.claims, provider.fhir_user_claim, only)
+        return self.resolver(came).steps(known)
+
     def resolver(self, came: Came) -> Resolver:
         who = OnBehalf("", None, came.client_id, came.server, came.peer, came.launch_id)
 
@@ -134,7 +138,11 @@ class Identifying:
         if owner is None:
             return True
         issuers = [identity.issuer for identity in self.federation.identities.of(owner.sub)]
-        return user is None and came.proof.issuer not in issuers
+        return user is None and came.proof.issuer not in issuers and self.is_only_here(owner, came)
+
+    def is_only_here(self, owner: User, came: Came) -> bool:
+        """Whether an account is all of this FHIR server: whose it is besides, no word of one FHIR server says."""
+        return not owner.is_administrator and self.users.somebody_at(owner.sub) == {came.server.name}
 
     def become(self, came: Came, user: User | None, candidate: Candidate | None, reason: str) -> str:
         """Write down who they are, and what has been found out about them."""
@@ -153,6 +161,8 @@ class Identifying:
         owner = None if candidate is None else find_by_fhir_user(session, came.server.name, candidate.reference)
         if owner is not None and not owner.enabled:
             raise UpstreamFailed(Why.DISABLED, "this person is switched off")
+        if owner is not None and not self.is_only_here(from_row(self.users.row(session, owner.sub)), came):
+            raise UpstreamFailed(Why.FAILED, "this person has become somebody elsewhere meanwhile")
         if owner is None and not came.server.vouched_users:
             raise UpstreamFailed(Why.UNKNOWN_PERSON, "nobody here is this person, and nobody is created")
         name = shown(came.proof.claims.get(came.provider.name_claim, "")) or (candidate.name if candidate else "")

@@ -35,7 +35,10 @@ def fhir_server() -> None:
 @click.option("--introspection-secret-stdin", is_flag=True, help="Read the secret from stdin instead of making one.")
 @json_option
 def add(name: str, base_url: str, *, introspection_secret_stdin: bool, **given: Any) -> None:
-    """Register a FHIR server; its introspection secret is shown once."""
+    """Register a FHIR server; its introspection secret is shown once.
+
+    Sign-in providers that name no --fhir-server serve this one too: of them a FHIR user is believed only with its URL.
+    """
     secret = secret_from_stdin() if introspection_secret_stdin else None
     new = NewFhirServer(name, base_url, **changes(given))
     with services() as made, made.db.write() as session:

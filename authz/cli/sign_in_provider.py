@@ -27,7 +27,12 @@ settings = options(
     click.option("--auth-method", default=None, type=click.Choice(AUTH_METHODS), help=f"Default: {BASIC}."),
     click.option("--scope", "scopes", multiple=True, help="Default: openid profile."),
     click.option("--fhir-server", "fhir_servers", multiple=True, help="Whose people sign in there; default: all."),
-    click.option("--fhir-user-claim", default=None, help="A claim that names the person's FHIR resource, believed."),
+    click.option(
+        "--fhir-user-claim",
+        default=None,
+        help="A claim that names the person's FHIR resource, believed: its URL; Practitioner/17 alone counts only if"
+        " the provider serves one FHIR server.",
+    ),
     click.option("--name-claim", default=None, help="A claim with the person's name; default: name."),
     click.option("--acr", "acr_values", multiple=True, help="One of these a sign-in must reach; default: any will do."),
     click.option("--secret-stdin", is_flag=True, help="Read our secret there from stdin."),
@@ -66,8 +71,12 @@ def list_() -> None:
 
 @sign_in_provider.command()
 @click.argument("name")
-@click.option("--issuer", help="Whoever signed in at the old one is somebody else at the new one.")
-@click.option("--client-id", help="Ours, as it was registered there.")
+@click.option(
+    "--issuer",
+    help="Whoever signed in at the old one is somebody else at the new one: its list (map) is forgotten, and sessions"
+    " end as with disable.",
+)
+@click.option("--client-id", help="Ours, as it was registered there; sessions that began by the old one end.")
 @settings
 @json_option
 def update(name: str, *, secret_stdin: bool, **given: Any) -> None:
@@ -76,10 +85,15 @@ def update(name: str, *, secret_stdin: bool, **given: Any) -> None:
     wanted = changes(given)
     with services() as made:
         with made.db.write() as session:
+            before = made.at_provider.federation.providers.get(name)
             provider = made.at_provider.federation.providers.update(session, name, wanted, secret)
+            is_left = before is not None and (before.issuer, before.client_id) != (provider.issuer, provider.client_id)
+            if before is not None and is_left:
+                leave(made, session, before, provider)
             changed = sorted([*wanted, *(["secret"] if secret else [])])
             told(made, session, "updated", name, changed=changed)
-        show(as_record(made, provider))
+        ended = {"ended_sessions": end_sessions(made, name)} if is_left else {}
+        show(as_record(made, provider) | ended)
 
 
 @sign_in_provider.command()
@@ -142,6 +156,14 @@ def changes(given: dict[str, Any]) -> dict[str, Any]:
     """The members of NewProvider that were given as options."""
     found = {name: value for name, value in given.items() if value not in (None, ())}
     return found | {name: replaced(found[name]) for name in LISTS if name in found}
+
+
+def leave(made: Services, session: Session, before: Provider, after: Provider) -> None:
+    """What the one before said of people goes on by nothing: its list, and who is on the way from it."""
+    federation = made.at_provider.federation
+    federation.sessions.note_leaving(session, before.issuer)
+    if before.issuer != after.issuer:
+        federation.rulebook.forget_list(session, after.name)
 
 
 def told(made: Services, session: Session, reason: str, name: str, **detail: Any) -> None:

@@ -87,7 +87,7 @@ def steps(made: Services, server: FhirServer, identity: UpstreamIdentity) -> Ite
     came = Came(provider, proof, server, "authz:explain", "", Peer())
     findings: list[Finding] = []
     try:
-        for finding in made.at_provider.identifying.resolver(came).steps(came.known):
+        for finding in made.at_provider.identifying.steps(came):
             findings.append(finding)
             yield line(identity.provider, finding)
     except AuthzError as failure:

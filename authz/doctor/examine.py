@@ -17,7 +17,7 @@ from authz.doctor.keys import keys
 from authz.doctor.outside import Outside
 from authz.doctor.proxy import ProxyCheck
 from authz.doctor.registration import registration
-from authz.doctor.sign_in import accounts, provider
+from authz.doctor.sign_in import accounts, claims, provider
 from authz.doctor.store import store
 from authz.doctor.tls import TlsCheck
 from authz.doctor.who_is_who import who_is_who
@@ -41,7 +41,7 @@ def examine(made: Services) -> list[Finding]:
     found = list(schema(made))
     if found:
         return found
-    for part in (database, store, keys, switches, registration, accounts, who_is_who):
+    for part in (database, store, keys, switches, registration, accounts, claims, who_is_who):
         found += part(made)
     servers = [server for server in made.fhir_servers.all() if server.enabled]
     if not servers:

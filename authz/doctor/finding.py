@@ -176,6 +176,10 @@ KINDS: dict[str, Kind] = {
     "sign_in.provider": error(
         "See `authz sign-in-provider check`, and ask who runs the provider: nobody can sign in there."
     ),
+    "sign_in.claim": error(
+        "Look at these people (`authz user explain`) and mend who is recorded as somebody else (`authz user update"
+        " --fhir-user`, `unidentify`, `remove`); then have the provider tell URLs, or name its one `--fhir-server`."
+    ),
     "registration.no_tests": note(
         "Add them (authz user add --sandbox, authz fhir-server update --sandbox-patient), or nobody can try an app."
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from authz.doctor.finding import Finding
+from authz.fhir_servers.url import REFERENCE
 from authz.launch.standing import STAFF
 from authz.login.federated.examine import examine
 
@@ -46,6 +47,27 @@ def is_for_people(made: Services, server: FhirServer) -> bool:
 
 def is_staff(made: Services, user: User, fhir_server: str) -> bool:
     return (made.users.fhir_user(user.sub, fhir_server) or "").partition("/")[0] in STAFF
+
+
+def claims(made: Services) -> Iterator[Finding]:
+    """Providers of several FHIR servers whose claim names a resource without saying at which."""
+    federation = made.federation
+    for one in federation.providers.all():
+        if not one.enabled or not one.fhir_user_claim or federation.providers.only_fhir_server(one):
+            continue
+        told_of = federation.identities.told_of(one.name, one.fhir_user_claim)
+        people = sorted(sub for sub, value in told_of.items() if has_no_base(value))
+        if people:
+            more = f" and {len(people) - NAMED} more" if len(people) > NAMED else ""
+            told = (
+                f"{one.fhir_user_claim} does not say of which of them it speaks: of {', '.join(people[:NAMED])}{more}"
+            )
+            yield Finding("sign_in.claim", one.name, f"it serves several FHIR servers, and {told}")
+
+
+def has_no_base(value: str) -> bool:
+    match = REFERENCE.fullmatch(value)
+    return match is not None and match["base"] is None
 
 
 def provider(found: Provider, party: RelyingParty) -> Iterator[Finding]:

@@ -55,6 +55,7 @@ class Known:
     subject: str
     claims: Mapping[str, str] = field(repr=False)
     fhir_user_claim: str = ""
+    only_fhir_server: str | None = None  # whose people alone sign in there: what is said without a base is of it
 
 
 class Look(Protocol):
@@ -107,6 +108,8 @@ class Resolver:
         reference = self.server.relative(said)
         if reference is None:
             return Finding(Step.CLAIM, known.fhir_user_claim, remark="its value is no person at this FHIR server")
+        if reference == said and known.only_fhir_server != self.server.name:  # ids are alike everywhere
+            return Finding(Step.CLAIM, known.fhir_user_claim, remark="its value does not say of which FHIR server")
         return Finding(Step.CLAIM, known.fhir_user_claim, (Candidate(reference),))
 
     def on_the_list(self, known: Known) -> Finding:

@@ -10,7 +10,7 @@ from authz.audit.event import Event, EventName
 from authz.errors import AlreadyExists, InvalidValue, NotFound
 from authz.storage.database import insert_once
 from authz.users.model import FhirIdentityRow, UserRow
-from authz.users.representations import Representations
+from authz.users.representations import Representations, recorded
 from authz.users.sign_ins import end_sign_ins
 from authz.users.user import MAX_NAME, Representation, User, display_name, from_row, login_name
 
@@ -72,6 +72,11 @@ class Users:
                 select(FhirIdentityRow).where(FhirIdentityRow.sub == sub).order_by(FhirIdentityRow.fhir_server)
             )
             return {row.fhir_server: row.reference for row in rows}
+
+    def somebody_at(self, sub: str) -> frozenset[str]:
+        """The FHIR servers at which the person is a resource, or acts for a patient by an operator's word."""
+        with self.db.look() as session:
+            return frozenset(self.fhir_users(sub)) | {fhir_server for fhir_server, _ in recorded(session, sub)}
 
     def represented(self, sub: str, fhir_server: str) -> tuple[str, ...]:
         """Logical ids of the patients the person may act for today, in order."""

@@ -108,9 +108,12 @@ class SignInRulebook:
 
     def forget_provider(self, session: Session, provider: str) -> None:
         """A list or a search is about the people of one provider: another one of that name knows others."""
-        session.execute(delete(FhirUserMapRow).where(FhirUserMapRow.provider == provider))
+        self.forget_list(session, provider)
         for row in session.scalars(select(SignInRuleRow)):
             row.searches = [text for text in row.searches if SearchTemplate.parse(text).provider != provider]
+
+    def forget_list(self, session: Session, provider: str) -> None:
+        session.execute(delete(FhirUserMapRow).where(FhirUserMapRow.provider == provider))
 
 
 def from_row(row: SignInRuleRow) -> SignInRules:

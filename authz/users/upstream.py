@@ -52,6 +52,13 @@ class UpstreamIdentities:
             rows = session.scalars(mine.order_by(UpstreamIdentityRow.used_at.desc(), UpstreamIdentityRow.subject))
             return [UpstreamIdentity(row.issuer, row.subject, row.provider, row.claims, row.used_at) for row in rows]
 
+    def told_of(self, provider: str, claim: str) -> dict[str, str]:
+        """What a provider told in this claim at the last sign-in, by ``sub``."""
+        mine = select(UpstreamIdentityRow.sub, UpstreamIdentityRow.claims)
+        with self.db.read() as session:
+            rows = session.execute(mine.where(UpstreamIdentityRow.provider == provider))
+            return {row.sub: row.claims[claim] for row in rows if claim in row.claims}
+
     def attach(self, session: Session, sub: str, known: UpstreamIdentity) -> bool:
         """Say who somebody is; False if they are somebody else at this issuer, or somebody else is this."""
         return insert_once(

@@ -431,6 +431,7 @@ ELSEWHERE = {
     "store.persistence": "below",
     "store.version": "test_addresses.py",
     "fhir.who_is_who": "test_who_is_who.py",
+    "sign_in.claim": "test_sign_in.py",
     "sign_in.local_accounts": "test_sign_in.py",
     "tls.certificate": "test_tls.py",
     "tls.expires": "test_tls.py",

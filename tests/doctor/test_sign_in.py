@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from authz.doctor.sign_in import accounts, provider
+from authz.doctor.sign_in import accounts, claims, provider
 from tests.federated.conftest import hospital as hospital  # noqa: PLC0414  the fixture
+from tests.upstream import IDP
 from tests.world import build, settings_in
 
 if TYPE_CHECKING:
@@ -69,3 +70,20 @@ def test_a_provider_is_read_as_a_sign_in_reads_it(hospital: Hospital, changes: d
     found = list(provider(known, hospital.federation.relying_party))
     assert [(one.id, one.about) for one in found] == ([("sign_in.provider", known.name)] if problem else [])
     assert all(one.problem.startswith(problem) for one in found)
+
+
+def test_the_doctor_names_whose_value_has_no_base(hospital: Hospital) -> None:
+    """OID-14, A7: an error, for who was found by it before may be somebody else's record; a URL is none."""
+    hospital.provider.person = {"sub": "idp-alice", "fhirUser": "Patient/A"}
+    hospital.arrive(hospital.world.browser())
+    hospital.provider.person = {"sub": "idp-dana", "fhirUser": "https://fhir.example/r4/Practitioner/dana"}
+    hospital.arrive(hospital.world.browser(), "openid")
+    assert list(claims(hospital.world.services)) == []
+    with hospital.world.services.db.write() as session:
+        hospital.federation.providers.update(session, "hospital", {"fhir_servers": []})
+    alice = hospital.federation.identities.find(IDP, "idp-alice")
+    (found,) = claims(hospital.world.services)
+    assert (found.id, found.about, found.severity) == ("sign_in.claim", "hospital", "error")
+    assert found.problem == (
+        f"it serves several FHIR servers, and fhirUser does not say of which of them it speaks: of {alice.sub}"
+    )

@@ -62,14 +62,14 @@ class Hospital:
 
 @pytest.fixture
 def hospital(tmp_path: Path) -> Iterator[Hospital]:
-    """One provider, whose word about ``fhirUser`` is believed, and no accounts of this server's own."""
+    """One provider of the main FHIR server, believed about ``fhirUser``, and no accounts of this server's own."""
     provider = FakeProvider()
     network = Network(provider)
     made = build(settings_in(tmp_path), outbound=network)
     provider.clock, network.introspect = made.clock, made.fhir_server.introspect
     with made.app.app_context():
         found = Hospital(made, provider, network)
-        found.add_provider(fhir_user_claim="fhirUser")
+        found.add_provider(fhir_user_claim="fhirUser", fhir_servers=("main",))
         found.rules(local_accounts=False)
         yield found
         made.services.db.engine.dispose()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from authz.keyring.signing import Keyring
+from authz.users.upstream import UpstreamIdentity
 from tests.actors import challenge
 from tests.federated.conftest import ALONE
 from tests.upstream import CALLBACK, CLIENT_ID, IDP
@@ -121,6 +122,8 @@ def test_a_session_counts_only_where_its_way_is_one(hospital: Hospital) -> None:
     with hospital.world.services.db.write() as session:
         hospital.federation.providers.update(session, "hospital", {"fhir_servers": ["main"]})
         hospital.world.services.users.link(session, local_sub(hospital, "alice"), "other", "Patient/A-there")
+        known = UpstreamIdentity(IDP, "idp-alice", "hospital", {}, hospital.world.clock())
+        hospital.federation.identities.attach(session, local_sub(hospital, "alice"), known)
     hospital.rules("other", local_accounts=True)
     browser, other = hospital.world.browser(), "https://other.example/r4"
     page = browser.open(hospital.world.public.authorize_url(scope=ALONE, aud=other))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.users.upstream import UpstreamIdentity
 from tests.federated.test_back_channel_logout import ALICE, ONLINE, is_live, is_signed_in, opened, told
 from tests.upstream import FakeProvider
 from tests.world import OTHER_FHIR
@@ -37,8 +38,11 @@ def sub_of(hospital: Hospital, tokens: Any) -> str:
 
 
 def is_known_as(hospital: Hospital, sub: str, reference: str = "Patient/OA", fhir_server: str = "other") -> None:
+    """By an operator's word, also at the region's provider: ``authz user identify``."""
+    known = UpstreamIdentity(REGION, THERE["sub"], "region", {}, hospital.world.clock())
     with hospital.world.services.db.write() as session:
         hospital.world.services.users.link(session, sub, fhir_server, reference)
+        assert hospital.federation.identities.attach(session, sub, known)
 
 
 def has_a_password_here(hospital: Hospital, sub: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from authz.tokens.model import GrantRow
+from authz.users.upstream import UpstreamIdentity
 from tests.my_apps.test_story import MINE, post, says, title
 from tests.upstream import FakeProvider
 from tests.world import ISSUER, OTHER_FHIR
@@ -28,11 +29,13 @@ KEY = re.compile(r'name="end" value="([0-9a-f]{64})"')
 
 @pytest.fixture
 def region(hospital: Hospital) -> FakeProvider:
-    """It serves the other FHIR server only; as whom it says, Alice is known there as well."""
+    """It serves the other FHIR server only; by an operator's word Alice is known there as well."""
     alice = hospital.world.services.users.by_name("alice")
     assert alice is not None
     with hospital.world.services.db.write() as session:
         hospital.world.services.users.link(session, alice.sub, "other", "Patient/A2")
+        known = UpstreamIdentity(REGION, "r-1", "region", {}, hospital.world.clock())
+        hospital.federation.identities.attach(session, alice.sub, known)
     hospital.rules(local_accounts=True)
     hospital.rules("other", local_accounts=False)
     hospital.add_provider(

@@ -402,6 +402,8 @@ def test_a_session_of_another_fhir_server_is_looked_up_anew(hospital: Hospital) 
     browser, page = arrive(hospital)
     browser.submit(page, press="allow")
     hospital.rules("other", local_accounts=False)
+    with hospital.world.services.db.write() as session:
+        hospital.federation.providers.update(session, "hospital", {"fhir_servers": []})
     other = "https://other.example/r4"
     hospital.provider.person |= {"fhirUser": f"{other}/Patient/A-there"}
     away = browser.open(hospital.world.public.authorize_url(scope=USER, aud=other))

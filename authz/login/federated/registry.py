@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 
 from authz.errors import AlreadyExists, NotFound
+from authz.fhir_servers.model import FhirServerRow
 from authz.keyring.box import Box
 from authz.login.federated.model import SignInProviderRow
 from authz.login.federated.provider import BASIC, NAME, OWN_KEY, Provider, check, from_row
@@ -63,6 +64,15 @@ class Providers:
     def serving(self, fhir_server: str) -> tuple[Provider, ...]:
         """Those at which people of this FHIR server sign in."""
         return tuple(provider for provider in self.all() if provider.serves(fhir_server))
+
+    def only_fhir_server(self, provider: Provider) -> str | None:
+        """The one FHIR server whose people sign in there: by name, or because there is no other. None: several."""
+        if provider.fhir_servers:
+            names = sorted(provider.fhir_servers)
+        else:
+            with self.db.read() as session:
+                names = list(session.scalars(select(FhirServerRow.name).limit(2)))
+        return names[0] if len(names) == 1 else None
 
     def secret(self, provider: Provider) -> str | None:
         """None without one, or if it was encrypted with a key that is gone."""

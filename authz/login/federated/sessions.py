@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import delete, or_, select, update
 
+from authz.keyring.secrets import new_secret
 from authz.login.federated.model import SeenLogoutTokenRow, UpstreamEndRow, UpstreamSessionRow
 from authz.login.federated.why import UpstreamFailed, Why
 from authz.storage.database import insert_once
@@ -70,6 +71,10 @@ class UpstreamSessions:
             sid=ended.sid,
             told_at=self.now(),
         )
+
+    def note_leaving(self, sql: Session, issuer: str) -> None:
+        """A provider is left for another: whoever is on the way from this one begins nothing by it any more."""
+        sql.add(UpstreamEndRow(digest=digest(new_secret()), issuer_digest=digest(issuer), told_at=self.now()))
 
     def has_ended(self, origin: Origin) -> bool:
         """Whether the provider has told the end of that session since they were sent there (§2.7)."""
