@@ -20,7 +20,8 @@ class Patience:
         self.waiting: deque[Any] = deque()
 
     def wait(self, conn: Any, poller: BaseSelector, events: int, then: Callable[..., None]) -> None:
-        conn.timeout = time.monotonic() + self.seconds
+        conn.since = time.monotonic()
+        conn.timeout = conn.since + self.seconds
         poller.register(conn.sock, events, then)
         self.waiting.append(conn)
 

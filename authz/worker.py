@@ -72,7 +72,8 @@ class DeadlineWorker(RoomyWorker):
         if come is not Come.PART:
             self.go_on(conn, come)
             return
-        conn.timeout = time.monotonic() + self.exchange_seconds
+        conn.since = time.monotonic()
+        conn.timeout = conn.since + self.exchange_seconds
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
@@ -118,6 +119,7 @@ class DeadlineWorker(RoomyWorker):
     def finish_request(self, conn: Any, fs: Any) -> None:
         """When a thread is done with a request; no more of its connection is read before the answer has been taken."""
         self.unfinished.discard(conn)
+        conn.since = time.monotonic()
         if fs.cancelled() or fs.exception():
             super().finish_request(conn, fs)
         elif conn.rest:
@@ -134,6 +136,7 @@ class DeadlineWorker(RoomyWorker):
             self.sending.end(conn, self.poller)
             self.hang_up(conn)
             return
+        conn.since = time.monotonic()
         if not conn.rest:
             self.sending.end(conn, self.poller)
             self.finish_request(conn, fs)
@@ -160,13 +163,6 @@ class DeadlineWorker(RoomyWorker):
         if not read or conn.drained > MOST_DRAINED:
             self.parting.end(conn, self.poller)
             self.hang_up(conn)
-
-    def murder_pending(self) -> None:
-        super().murder_pending()
-        for patience in (self.sending, self.parting):
-            for conn in patience.overdue():
-                patience.end(conn, self.poller)
-                self.hang_up(conn)
 
     def _cap_keepalive(self, deadline: float) -> None:
         """A worker that stops does not wait longer for half a request than for a whole one."""
