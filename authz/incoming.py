@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST = 288 * 1024  # bytes of a request that are waited for: its body, and a head; no endpoint takes more
 AT_ONCE = 64 * 1024
-LONGEST_LINE = 8_190
+LONGEST_LINE = 8_190  # of a chunk's size; and all trailers together, which nobody here reads
 END_OF_HEAD = re.compile(rb"\n\r?\n")
 LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r?(?=\n)")
 CODING = re.compile(rb"\ntransfer-encoding[ \t]*:")
@@ -41,7 +41,7 @@ class Incoming:
 
     def __init__(self, begun: bytes = b"") -> None:
         self.data = bytearray(begun)
-        self.looked = 0  # so far for the end of the head
+        self.looked = 0  # so far for the end of the head, or of the trailers
         self.head_end = 0
         self.chunk = 0  # where the last one begins
         self.wanted: int | None = None  # bytes in all; None: chunks tell
@@ -49,7 +49,12 @@ class Incoming:
         self.was_asked = False
 
     def take(self, connection: socket.socket) -> Come:
-        """Add what has come on a connection that does not block, and ask for the body of a client that waits for it."""
+        """Add what has come on a connection that does not block, and ask for the body of a client that waits for it.
+
+        While a request that came with the one before has not been answered, no more is read.
+        """
+        if self.is_all():
+            return Come.ALL
         is_over = False
         try:
             part = connection.recv(AT_ONCE)
@@ -85,12 +90,10 @@ class Incoming:
         return self.has_last_chunk()
 
     def find_head(self) -> None:
-        begin = len(self.data) - len(self.data.lstrip(b"\r\n"))
-        found = END_OF_HEAD.search(self.data, max(begin, self.looked - 2))
-        self.looked = len(self.data)
-        if found is None:
+        """An empty line more than the one that may come before a request ends it: the parser refuses that."""
+        self.head_end = self.chunk = self.after_empty_line(0)
+        if not self.head_end:
             return
-        self.head_end = self.chunk = found.end()
         head = bytes(self.data[: self.head_end]).lower()
         expected = [value.strip() for value in EXPECTATION.findall(head)]
         if set(expected) - {CONTINUE}:
@@ -102,15 +105,25 @@ class Incoming:
         lengths = LENGTH.findall(head)
         self.wanted = self.head_end + (int(lengths[0]) if len(lengths) == 1 else 0)
 
+    def after_empty_line(self, begin: int) -> int:
+        """Where the first one ends, or 0; what was searched is not searched again."""
+        found = END_OF_HEAD.search(self.data, max(begin, self.looked - 2))
+        if found is None:
+            self.looked = len(self.data)
+            return 0
+        return found.end()
+
     def has_last_chunk(self) -> bool:
-        """RFC 9112 §7.1; true also for what is no chunk."""
-        while (end := self.data.find(b"\n", self.chunk)) >= 0:
+        """RFC 9112 §7.1; true also for what is no chunk, and for what is too long."""
+        while (end := self.data.find(b"\n", self.chunk, self.chunk + LONGEST_LINE)) >= 0:
             line = bytes(self.data[self.chunk : end])
             size = SIZE.fullmatch(line.removesuffix(b"\r"))
             if size is None or not line.endswith(b"\r"):
                 return True
             if not int(size[1], 16):
-                return END_OF_HEAD.search(self.data, end) is not None
+                if self.after_empty_line(end):
+                    return True
+                break
             after = end + 1 + int(size[1], 16) + 2
             if len(self.data) < after:
                 return False

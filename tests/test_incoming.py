@@ -76,11 +76,14 @@ def test_what_comes_in_one_packet_is_told_apart_by_the_parser(first: bytes, seco
 
 BROKEN = [
     b"GET / HTTP/1.1\nHost: x\n\n",
+    b"\r\n\r\n",  # one empty line may come before a request (RFC 9112 §2.2)
     b"GET /\r\n\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\na=b\n0\n\n",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\na=bXX",
     HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 8_200,
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n3;" + b"x" * 8_200 + b"\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X-T: 1\r\n" * 1_100,
     HEAD + b"Transfer-Encoding: x\r\n\r\n-1\r\n",
     HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\n",
     HEAD + b"Content-Length: +3\r\n\r\n",

@@ -122,6 +122,8 @@ def test_a_chunked_body_is_read(server: Server) -> None:
         post(CHUNKED, body=b"3;x\na=b\r\n0\r\n\r\n"),  # HP-05: bad extension
         post(CHUNKED, body=b"FFFFFFFFFFFFFFFF\r\na=b"),  # HP-05: a size beyond the message
         post(CHUNKED, body=b"zz\r\na=b\r\n0\r\n\r\n"),
+        post(CHUNKED, body=b"3\r\na=b\r\n0\r\n" + b"X-T: 1\r\n" * 1_100),  # HP-05: huge trailers
+        b"\r\n\r\nGET /jwks HTTP/1.1\r\n" + HOST + b"\r\n",
         post(b"Content-Length: 30", body=b"grant_type=x"),
         post(b"X-A : 1"),  # HP-06: space before the colon
         post(b"X-A: 1", b" folded"),  # HP-06: obs-fold
