@@ -35,11 +35,13 @@ class Background:
 
         def sweep(stop: threading.Event) -> None:
             while not stop.wait(SWEEP_SECONDS):
+                own.trail.sum_up()
                 try:
                     own.backend.sweep()
                     own.last_seen.flush()
                 except StoreUnavailable:
                     app.logger.warning("the short-lived store could not be swept")
+            own.trail.sum_up()
 
         def run(job: Callable[[threading.Event], None]) -> None:
             with app.app_context():

@@ -60,6 +60,7 @@ def limited(limit: Limit, about: Event) -> Event:
         fhir_server=about.fhir_server,
         launch_id=about.launch_id,
         peer=about.peer,
+        one_by_one=about.one_by_one,
         detail=about.detail,
     )
 
@@ -104,7 +105,7 @@ class Limits:
     def launching(self, ehr: str, peer: Peer) -> None:
         """Count a launch that an EHR puts down."""
         words = "too many launches within a minute"
-        self.check(LAUNCHES, ehr, words, peer, detail={"ehr": ehr})
+        self.check(LAUNCHES, ehr, words, peer, one_by_one=True, detail={"ehr": ehr})
 
     def searching(self, about: Event) -> None:
         """Count a search in somebody's name."""

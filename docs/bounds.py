@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from authz import limits, strangers, strict_json
+from authz.audit import flood
 from authz.authorize import parameters
 from authz.clients import key_sets, language, redirect_uri, statement, values
 from authz.deadlines import EXCHANGE_SECONDS
@@ -94,6 +95,10 @@ KEPT = (
     ("strangers together", ROOM.part("everybody", 1)),
     ("a person who is signed in", ROOM.part("person", strangers.OF_PERSON)),
 )
+RECORDED = (
+    (BY_NETWORK, flood.OF_NETWORK.times(PEOPLE)),
+    ("strangers together", flood.OF_STRANGERS.times(PEOPLE)),
+)
 REFUSING = "`/token`, `/revoke`, `/introspect`, `/userinfo`, `/launch`, `/ehr-session`, `/web-messaging`"
 RATES: tuple[tuple[str, str, Limit], ...] = (
     ("opening apps: new requests at `/authorize`", BY_ADDRESS, limits.AUTHORIZATION_REQUESTS.times(PEOPLE)),
@@ -164,11 +169,17 @@ def limits_page() -> str:
         "|---|---|---|---|",
         *(f"| {what} | {whose} | {limit.tries:,} | {limit.seconds:,} |" for what, whose, limit in RATES),
         *(f"| kilobytes kept, see below | {whose} | {limit.tries:,} | {limit.seconds:,} |" for whose, limit in KEPT),
+        *(f"| records, see below | {whose} | {limit.tries:,} | {limit.seconds:,} |" for whose, limit in RECORDED),
         f"| registrations | {BY_ADDRESS} | {REGISTRATIONS} | {registration.HOUR:,} |",
         f"| registrations | {BY_NETWORK} | {registration.NEIGHBOURS * REGISTRATIONS} | {registration.HOUR:,} |",
         "",
         "*Kilobytes kept* are those of the short-lived store: for an app that somebody opens who is not signed in, for",
         "each way to the hospital's provider, for a sign-out that another site posts. `strangers_megabytes` says how",
         "many in all; launches of EHRs need none ([the arithmetic](../how-to/production.md#how-large-redis-must-be)).",
+        "",
+        "*Records* are those of the audit trail that whoever proves nothing causes: refusals, limits that were reached",
+        "and pages shown to who has not signed in. More is answered as ever, and is on the trail as a number:",
+        "`strangers.counted` ([audit](../how-to/audit.md#a-flood-of-strangers)). Both are for each of",
+        f"`people_per_address`, of {flood.LEAST_PEOPLE} at least.",
     ]
     return "\n".join(lines) + "\n"

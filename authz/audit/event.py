@@ -78,6 +78,8 @@ class EventName(StrEnum):
     """By a page or an endpoint that has no word of its own for it."""
     RATE_LIMITED = "rate_limited"
     """Somebody came too often."""
+    STRANGERS_COUNTED = "strangers.counted"
+    """So many events of strangers have no record of their own: how many of each, of which network, since when."""
     LEGACY_USED = "legacy.used"
     """An older app was forgiven something; which, is the reason."""
     REGISTRATION_REFUSED = "registration.refused"
@@ -160,4 +162,5 @@ class Event:
     launch_id: str | None = None
     support_code: str | None = None
     peer: Peer | None = None
+    one_by_one: bool = False  # on record whatever strangers do: its cause is proved, or bounded by a limit of its own
     detail: dict[str, Any] = field(default_factory=dict)

@@ -36,6 +36,7 @@ KINDS = {
     EventName.AUTHORIZE_REFUSED: SECURITY_ALERT,
     EventName.FHIR_REFUSED: SECURITY_ALERT,
     EventName.REQUEST_REFUSED: SECURITY_ALERT,
+    EventName.STRANGERS_COUNTED: SECURITY_ALERT,
     EventName.GLASS_BROKEN: ("110127", "Emergency Override Started"),
     EventName.CONSENT_GRANTED: SECURITY_ALERT,
     EventName.CONSENT_SKIPPED: SECURITY_ALERT,
@@ -137,7 +138,10 @@ def token_response(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def entities(record: dict[str, Any]) -> list[dict[str, Any]]:
-    """The patient, the token, and the request's own id, by which the records of other servers are joined."""
+    """The patient, the token, and the request's own id, by which the records of other servers are joined.
+
+    Of events that have no record of their own, how many there were.
+    """
     found: list[dict[str, Any]] = []
     if record["patient"]:
         found.append(
@@ -158,4 +162,16 @@ def entities(record: dict[str, Any]) -> list[dict[str, Any]]:
     if record["request_id"]:
         kind = {"system": f"{BALP}/CodeSystem/BasicAuditEntityType", "code": "XrequestId"}
         found.append({"what": {"identifier": {"value": record["request_id"]}}, "type": kind})
+    if "events" in record["detail"]:
+        found.append(counted(record["detail"]))
     return found
+
+
+def counted(detail: dict[str, Any]) -> dict[str, Any]:
+    """What ``audit.flood`` counted."""
+    told = {name: detail[name] for name in ("network", "since") if name in detail} | detail["events"]
+    return {
+        "what": {"display": "events without a record of their own"},
+        "type": {"system": ENTITY_TYPE, "code": "2", "display": "System Object"},
+        "detail": [{"type": name, "valueString": str(value)} for name, value in told.items()],
+    }

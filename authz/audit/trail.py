@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from authz.audit.model import AuditEventRow
-from authz.errors import Unavailable
+from authz.errors import TooManyRequests, Unavailable
 from authz.storage.database import insert_now
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.audit.event import Event
+    from authz.audit.flood import Flood
     from authz.storage.database import Database
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ HAS_TOLD: ContextVar[bool] = ContextVar("has_told", default=False)  # whether th
 
 
 class Trail:
+    flood: Flood | None = None  # where strangers are served
+
     def __init__(self, db: Database, now: Callable[[], datetime], node: str, version: str) -> None:
         self.db = db
         self.now = now
@@ -54,11 +57,31 @@ class Trail:
         self.alone(event, "a page shown could not be put on the audit trail: %s")
 
     def alone(self, event: Event, if_it_fails: str) -> None:
+        """Write an event that nothing depends on; of those of strangers beyond a bound only how many there were."""
         try:
+            if self.flood is not None:
+                self.flood.admit(event)
             with self.db.write() as session:
                 self.record(session, event)
+        except TooManyRequests as error:
+            HAS_TOLD.set(event.outcome == "refused" or HAS_TOLD.get())
+            if error.is_first:
+                self.sum_up()
         except Unavailable:
             log.exception(if_it_fails, event.event)
+
+    def sum_up(self) -> None:
+        """Write how many events had no record of their own: when it begins, then once a minute."""
+        counted = self.flood.take() if self.flood is not None else []
+        if not counted:
+            return
+        try:
+            with self.db.write() as session:
+                self.record(session, *(one.event() for one in counted))
+        except Unavailable:
+            assert self.flood is not None
+            self.flood.note(counted)
+            log.exception("events that were counted could not be put on the audit trail yet")
 
     def row(self, event: Event) -> AuditEventRow:
         peer = event.peer

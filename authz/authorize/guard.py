@@ -122,6 +122,7 @@ class Guard:
         if page is not None and not getattr(outcome, "problem", None):
             opening = outcome.frame.launch_id or about.launch_id
             about = replace(about, event=EventName.PAGE_SHOWN, reason=page, launch_id=opening)
+            about = replace(about, one_by_one=outcome.frame.is_ehr_launch)
             if isinstance(outcome, ShowGlass) and outcome.support_code:
                 cause = {"cause": "the hospital's rules did not say whether these records are protected"}
                 about = replace(about, support_code=outcome.support_code, detail=cause)
@@ -141,6 +142,7 @@ class Guard:
                 outcome="refused",
                 reason=reason,
                 support_code=support_code,
+                one_by_one=error.by_ehr,
                 launch_id=error.launch_id or (cause.launch_id if cause else None) or about.launch_id,
                 detail=detail,
             )

@@ -55,6 +55,7 @@ def for_ehr(request: HttpRequest, refused: EventName, serve: Callable[[Ehr], Htt
             reason=error.code,
             support_code=error.support_code,
             peer=request.peer,
+            one_by_one=ehr is not None or isinstance(error, InsufficientScope),
             detail=detail,
         )
         services().trail.refused(event)

@@ -27,7 +27,9 @@ def userinfo(request: HttpRequest) -> HttpAnswer:
         return json_answer(claims_of(request))
     except OAuthError as error:
         services().limits.refused(error, request.peer)
-        services().trail.refused(Event(EventName.CALLER_REFUSED, "refused", error.code, peer=request.peer))
+        is_proved = isinstance(error, InsufficientScope)
+        event = Event(EventName.CALLER_REFUSED, "refused", error.code, peer=request.peer, one_by_one=is_proved)
+        services().trail.refused(event)
         raise
 
 

@@ -131,6 +131,7 @@ class Gateway:
                 patient=members.get("patient"),
                 token_id=members.get("jti"),
                 peer=peer,
+                one_by_one=True,
                 detail={"problem": printable(why)},
             )
             if len(said) == MOST_LINES:

@@ -46,6 +46,7 @@ class Refusals:
                 launch_id=grant.launch_id if grant else None,
                 support_code=error.support_code,
                 peer=request.peer,
+                one_by_one=client is not None and client.is_approved and not client.is_public,
                 detail=detail(request.form, error, is_authenticated=client is not None),
             )
         )

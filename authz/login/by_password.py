@@ -124,6 +124,7 @@ class ByPassword:
                 reason=reason,
                 launch_id=attempt.launch_id,
                 peer=attempt.peer,
+                one_by_one=True,
                 detail={"tried_name": tried},
             )
         )

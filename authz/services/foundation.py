@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from authz.audit.exporter import Exporter
+from authz.audit.flood import Flood
 from authz.audit.lifecycle import Lifecycle
 from authz.audit.sealer import Sealer
 from authz.audit.targets import target
@@ -78,7 +79,9 @@ class Foundation:
 
     @cached_property
     def trail(self) -> Trail:
-        return local_trail(self.db, self.now)
+        trail = local_trail(self.db, self.now)
+        trail.flood = Flood(self.limiter, self.settings.people_per_address, self.now)
+        return trail
 
     @cached_property
     def lifecycle(self) -> Lifecycle:

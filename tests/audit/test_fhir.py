@@ -216,3 +216,23 @@ def test_no_name_of_a_person_and_no_detail_is_exported() -> None:
     """security.md 4.2: ids only."""
     found = exported(token(detail={"name": "ZZ9PHI"}))
     assert "ZZ9PHI" not in json.dumps(found)
+
+
+def test_how_many_had_no_record_of_their_own_is_told_a_second_system_too() -> None:
+    """Decision 45: which network, since when, how many of each event."""
+    events = {"token.refused": 39, "authorize.refused": 2}
+    detail = {"network": "203.0.113.0/24", "since": "2026-03-01T08:59:00.000+00:00", "events": events}
+    found = exported(Event(EventName.STRANGERS_COUNTED, "refused", "network", detail=detail))
+    assert (found["type"]["code"], found["outcome"], found["outcomeDesc"]) == ("110113", "8", "network")
+    assert found["entity"] == [
+        {
+            "what": {"display": "events without a record of their own"},
+            "type": SYSTEM_OBJECT,
+            "detail": [
+                {"type": "network", "valueString": "203.0.113.0/24"},
+                {"type": "since", "valueString": "2026-03-01T08:59:00.000+00:00"},
+                {"type": "token.refused", "valueString": "39"},
+                {"type": "authorize.refused", "valueString": "2"},
+            ],
+        }
+    ]

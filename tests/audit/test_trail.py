@@ -78,7 +78,8 @@ def test_a_record_holds_who_what_when_where_and_why(archive: Archive) -> None:
 
 def test_no_member_of_an_event_is_forgotten(archive: Archive) -> None:
     row = archive.own.trail.row(EVERYTHING)
-    kept = {name.name: getattr(EVERYTHING, name.name) for name in fields(Event) if name.name not in ("event", "peer")}
+    apart = {"event", "peer", "one_by_one"}  # the last is how it is written, and no member of the record
+    kept = {name.name: getattr(EVERYTHING, name.name) for name in fields(Event) if name.name not in apart}
     assert {name: getattr(row, name) for name in kept} == kept
 
 
