@@ -11,13 +11,13 @@ from typing import Any
 
 from authz.endpoints.door import CURRENT_REQUEST
 
-QUIET = (
-    "alembic",
-    "authlib",
-    "sqlalchemy.engine",
-    "urllib3",
-    "werkzeug",
-)  # their lower levels print tokens, rows and URLs
+QUIET = {  # what they say below prints tokens, rows and URLs
+    "alembic": logging.WARNING,
+    "authlib": logging.WARNING,
+    "sqlalchemy.engine": logging.WARNING,
+    "urllib3": logging.ERROR,  # warns of a bad header of an answer with the whole address that was asked
+    "werkzeug": logging.WARNING,
+}
 NAMES = (
     "access_token|assertion|authorization|client_assertion|client_secret|code|code_verifier|cookie|ehr_session|handle"
     "|id_token_hint|id_token|interaction|launch|login_hint|messagingHandle|password|refresh_token|secret"
@@ -62,9 +62,9 @@ def scrubbed(value: Any) -> Any:
 
 
 def quieten() -> None:
-    """Pin the loggers whose DEBUG lines hold tokens (Authlib, oauth.md 1.1), whatever the root's level is."""
-    for name in QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    """Pin the loggers whose lines hold tokens (Authlib, oauth.md 1.1) or addresses, whatever the root's level is."""
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def configure(level: str) -> None:

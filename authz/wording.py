@@ -51,6 +51,7 @@ LISTS = {ENGLISH: "en_001"}  # "a, b and c", as outside the United States
 OURS = Path(__file__).resolve().parent / "translations"
 PLACE = re.compile(r"(?<!\")%\(\w+\)[sd]")  # but in an attribute
 FIRST_STRONG_ISOLATE = "\u2068\\g<0>\u2069"
+MOST_WISHES = 20  # read of what a request wishes; each costs a look at all that is offered
 WISHES: ContextVar[tuple[str, ...]] = ContextVar("wishes", default=())
 
 
@@ -102,7 +103,7 @@ def offered(of_site: str) -> dict[str, str]:
 
 def prefer(languages: str | None) -> None:
     """The person's languages as ``ui_locales`` says them: the best first, with spaces between (OIDC Core §3.1.2.1)."""
-    WISHES.set(tuple((languages or "").split()))
+    WISHES.set(tuple((languages or "").split()[:MOST_WISHES]))
     flask_babel.refresh()
 
 

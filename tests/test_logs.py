@@ -12,6 +12,8 @@ import pytest
 
 from authz import logs
 from authz.endpoints.door import CURRENT_REQUEST
+from authz.outbound import Outbound
+from tests.outbound.test_client import LOOPBACK, OK, peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,4 +115,12 @@ def test_loggers_that_print_tokens_are_pinned_even_at_debug(stderr: io.StringIO,
     """security.md 0.7: Authlib's DEBUG lines hold tokens in clear."""
     logging.getLogger(name).debug("Issue token %r", TOKEN)
     logging.getLogger(name).info("Issue token %r", TOKEN)
+    assert stderr.getvalue() == ""
+
+
+def test_a_bad_header_of_an_answer_brings_no_address_into_the_log(stderr: io.StringIO) -> None:
+    """security.md 4.2: urllib3 warns of it with all that was asked, and with what follows in the answer."""
+    with peer(OK.replace(b"\r\n", b"\r\nBad Header Line\r\nSet-Cookie: ZZ9PHI-COOKIE\r\n", 1)) as server:
+        url = f"http://127.0.0.1:{server.port}/fhir/Patient?_id=ZZ9PHI-MRN-4711&name=ZZ9PHISmith"
+        assert Outbound(LOOPBACK).get(url).status == 200
     assert stderr.getvalue() == ""

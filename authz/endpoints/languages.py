@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from flask import has_request_context, request
 from flask_babel import Babel
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from authz import wording
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flask import Flask
 
     from authz.settings import Settings
@@ -45,5 +49,11 @@ def selected(offered: dict[str, str]) -> str | None:
     """The catalogue for this request; None: English."""
     if not has_request_context() or IN_ENGLISH.intersection(request.blueprints):
         return None
-    tag = wording.choose((*wording.wishes(), *request.accept_languages.values()), offered)
+    tag = wording.choose((*wording.wishes(), *browsers_wishes()), offered)
     return offered[tag] if tag else None
+
+
+def browsers_wishes() -> Iterable[str]:
+    """The first of ``Accept-Language``, the best before the others (RFC 9110 §12.5.4)."""
+    said = request.headers.get("Accept-Language", "").split(",", wording.MOST_WISHES)[: wording.MOST_WISHES]
+    return parse_accept_header(",".join(said), LanguageAccept).values()

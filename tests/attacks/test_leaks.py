@@ -6,19 +6,12 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import urllib3
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +20,7 @@ from authz.scopes import RESOURCE_TYPES, ScopeSet
 from tests.enforcement.conftest import BASE, MINE, observation
 from tests.enforcement.generated import PIECES, near_misses, requests
 from tests.enforcement.table import ROWS, identity, request
-from tests.fhir_proxy import DEPLOY, Recorder, command, enforcing_nginx, fill_in, sekmet
+from tests.fhir_proxy import Recorder, enforcing_nginx, sekmet
 from tests.live import live_server
 from tests.servers import free_port
 
@@ -414,24 +407,6 @@ def test_while_the_authorization_server_is_away_nothing_passes(site: Site, tmp_p
     assert (reply.status, reply.headers["Retry-After"]) == (503, "2")
     assert reply.why == "whether this is allowed can not be found out now"
     assert site.recorder.taken() == []
-
-
-def test_the_whole_example_is_a_configuration_that_nginx_takes(tmp_path: Path) -> None:
-    """``deploy/nginx/example.conf``, with the paths of this test."""
-    fill_in(tmp_path, 9000, 8080)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hospital.example")]), datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    pem = builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (tmp_path / "tls").mkdir()
-    for host in ("fhir", "auth"):
-        (tmp_path / "tls" / f"{host}.hospital.example.pem").write_bytes(pem)
-        (tmp_path / "tls" / f"{host}.hospital.example.key").write_bytes(private)
-    example = (DEPLOY / "example.conf").read_text().replace("/etc/nginx/", f"{tmp_path}/")
-    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/nginx.pid;\n{example}")
-    checked = subprocess.run([*command(tmp_path, tmp_path / "nginx.conf"), "-t"], capture_output=True, check=False)
-    assert checked.returncode == 0, checked.stderr
 
 
 @given(

@@ -40,6 +40,17 @@ def test_the_first_wish_that_can_be_met_is_met(wished: list[str], chosen: str | 
     assert wording.choose(wished, OFFERED) == chosen
 
 
+@pytest.mark.parametrize(("others", "language"), [(19, "fr-CA"), (20, "en"), (200, "en")])
+@pytest.mark.parametrize("by", ["Accept-Language", "ui_locales"])
+def test_twenty_wishes_are_read(world: World, by: str, others: int, language: str) -> None:
+    """security.md RL-07: what a request costs does not grow with the languages that it lists."""
+    wishes = ["a"] * others + ["fr"]
+    browser = Browser(world.transport, languages=",".join(wishes) if by == "Accept-Language" else "")
+    asked = " ".join(wishes) if by == "ui_locales" else None
+    page = browser.open(world.public.authorize_url(scope="launch/patient patient/*.rs", ui_locales=asked))
+    assert page.header("Content-Language") == language
+
+
 @given(st.lists(st.text()))
 def test_any_wish_is_answered_by_something_offered_or_nothing(wished: list[str]) -> None:
     assert wording.choose(wished, OFFERED) in {None, *OFFERED}
