@@ -51,6 +51,7 @@ class AuthorizationCode(Grant):
                 client_id=client_id,
                 grant_id=replay.grant_id,
                 peer=self.sent.peer,
+                one_by_one=replay.is_first,
             )
             self.services.trail.refused(event)
             self.services.revocation.revoke_grant(replay.grant_id, "code_replayed", peer=self.sent.peer)

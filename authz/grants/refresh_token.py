@@ -116,6 +116,7 @@ class RefreshToken(Grant):
                 client_id=self.request.client.client_id,
                 grant_id=replay.grant_id,
                 peer=self.sent.peer,
+                one_by_one=True,  # once for a family, which ends now
             )
             services.trail.refused(event)
             services.revocation.revoke_grant(replay.grant_id, "refresh_replayed", peer=self.sent.peer)

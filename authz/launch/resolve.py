@@ -22,6 +22,8 @@ LAUNCH = LaunchScope(None)
 LAUNCH_ENCOUNTER = LaunchScope("encounter")
 # AZ-73: one sentence for all, so that nobody learns which launches there are or were
 UNUSABLE = "the launch is unknown, expired or already used, or it was made for another app, FHIR server or request"
+# a launch that there is, and somebody tries it for whom it was not made (AZ-74)
+BY_ANOTHER = frozenset({Unusable.OTHER_CLIENT, Unusable.OTHER_FHIR_SERVER, Unusable.OTHER_REQUEST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ def refuse(launches: Launches, asked: Asked, cause: LaunchUnusable) -> NoReturn:
             fhir_server=asked.fhir_server,
             launch_id=cause.launch_id,
             peer=asked.peer,
+            one_by_one=cause.reason in BY_ANOTHER,
             detail={"problem": printable(cause.detail)} if cause.detail else {},
         )
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
 
 MOST_LOCAL_COUNTERS = 10_000
-MOST_SHARED_COUNTERS = 10_000  # of addresses, that a process makes in the store: 2.5 MB
+MOST_SHARED_COUNTERS = 10_000  # of addresses, and of networks, that a process makes in the store: 2.5 MB each
 NEIGHBOURHOOD = {4: 24, 6: 48}  # bits: what one subscriber can usually move about in
 
 
@@ -36,8 +36,14 @@ class Limit:
         return replace(self, tries=self.tries * people)
 
 
-class Whereabouts(str):
-    """An address or a network, of which one stranger may have any number."""
+class Address(str):
+    """Of which one stranger may have any number."""
+
+    __slots__ = ()
+
+
+class Network(str):
+    """Of which they have some."""
 
     __slots__ = ()
 
@@ -46,14 +52,14 @@ class Limiter:
     """Counts tries, whatever comes of them, for all processes together.
 
     Each process counts for itself as well, and what is more counts: never without a limit, neither while the store is
-    away nor when somebody writes to it who should not. Where there are too many addresses the next are counted by each
-    process alone, so that they do not fill the store.
+    away nor when somebody writes to it who should not. Where there are too many addresses or networks the next are
+    counted by each process alone, so that they do not fill the store.
     """
 
     def __init__(self, backend: Backend, now: Callable[[], datetime]) -> None:
         self.backend = backend
         self.local = LocalCounters(now)
-        self.shared = SharedCounters(now)
+        self.shared: dict[type[str], SharedCounters] = {kind: SharedCounters(now) for kind in (Address, Network)}
 
     def check(self, limit: Limit, whose: str, words: str, amount: int = 1) -> None:
         """Count a try and raise TooManyRequests, with these words, if it is one too many."""
@@ -68,7 +74,8 @@ class Limiter:
     def count(self, limit: Limit, whose: str, amount: int) -> int:
         key = f"throttle:{limit.name}:{digest(whose)}"
         count = self.local.count(key, limit.seconds, amount)
-        if isinstance(whose, Whereabouts) and not self.shared.has(key, limit.seconds):
+        shared = self.shared.get(type(whose))
+        if shared is not None and not shared.has(key, limit.seconds):
             return count
         with suppress(StoreUnavailable):
             count = max(count, self.backend.count(key, limit.seconds, amount))
@@ -99,7 +106,7 @@ class LocalCounters:
 
 
 class SharedCounters:
-    """Which counters of addresses this process has made in the store, where they live as long as here."""
+    """Which counters of one kind this process has made in the store, where they live as long as here."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.now = now
@@ -122,17 +129,17 @@ class SharedCounters:
             return True
 
 
-def network(address: str | None) -> Whereabouts:
+def network(address: str | None) -> Address:
     """Who is counted as one: an IPv4 address, or the /64 that one IPv6 user has for themselves."""
     if address is None:
-        return Whereabouts("unknown")
+        return Address("unknown")
     parsed = ip_address(address)
-    return Whereabouts(int(parsed) >> 64 if isinstance(parsed, IPv6Address) else address)
+    return Address(int(parsed) >> 64 if isinstance(parsed, IPv6Address) else address)
 
 
-def neighbourhood(address: str | None) -> Whereabouts:
+def neighbourhood(address: str | None) -> Network:
     """The /24 or /48 around an address: one who rents a few addresses is counted as one as well."""
     if address is None:
-        return Whereabouts("unknown")
+        return Network("unknown")
     parsed = ip_address(address)
-    return Whereabouts(ip_network((parsed, NEIGHBOURHOOD[parsed.version]), strict=False))
+    return Network(ip_network((parsed, NEIGHBOURHOOD[parsed.version]), strict=False))

@@ -37,9 +37,10 @@ UNUSABLE = "the authorization code is unknown, expired or already used"
 class CodeReplayed(InvalidGrant):
     """A valid redemption of a used code: what the code bought must be revoked (decision 8)."""
 
-    def __init__(self, grant_id: str) -> None:
+    def __init__(self, grant_id: str, *, is_first: bool) -> None:
         super().__init__(UNUSABLE)
         self.grant_id = grant_id
+        self.is_first = is_first
 
 
 class WrongVerifier(InvalidGrant):
@@ -108,7 +109,9 @@ class Codes:
         if changed(session, update(CodeRow).where(*live, CodeRow.failures < MAX_FAILURES).values(used_at=now)):
             return grant
         session.refresh(row)
-        raise CodeReplayed(grant.id) if row.used_at is not None else InvalidGrant(UNUSABLE)
+        if row.used_at is None:
+            raise InvalidGrant(UNUSABLE)
+        raise CodeReplayed(grant.id, is_first=grant.revoked_at is None)
 
     def count_failure(self, session: Session, code: str) -> None:
         """A wrong verifier was tried; after five the code is dead."""

@@ -207,6 +207,25 @@ def test_requests_and_pages_of_apps_that_strangers_open_are_bounded_with_the_res
     assert alone + counted(flooded)[FLOODED] == Counter(dict.fromkeys(kinds, 30) | {"authorize.page_shown": 31})
 
 
+def test_theft_that_shows_itself_is_told_in_the_midst_of_a_flood(flooded: World) -> None:
+    """AZ-74, TK-26, security.md 4.1: a spent code and refresh token, once each, and a launch with another app."""
+    app = flooded.public
+    code = flooded.standalone(app, "launch/patient openid patient/*.rs offline_access", "alice")
+    other = flooded.standalone(app, "launch/patient openid patient/*.rs", "alice")
+    refresh_token = app.redeem(code).json()["refresh_token"]
+    assert [app.redeem(other).status, app.refresh(refresh_token).status] == [200, 200]
+    handle = str(flooded.ehr.launch("public", "Practitioner/dr", patient="A")["launch"])
+    flooded.clock.forward(seconds=60)
+    fill(flooded)
+    thief = replace(app, transport=From(flooded.transport, in_network(99)))
+    assert [thief.refresh(refresh_token).status for _ in range(2)] == [400, 400]
+    assert [thief.redeem(other).status for _ in range(2)] == [400, 400]
+    swapped = replace(flooded.confidential, transport=thief.transport)
+    assert swapped.launched(handle, "launch patient/*.rs").location_parameters["error"] == "invalid_request"
+    told = [(row.event, row.reason) for row in rows(flooded, "refresh.replayed", "code.replayed", "launch.refused")]
+    assert told == [("refresh.replayed", None), ("code.replayed", None), ("launch.refused", "launch_of_other_client")]
+
+
 def test_a_number_that_can_not_be_written_is_written_later(flooded: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Section 4: nothing is lost silently."""
     fill(flooded)

@@ -50,5 +50,6 @@ def test_made_up_addresses_do_not_fill_the_store(backend: Backend, monkeypatch: 
     assert one.count(limit, addresses[4], 1) == 2
     assert other.count(limit, addresses[0], 1) == 2
     assert together("somebody's account")
+    assert together(neighbourhood("2001:db8::1"))  # theirs is a place of its own, so that its limit holds
     clock.move(seconds=61)
     assert together(addresses[4])
