@@ -98,6 +98,7 @@ KEPT = (
 RECORDED = (
     (BY_NETWORK, flood.OF_NETWORK.times(PEOPLE)),
     ("strangers together", flood.OF_STRANGERS.times(PEOPLE)),
+    ("a person", flood.OF_PERSON),
 )
 REFUSING = "`/token`, `/revoke`, `/introspect`, `/userinfo`, `/launch`, `/ehr-session`, `/web-messaging`"
 RATES: tuple[tuple[str, str, Limit], ...] = (

@@ -79,7 +79,7 @@ class EventName(StrEnum):
     RATE_LIMITED = "rate_limited"
     """Somebody came too often."""
     STRANGERS_COUNTED = "strangers.counted"
-    """So many events of strangers have no record of their own: how many of each, of which network, since when."""
+    """So many events have no record of their own: how many of each, of which network or person, since when."""
     LEGACY_USED = "legacy.used"
     """An older app was forgiven something; which, is the reason."""
     REGISTRATION_REFUSED = "registration.refused"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
+from authz.audit import flood
 from authz.audit.model import AuditEventRow
 from authz.audit.order import ORDER
 from authz.background import Background
@@ -205,6 +206,24 @@ def test_requests_and_pages_of_apps_that_strangers_open_are_bounded_with_the_res
     alone = Counter(row.event for row in rows(flooded, *kinds))
     assert sum(alone.values()) == MOST
     assert alone + counted(flooded)[FLOODED] == Counter(dict.fromkeys(kinds, 30) | {"authorize.page_shown": 31})
+
+
+def test_a_token_that_is_over_fills_no_disk_either(flooded: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RL-02, H6: it names whose it was, who may have it still; from as many addresses as they like."""
+    monkeypatch.setattr(flood, "OF_PERSON", replace(flood.OF_PERSON, tries=MOST))
+    app = flooded.public
+    tokens = app.redeem(flooded.standalone(app, "launch/patient openid patient/*.rs offline_access", "alice")).json()
+    assert app.post("/revoke", {"token": tokens["refresh_token"], "client_id": app.client_id}).status == 200
+    for number in range(MOST + 10):
+        away = replace(app, transport=From(flooded.transport, in_network(number)))
+        assert away.refresh(tokens["refresh_token"]).status == 400
+    assert len(rows(flooded, "token.refused")) == MOST
+    flooded.services.trail.sum_up()
+    told = rows(flooded, "strangers.counted")
+    alice = flooded.services.users.by_name("alice")
+    assert alice is not None
+    assert {(row.reason, row.sub) for row in told} == {("person", alice.sub)}
+    assert sum(row.detail["events"]["token.refused"] for row in told) == 10
 
 
 def test_theft_that_shows_itself_is_told_in_the_midst_of_a_flood(flooded: World) -> None:
