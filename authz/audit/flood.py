@@ -60,7 +60,8 @@ class Flood:
         if event.peer is None or event.one_by_one:
             return
         if event.sub is not None:
-            self.check(OF_PERSON, event.sub, event, sub=event.sub)
+            if event.grant_id is not None:  # a token or code was shown, which may be over
+                self.check(OF_PERSON, event.sub, event, sub=event.sub)
             return
         network = neighbourhood(event.peer.address)
         self.check(self.of_network, network, event, network=network)

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.audit import flood
+from authz.audit.event import Event, EventName, Peer
 from authz.audit.model import AuditEventRow
 from authz.audit.order import ORDER
 from authz.background import Background
@@ -210,9 +211,7 @@ def test_requests_and_pages_of_apps_that_strangers_open_are_bounded_with_the_res
 
 def test_a_token_that_is_over_fills_no_disk_either(flooded: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """RL-02, H6: it names whose it was, who may have it still; from as many addresses as they like."""
-    monkeypatch.setattr(
-        flood, "OF_PERSON", replace(flood.OF_PERSON, tries=MOST + 1)
-    )  # of which one is the page she saw
+    monkeypatch.setattr(flood, "OF_PERSON", replace(flood.OF_PERSON, tries=MOST))
     app = flooded.public
     tokens = app.redeem(flooded.standalone(app, "launch/patient openid patient/*.rs offline_access", "alice")).json()
     assert app.post("/revoke", {"token": tokens["refresh_token"], "client_id": app.client_id}).status == 200
@@ -226,6 +225,9 @@ def test_a_token_that_is_over_fills_no_disk_either(flooded: World, monkeypatch: 
     assert alice is not None
     assert {(row.reason, row.sub) for row in told} == {("person", alice.sub)}
     assert sum(row.detail["events"]["token.refused"] for row in told) == 10
+    guessing = Event(EventName.LOGIN_FAILED, "refused", "wrong_code", sub=alice.sub, peer=Peer(in_network(0)))
+    flooded.services.trail.refused(guessing)
+    assert [row.reason for row in rows(flooded, "login.failed")] == ["wrong_code"]  # hidden by none of it
 
 
 def test_theft_that_shows_itself_is_told_in_the_midst_of_a_flood(flooded: World) -> None:
