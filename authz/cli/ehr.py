@@ -11,6 +11,7 @@ from authz.cli.context import record, secret_from_stdin, services
 from authz.cli.options import overlap_option
 from authz.cli.output import json_option, show, show_list
 from authz.errors import InvalidValue, NotFound
+from authz.storage.turns import alone, of_ehr
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -84,7 +85,10 @@ def update(client_id: str, fhir_servers: tuple[str, ...]) -> None:
 @click.argument("file", type=click.File())
 @json_option
 def set_keys(client_id: str, file: IO[str]) -> None:
-    """Let an EHR sign launches: FILE (or -) has its public keys, a JWK Set for RS384 or ES384."""
+    """Let an EHR sign launches: FILE (or -) has its public keys, a JWK Set for RS384 or ES384.
+
+    Launches by a key that is not in it are believed no more, waiting ones included; what was granted stays.
+    """
     try:
         jwks = json.load(file)
     except ValueError as error:
@@ -102,6 +106,7 @@ def remove_keys(client_id: str) -> None:
 
 def change_keys(client_id: str, jwks: dict[str, Any] | None, reason: str) -> None:
     with services() as made, made.db.write() as session:
+        alone(session, of_ehr(client_id))
         changed = made.ehrs.set_keys(session, client_id, jwks)
         detail = {"kids": as_record(changed)["keys"]}
         record(made, session, EventName.EHR_CHANGED, reason, client_id=client_id, detail=detail)

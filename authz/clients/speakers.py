@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from authz.clients.client import from_row
 from authz.clients.model import ClientRow
+from authz.keyring.public_keys import thumbprints
 from authz.launch.directory import LAUNCH_SCOPE
 from authz.launch.launch import LaunchUnusable, Origin, Unusable
 from authz.storage.turns import of_client, of_ehr, together
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.fhir_servers.ehrs import Ehrs
+    from authz.fhir_servers.model import EhrRow
     from authz.launch.launch import Launch
 
 OF_CLIENT = "client:"  # no EHR can be registered under a name with a colon
@@ -37,7 +39,7 @@ class Speakers:
     now: Callable[[], datetime]
 
     def check(self, session: Session, launch: Launch, *, until_commit: bool = False) -> None:
-        """Whether who made the launch is still there, switched on and for its FHIR server; of a JWT, may still sign.
+        """Whether who made the launch is still there, switched on and for its FHIR server; of a JWT, by that key.
 
         Who was not meanwhile begins anew, and so does another of the same name: what was made before is over.
 
@@ -52,7 +54,7 @@ class Speakers:
             may_speak = self.is_client(session, client_id, launch)
         else:
             ehr = self.ehrs.at(session, launch.ehr, launch.fhir_server, launch.made_at)
-            may_speak = ehr is not None and (launch.origin is not Origin.JWT or ehr.jwks is not None)
+            may_speak = ehr is not None and (launch.origin is not Origin.JWT or may_sign(ehr, launch.signed_by))
         if not may_speak:
             raise LaunchUnusable(Unusable.EHR_GONE, launch.launch_id)
 
@@ -62,3 +64,8 @@ class Speakers:
             return False
         client = from_row(row, self.now())
         return client.is_approved and client.may_use(launch.fhir_server) and LAUNCH_SCOPE in client.scope
+
+
+def may_sign(ehr: EhrRow, thumbprint: str | None) -> bool:
+    """Whether its keys are still believed, and this one is among them."""
+    return ehr.jwks is not None and (thumbprint is None or thumbprint in thumbprints(ehr.jwks))

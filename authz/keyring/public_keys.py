@@ -93,6 +93,11 @@ def suits(key: object, kid: str, kty: str, algorithm: str) -> bool:
     )
 
 
+def thumbprints(jwks: dict[str, Any]) -> frozenset[str]:
+    """Of each key, by which it is known whatever it is called (RFC 7638)."""
+    return frozenset(imported(key).thumbprint() for key in jwks["keys"])
+
+
 def imported(key: dict[str, Any]) -> RSAKey | ECKey:
     material = {name: key[name] for name in MATERIAL[key["kty"]]}
     return RSAKey.import_key(material) if key["kty"] == "RSA" else ECKey.import_key(material)

@@ -83,6 +83,7 @@ class Launch:
     web_messaging_origin: str | None = None
     origin: Origin = Origin.EHR
     fhir_user: str | None = None  # relative reference, as the EHR named the person; None: by login name
+    signed_by: str | None = None  # of a JWT: thumbprint of the EHR's key; None also where the version before read it
 
     def url_to_open(self, handle: str) -> str | None:
         """The launch URL with ``iss`` and ``launch``; a query it has already is kept (SMART LAU-01, LAU-05)."""

@@ -6,7 +6,7 @@ JWE to our launch key; its claims are a launch record and ``iss``, ``aud``, ``jt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from math import inf
@@ -27,6 +27,8 @@ from authz.launch.schema import RECORD
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from joserfc.jwk import ECKey, RSAKey
+
     from authz.fhir_servers.registry import Ehr, Ehrs
     from authz.keyring.launch_keys import LaunchKeys
     from authz.launch.admission import Admission
@@ -44,6 +46,7 @@ class Proved:
 
     digest: str  # of iss and jti: the same launch, however often it is signed or encrypted
     ehr: Ehr
+    signed_by: str  # thumbprint of its key
     members: dict[str, Any]
     made_at: datetime  # as it says, and never ahead
 
@@ -66,7 +69,7 @@ class SignedLaunches:
             header, claims = read_jws(signed)
         except (CanNotOpen, NotCompact) as error:
             raise LaunchUnusable(Unusable.MALFORMED, detail=str(error)) from error
-        ehr = self.signer(claims, header, signed)
+        ehr, key = self.signer(claims, header, signed)
         jti = claims.get("jti")
         if not isinstance(jti, str) or not 0 < len(jti) <= MAX_JTI:
             raise LaunchUnusable(Unusable.MALFORMED, detail=f"jti must be a string of 1 to {MAX_JTI} characters")
@@ -74,10 +77,10 @@ class SignedLaunches:
         self.check_for_us_and_now(claims, launch_id_of(digest))
         members = {name: value for name, value in claims.items() if name not in JWT_CLAIMS}
         made_at = min(max(claims.get("iat", inf), 0), self.now().timestamp())
-        return Proved(digest, ehr, members, datetime.fromtimestamp(made_at, UTC))
+        return Proved(digest, ehr, key.thumbprint(), members, datetime.fromtimestamp(made_at, UTC))
 
-    def signer(self, claims: dict[str, Any], header: dict[str, Any], signed: str) -> Ehr:
-        """The EHR that ``iss`` names, if one of its registered keys made the signature."""
+    def signer(self, claims: dict[str, Any], header: dict[str, Any], signed: str) -> tuple[Ehr, RSAKey | ECKey]:
+        """The EHR that ``iss`` names, and which of its registered keys made the signature."""
         name, algorithm, kid = claims.get("iss"), header.get("alg"), header.get("kid")
         if header.keys() != {"alg", "kid", "typ"} or header["typ"] != TYPE or algorithm not in ALGORITHMS:
             problem = f"the inner header must be alg {' or '.join(ALGORITHMS)}, typ {TYPE} and kid, and nothing else"
@@ -92,7 +95,7 @@ class SignedLaunches:
             jws.deserialize_compact(signed, key, algorithms=[algorithm])
         except (JoseError, ValueError, TypeError) as error:
             raise LaunchUnusable(Unusable.UNTRUSTED, detail="the signature does not verify") from error
-        return ehr
+        return ehr, key
 
     def check_for_us_and_now(self, claims: dict[str, Any], launch_id: str) -> None:
         now = self.now().timestamp()
@@ -120,7 +123,8 @@ class SignedLaunches:
             vetted = self.directory.vet(asked, proved.ehr)
         except (InvalidRequest, InsufficientScope) as cause:
             raise LaunchUnusable(Unusable.FOREIGN, launch_id, cause.description) from cause
-        return self.admission.admit(proved.digest, vetted, proved.ehr.client_id, Origin.JWT, proved.made_at)
+        launch = self.admission.admit(proved.digest, vetted, proved.ehr.client_id, Origin.JWT, proved.made_at)
+        return replace(launch, signed_by=proved.signed_by)
 
 
 def is_signed(launch: str) -> bool:

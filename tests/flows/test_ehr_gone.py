@@ -5,6 +5,7 @@ The same for a client that speaks for an EHR by ``__launch`` (decision 17). A la
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,6 +191,20 @@ def test_an_ehr_that_begins_anew_has_signed_nothing_before(world: World) -> None
     assert_it_came_to_nothing(world, waiting, opened)
     new = signer.launch(dict(RECORD), iat=signer.now + 1)
     assert "code" in world.public.launched(new, SCOPE).location_parameters
+
+
+def test_an_ehr_whose_key_was_replaced_has_no_page_open_by_the_old_one(world: World) -> None:
+    """REQ-74, MGT-03: whoever stole the old one keeps a page open at all times."""
+    signer, kept = signing(world), ec_key(kid="kept")
+    change(world, lambda made, session: made.ehrs.set_keys(session, "ehr-main", public(signer.key, kept)))
+    stolen = world.public.launched(signer.launch(dict(RECORD)), SCOPE, prompt="consent")
+    good = world.public.launched(replace(signer, key=kept).launch(dict(RECORD)), SCOPE, prompt="consent")
+    assert (stolen.status, good.status) == (200, 200)
+    change(world, lambda made, session: made.ehrs.set_keys(session, "ehr-main", public(ec_key(), kept)))
+    answer = world.browser().submit(stolen, press="allow").location_parameters
+    assert refusal(answer) == ("invalid_request", UNUSABLE)
+    assert last(world, "authorize.refused").detail["cause"] == "ehr_gone"
+    assert "code" in world.browser().submit(good, press="allow").location_parameters
 
 
 def test_an_ehr_whose_keys_were_taken_has_no_page_open(world: World) -> None:
