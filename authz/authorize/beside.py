@@ -44,7 +44,8 @@ class Beside:
         if compare_digest(waiting.code_digest, digest(typed)):
             if waiting.origin is not None and self.signing_in.sign_out.upstream.has_ended(waiting.origin):
                 return self.ended(request, replace(pending, elsewhere=None), pending.launch, browser)
-            return self.signing_in.of_launch(request, replace(pending, elsewhere=None), waiting.sign_in, browser)
+            confirmed = replace(pending, elsewhere=None)
+            return self.signing_in.of_launch(request, confirmed, waiting.sign_in, browser, waiting.origin)
         self.refused(pending.launch, "wrong_window_code", browser)
         left = replace(waiting, tries_left=waiting.tries_left - 1)
         if left.tries_left == 0:

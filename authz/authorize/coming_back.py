@@ -130,7 +130,7 @@ class ComingBack:
         if interactions.take(arrival.interaction, browser.binding) is None:
             raise self.front.out_of_date(browser)  # of two at once the other one has gone on
         if pending.launch is not None:
-            return self.signing_in.of_launch(request, pending, sign_in, browser)
+            return self.signing_in.of_launch(request, pending, sign_in, browser, proof.origin)
         return self.begin_session(request, pending, (provider, arrival, sign_in), browser)
 
     def begin_session(

@@ -56,6 +56,7 @@ class Pending:
     launch: Launch | None = None  # of an EHR launch
     binding: str | None = None  # digest of the browser's cookie; None in an EHR launch
     sign_in: SignIn | None = None  # made within this interaction
+    origin: Origin | None = None  # of that sign-in, if it confirms a launch by a provider's word
     half: HalfSignIn | None = None  # the password was right, the code is still to come
     elsewhere: Elsewhere | None = None  # made in another window, and not yet shown to be the same person's
     glass: BrokenGlass | None = None  # a reason given in this interaction
@@ -77,9 +78,9 @@ class Pending:
         """Bytes of what is kept."""
         return len(encode(self))
 
-    def by(self, sign_in: SignIn) -> Pending:
+    def by(self, sign_in: SignIn, origin: Origin | None = None) -> Pending:
         """Somebody has signed in: what was chosen and said before may be another person's, and is forgotten (LC-09)."""
-        return Pending(self.parameters, self.launch, self.binding, sign_in, ends_at=self.ends_at)
+        return Pending(self.parameters, self.launch, self.binding, sign_in, origin, ends_at=self.ends_at)
 
     def event(self, name: EventName, peer: Peer) -> Event:
         """What the audit trail is to say of a refusal: about whom, as far as that is known."""
@@ -155,6 +156,7 @@ def encode(pending: Pending) -> bytes:
         "launch": pending.launch.as_dict() if pending.launch else None,
         "binding": pending.binding,
         "sign_in": sign_in.as_dict() if sign_in else None,
+        "origin": asdict(pending.origin) if pending.origin else None,
         "half": [half.sub, half.name, half.at.timestamp()] if half else None,
         "elsewhere": pending.elsewhere.as_dict() if pending.elsewhere else None,
         "glass": asdict(pending.glass) if pending.glass else None,
@@ -178,6 +180,7 @@ def decode(stored: bytes) -> Pending:
         launch=Launch.from_dict(launch) if launch is not None else None,
         binding=members["binding"],
         sign_in=SignIn.from_dict(sign_in) if sign_in else None,
+        origin=Origin(**members["origin"]) if members.get("origin") else None,
         half=HalfSignIn(half[0], half[1], datetime.fromtimestamp(half[2], UTC)) if half else None,
         elsewhere=Elsewhere.from_dict(elsewhere) if elsewhere else None,
         glass=BrokenGlass(**members["glass"]) if members.get("glass") else None,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.authorize.ways import Ways
+    from authz.login.federated.sessions import UpstreamSessions
     from authz.login.method import SignIn
     from authz.login.session import Sessions
     from authz.users.registry import Users
@@ -29,6 +30,7 @@ class Presence:
     users: Users
     sessions: Sessions
     ways: Ways
+    upstream: UpstreamSessions
     now: Callable[[], datetime]
 
     def signed_in(
@@ -36,13 +38,14 @@ class Presence:
     ) -> tuple[SignIn | None, str | None]:
         """Who is signed in as the request wants it: within this interaction, or before and still recent enough.
 
-        A provider that was switched off meanwhile is a way for neither.
+        A provider that was switched off meanwhile is a way for neither; one that has told the end of the session by
+        which a launch was confirmed has the person sign in again (Back-Channel Logout §2.7).
         """
         session = None if pending.launch is not None else self.sessions.current(browser.session)
         if pending.launch is None:
             check_session(pending, session)
         sid = session.sid if session else None
-        if pending.sign_in is not None and self.ways.of(request.fhir_server.name).allow(pending.sign_in):
+        if pending.sign_in is not None and self.still_counts(request, pending, pending.sign_in):
             return pending.sign_in, sid
         if request.prompt & ASKS_AGAIN:
             return None, None
@@ -57,6 +60,10 @@ class Presence:
         if request.max_age is not None and self.now() - before.auth_time > timedelta(seconds=request.max_age):
             return None, None
         return (None, None) if request.max_age == 0 else (before, sid)
+
+    def still_counts(self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn) -> bool:
+        has_ended = pending.origin is not None and self.upstream.has_ended(pending.origin)
+        return not has_ended and self.ways.of(request.fhir_server.name).allow(sign_in)
 
     def may_go_on(self, request: AuthorizationRequest, before: SignIn) -> bool:
         """Whether a session counts for this FHIR server: begun in a way that is one here as well (issue 6.1).

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from authz.authorize.pending import Pending
     from authz.authorize.request import AuthorizationRequest
     from authz.login.by_password import ByPassword
+    from authz.login.federated.id_token import Origin
     from authz.login.method import SignIn
     from authz.login.session import Sessions
     from authz.tokens.sign_out import SignOut
@@ -103,13 +104,18 @@ class SigningIn:
         return Continue(handle, cookie, self.by_password.throttle.devices.remember(browser.device, sign_in))
 
     def of_launch(
-        self, request: AuthorizationRequest, pending: Pending, sign_in: SignIn, browser: BrowserFacts
+        self,
+        request: AuthorizationRequest,
+        pending: Pending,
+        sign_in: SignIn,
+        browser: BrowserFacts,
+        origin: Origin | None = None,
     ) -> Outcome:
-        """On with the launch, if this is its user."""
+        """On with the launch, if this is its user; ``origin``: at which provider they signed in."""
         assert pending.launch is not None
         if sign_in.sub != pending.launch.user_sub:
             return self.wrong_user(request, pending, sign_in.sub, browser)
-        return self.front.proceed(request, pending.by(sign_in), browser)
+        return self.front.proceed(request, pending.by(sign_in, origin), browser)
 
     def wrong_user(
         self, request: AuthorizationRequest, pending: Pending, sub: str, browser: BrowserFacts

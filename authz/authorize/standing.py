@@ -15,6 +15,7 @@ from authz.fhir_servers.model import FhirServerRow
 from authz.launch.launch import LaunchUnusable, Unusable
 from authz.launch.resolve import UNUSABLE
 from authz.launch.standing import Standing
+from authz.login.federated.sessions import end_is_told
 from authz.storage.turns import of_client, of_fhir_server, of_user, together
 from authz.users.model import FhirIdentityRow, UserRow
 from authz.wording import mark
@@ -61,7 +62,8 @@ def hold(session: Session, users: Users, request: AuthorizationRequest, pending:
     if found is None or not (found.UserRow.enabled and found.ClientRow.enabled and found.FhirServerRow.enabled):
         raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
     is_by_ehr = launch is not None and pending.sign_in is None
-    if not is_by_ehr and sign_in.since < found.UserRow.sessions_valid_from:
+    is_told = pending.origin is not None and end_is_told(session, pending.origin)
+    if is_told or (not is_by_ehr and sign_in.since < found.UserRow.sessions_valid_from):
         raise AccessDenied("this sign-in was ended meanwhile")
     if found.reference != situation.fhir_user:
         raise AccessDenied("the user has become another person in the records meanwhile")

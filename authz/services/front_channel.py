@@ -116,7 +116,7 @@ class FrontChannel(BackChannel):
             launches=self.launches,
             judge=Judge(
                 self.users,
-                Presence(self.users, self.sessions, sign_in_page.ways, now),
+                Presence(self.users, self.sessions, sign_in_page.ways, self.federation.sessions, now),
                 self.rights,
                 self.consents,
                 self.sensitivity,

@@ -78,15 +78,8 @@ class UpstreamSessions:
 
     def has_ended(self, origin: Origin) -> bool:
         """Whether the provider has told the end of that session since they were sent there (§2.7)."""
-        since = datetime.fromtimestamp(origin.began_at, UTC)
-        told = select(UpstreamEndRow.digest).where(
-            UpstreamEndRow.told_at >= since,
-            UpstreamEndRow.issuer_digest == digest(origin.issuer),
-            or_(UpstreamEndRow.subject.is_(None), UpstreamEndRow.subject == origin.subject),
-            or_(UpstreamEndRow.sid.is_(None), UpstreamEndRow.sid == origin.sid),
-        )
         with self.db.read() as sql:
-            return sql.scalar(told.limit(1)) is not None
+            return end_is_told(sql, origin)
 
     def check_goes_on(self, origin: Origin) -> None:
         """Raises UpstreamFailed."""
@@ -148,3 +141,15 @@ class UpstreamSessions:
             return None
         asked = urlencode({"id_token_hint": hint.decode(), "client_id": provider.client_id})
         return SignOutThere(provider.label, f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{asked}")
+
+
+def end_is_told(sql: Session, origin: Origin) -> bool:
+    """As ``has_ended``, in the caller's transaction."""
+    since = datetime.fromtimestamp(origin.began_at, UTC)
+    told = select(UpstreamEndRow.digest).where(
+        UpstreamEndRow.told_at >= since,
+        UpstreamEndRow.issuer_digest == digest(origin.issuer),
+        or_(UpstreamEndRow.subject.is_(None), UpstreamEndRow.subject == origin.subject),
+        or_(UpstreamEndRow.sid.is_(None), UpstreamEndRow.sid == origin.sid),
+    )
+    return sql.scalar(told.limit(1)) is not None
