@@ -13,6 +13,7 @@ from authz.errors import AccessDenied
 from authz.fhir_servers.bundle import SearchFailed, Why
 from authz.launch.standing import REPRESENTATIVES
 from authz.outbound import Limits
+from authz.storage.turns import of_user
 from authz.tokens.own import OnBehalf
 from authz.users.registry import find_by_fhir_user
 from authz.users.representation_links import read_links
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
+    from sqlalchemy.orm import Session
+
     from authz.authorize.searching import Searching
     from authz.fhir_servers.server import FhirServer
-    from authz.storage.database import Database
     from authz.tokens.revocation import Revocation
+    from authz.tokens.whose import Ended
     from authz.users.registry import Users
     from authz.users.user import Representation
 
@@ -41,7 +44,6 @@ class Representing:
     users: Users
     searching: Searching
     revocation: Revocation
-    db: Database
     now: Callable[[], datetime]
 
     def meet(self, server: FhirServer, reference: str | None, client_id: str, peer: Peer | None = None) -> None:
@@ -75,8 +77,9 @@ class Representing:
         return server.representation_links and (reference or "").partition("/")[0] in REPRESENTATIVES
 
     def keep(self, server: FhirServer, reference: str, found: Iterable[Representation], asked_at: datetime) -> None:
-        """Write down the answer; then end what was granted for those whom nothing else lets the person act for."""
-        with self.db.write() as session:
+        """Write down the answer, and end what was granted for those whom nothing else lets the person act for."""
+
+        def write(session: Session) -> list[Ended]:
             come, gone = self.users.acting.keep(session, server.name, reference, found, asked_at)
             user = find_by_fhir_user(session, server.name, reference)
             sub = user.sub if user else None
@@ -86,7 +89,10 @@ class Representing:
             for reason, patients in (("represents", come), (ENDED, gone)):
                 for patient in sorted(patients):
                     self.users.trail.record(session, replace(about, reason=reason, patient=patient))
-        if sub is None:
-            return
-        for patient in gone.difference(self.users.represented(sub, server.name)):
-            self.revocation.revoke_patient(sub, server.name, patient, ENDED)
+            if sub is None:
+                return []
+            over = gone.difference(self.users.represented(sub, server.name))
+            return [(sub, server.name, patient) for patient in sorted(over)]
+
+        known = self.users.by_fhir_user(server.name, reference)
+        self.revocation.revoke_patients([of_user(known.sub)] if known else [], ENDED, within=write)

@@ -14,6 +14,7 @@ from authz.cli.people import as_record, fhir_server_option, the_user
 from authz.cli.representation_file import import_file
 from authz.errors import InvalidValue, NotFound
 from authz.fhir_servers.bundle import FHIR_ID
+from authz.storage.turns import of_user
 from authz.users.registry import Representation
 from authz.users.user import relationship as checked_relationship
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy.orm import Session
+
+    from authz.tokens.whose import Ended
 
 file_options = options(
     click.option(
@@ -75,15 +78,13 @@ def add_one(name: str, fhir_server: str | None, represented: Representation) -> 
         sub = the_user(made, name).sub
         about = {"sub": sub, "fhir_server": server.name, "patient": represented.patient}
 
-        def change(session: Session) -> None:
+        def change(session: Session) -> list[Ended]:
             made.users.represent(session, sub, server.name, represented)
             record(made, session, EventName.USER_CHANGED, "represents", **about)
+            is_over = represented.expires_at is not None and represented.expires_at <= made.now()
+            return [(sub, server.name, represented.patient)] if is_over else []
 
-        if represented.expires_at is not None and represented.expires_at <= made.now():
-            made.revocation.revoke_patient(sub, server.name, represented.patient, "represents_no_more", within=change)
-        else:
-            with made.db.write() as session:
-                change(session)
+        made.revocation.revoke_patients([of_user(sub)], "represents_no_more", within=change)
         show(as_record(made, sub))
 
 
@@ -99,11 +100,12 @@ def stop_representing(name: str, patient: str, fhir_server: str | None) -> None:
         server = the_fhir_server(made, fhir_server)
         sub = the_user(made, name).sub
 
-        def change(session: Session) -> None:
+        def change(session: Session) -> list[Ended]:
             if not made.users.stop_representing(session, sub, server.name, patient):
                 raise NotFound(f"{name} does not act for Patient/{patient}")
             about = {"sub": sub, "fhir_server": server.name, "patient": patient}
             record(made, session, EventName.USER_CHANGED, "represents_no_more", **about)
+            return [(sub, server.name, patient)]
 
-        made.revocation.revoke_patient(sub, server.name, patient, "represents_no_more", within=change)
+        made.revocation.revoke_patients([of_user(sub)], "represents_no_more", within=change)
         show(as_record(made, sub))

@@ -9,6 +9,7 @@ from authz.audit.event import EventName
 from authz.cli.context import record, the_fhir_server
 from authz.cli.people import the_user
 from authz.errors import InvalidValue, NotFound, OAuthError
+from authz.storage.turns import of_fhir_server, of_user
 from authz.users.representatives_file import read
 
 if TYPE_CHECKING:
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from authz.services import Services
+    from authz.tokens.whose import Ended
     from authz.users.representatives_file import RepresentativesFile, Row
     from authz.users.user import Representation
 
     Stated = dict[tuple[str, str, str], Representation]  # sub, FHIR server, patient
+
+MANY_PEOPLE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +103,26 @@ def difference(made: Services, wanted: Stated, *, replace: bool) -> Plan:
 
 
 def carry_out(made: Services, plan: Plan) -> int:
-    """One transaction writes everything; what was granted for those who are no longer represented is revoked."""
+    """One transaction writes everything, and revokes what was granted for those who are no longer represented."""
+    over = [key for key, item in plan.changed.items() if item.expires_at and item.expires_at <= made.now()]
+    ended = [*plan.removed, *over]
 
-    def change(session: Session) -> None:
+    def change(session: Session) -> list[Ended]:
         for (sub, server, patient), item in (plan.added | plan.changed).items():
             made.users.represent(session, sub, server, item)
             told(made, session, "represents", sub, server, patient)
         for sub, server, patient in plan.removed:
             if made.users.stop_representing(session, sub, server, patient):
                 told(made, session, "represents_no_more", sub, server, patient)
+        return ended
 
-    over = [key for key, item in plan.changed.items() if item.expires_at and item.expires_at <= made.now()]
-    ended = [*plan.removed, *over]
-    if not ended:
-        with made.db.write() as session:
-            change(session)
-        return 0
-    revoked = made.revocation.revoke_patient(*ended[0], "represents_no_more", within=change)
-    return revoked + sum(made.revocation.revoke_patient(*one, "represents_no_more") for one in ended[1:])
+    return made.revocation.revoke_patients(turns_of(ended), "represents_no_more", within=change)
+
+
+def turns_of(ended: list[Ended]) -> set[str]:
+    """Of the people, or of their FHIR servers if they are many: PostgreSQL has room for so many locks, and no more."""
+    people = {of_user(sub) for sub, _, _ in ended}
+    return people if len(people) <= MANY_PEOPLE else {of_fhir_server(server) for _, server, _ in ended}
 
 
 def told(made: Services, session: Session, reason: str, sub: str, server: str, patient: str) -> None:

@@ -137,7 +137,7 @@ class BackChannel(Rules):
 
     @cached_property
     def representing(self) -> Representing:
-        return Representing(self.users, self.searching, self.revocation, self.db, self.now)
+        return Representing(self.users, self.searching, self.revocation, self.now)
 
     @cached_property
     def token_server(self) -> TokenServer:

@@ -27,16 +27,18 @@ def together(session: Session, *names: str) -> None:
         session.execute(select(*shared))
 
 
-def alone(session: Session, name: str) -> None:
+def alone(session: Session, *names: str) -> None:
     """Wait till nobody else is at it; until the transaction's end others wait. Before any row is locked.
 
+    Several are taken in one order, whoever asks for them, so that nobody waits in a circle.
     Raises what the database says of a wait that is too long.
     """
-    if not is_needed(session):
+    if not names or not is_needed(session):
         return
     with unhurried(session.connection()):
         session.execute(PATIENCE, {"ms": str(ALONE_MS)})
-        session.execute(select(func.pg_advisory_xact_lock(number(name))))
+        for one in sorted({number(name) for name in names}):
+            session.execute(select(func.pg_advisory_xact_lock(one)))
         session.execute(PATIENCE, {"ms": str(STATEMENT_TIMEOUT_MS)})
 
 

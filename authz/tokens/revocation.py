@@ -15,19 +15,20 @@ from authz.storage.records import digest
 from authz.tokens.handles import end_in as end_handles
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 from authz.tokens.store import lock_grant
-from authz.tokens.whose import access_tokens, has_offline_access, of_client, of_ehr, pages, revoked_event
+from authz.tokens.whose import access_tokens, for_patients, has_offline_access, of_client, of_ehr, pages, revoked_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import Row
     from sqlalchemy.orm import Session
 
     from authz.audit.event import Peer
     from authz.audit.trail import Trail
     from authz.storage.database import Database
     from authz.tokens.hot import HotAnswers
+    from authz.tokens.whose import Change, Ending, Where
 
 MANY_TOKENS = 200  # above this one raised epoch is cheaper than a tombstone for each
 
@@ -42,16 +43,14 @@ class Revocation:
     def revoke_grant(self, grant_id: str, reason: str, *, peer: Peer | None = None) -> int:
         return self.revoke(GrantRow.id == grant_id, reason, peer=peer)
 
-    def revoke_user(self, sub: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
+    def revoke_user(self, sub: str, reason: str, *, within: Change | None = None) -> int:
         return self.revoke(GrantRow.sub == sub, reason, within=within, turn=turns.of_user(sub))
 
-    def revoke_client(self, client_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
+    def revoke_client(self, client_id: str, reason: str, *, within: Change | None = None) -> int:
         """End what a client was granted, and what came of the launches that it made for an EHR."""
         return self.revoke(of_client(client_id), reason, within=within, turn=turns.of_client(client_id))
 
-    def revoke_elsewhere(
-        self, client_id: str, kept_at: Collection[str], reason: str, *, within: Callable[[Session], None]
-    ) -> int:
+    def revoke_elsewhere(self, client_id: str, kept_at: Collection[str], reason: str, *, within: Change) -> int:
         """As ``revoke_client``, at FHIR servers other than these; at none of them if there are none."""
         turn = turns.of_client(client_id)
         if not kept_at:
@@ -62,42 +61,40 @@ class Revocation:
         elsewhere = of_client(client_id) & GrantRow.fhir_server.not_in(kept_at)
         return self.revoke(elsewhere, reason, within=within, turn=turn)
 
-    def revoke_fhir_server(self, name: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
+    def revoke_fhir_server(self, name: str, reason: str, *, within: Change | None = None) -> int:
         return self.revoke(GrantRow.fhir_server == name, reason, within=within, turn=turns.of_fhir_server(name))
 
-    def revoke_consent(self, consent_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
+    def revoke_consent(self, consent_id: str, reason: str, *, within: Change | None = None) -> int:
         return self.revoke(GrantRow.consent_id == consent_id, reason, within=within)
 
-    def revoke_launch(self, launch_id: str, reason: str, *, within: Callable[[Session], None] | None = None) -> int:
+    def revoke_launch(self, launch_id: str, reason: str, *, within: Change | None = None) -> int:
         return self.revoke(GrantRow.launch_id == launch_id, reason, within=within)
 
     def revoke_ehr(
-        self,
-        client_id: str,
-        reason: str,
-        *,
-        within: Callable[[Session], None] | None = None,
-        kept_at: Collection[str] = (),
+        self, client_id: str, reason: str, *, within: Change | None = None, kept_at: Collection[str] = ()
     ) -> int:
         """End what came of the launches of an EHR's credential, but at FHIR servers that it keeps."""
         elsewhere = of_ehr(client_id) & GrantRow.fhir_server.not_in(kept_at)
         return self.revoke(elsewhere, reason, within=within, turn=turns.of_ehr(client_id))
 
-    def revoke_patient(
-        self, sub: str, fhir_server: str, patient: str, reason: str, *, within: Callable[[Session], None] | None = None
-    ) -> int:
-        """End what a person was granted for one patient, whom they may no longer act for."""
-        its_patient = GrantRow.context["patient"].as_string() == patient
-        theirs = (GrantRow.sub == sub) & (GrantRow.fhir_server == fhir_server) & its_patient
-        return self.revoke(theirs, reason, within=within, turn=turns.of_user(sub))
+    def revoke_patients(self, concerned: Collection[str], reason: str, *, within: Ending) -> int:
+        """End what people were granted for patients whom they act for no more, as ``within`` writes and tells.
+
+        ``concerned``: the turns that it needs. Where nothing has ended, no copy of an answer becomes stale.
+        """
+        with self.db.write() as session:
+            turns.alone(session, *concerned)
+            ended = within(session)
+            died, tokens = self.end_all(session, for_patients(session, ended), false(), reason)
+            if not ended:
+                return 0
+            self.bury_in(session, tokens)
+            self.hot.raise_epoch(session)
+        self.settle(tokens, raised=True)
+        return died
 
     def revoke_session(
-        self,
-        fhir_server: str | None,
-        session_digest: str,
-        reason: str,
-        *,
-        within: Callable[[Session], None] | None = None,
+        self, fhir_server: str | None, session_digest: str, reason: str, *, within: Change | None = None
     ) -> int:
         """End what came from an EHR's session, or from one at this server (None). SMART REF-12."""
         where = GrantRow.session_digest == session_digest
@@ -107,10 +104,10 @@ class Revocation:
 
     def revoke(
         self,
-        where: ColumnElement[bool],
+        where: Where,
         reason: str,
         *,
-        within: Callable[[Session], None] | None = None,
+        within: Change | None = None,
         peer: Peer | None = None,
         turn: str | None = None,
         with_session: bool = False,
@@ -128,18 +125,26 @@ class Revocation:
                 turns.alone(session, turn)
             if within is not None:
                 within(session)
-            died = 0
-            tokens: dict[str, datetime] = {}
-            for page in pages(session, where, outlives):
-                grants = [grant for grant in page if not grant.outlives]
-                died += len(grants)
-                tokens |= self.end(session, grants, [grant.id for grant in page], reason, peer)
+            died, tokens = self.end_all(session, [where], outlives, reason, peer)
             raised = not self.bury_in(session, tokens)
             if within is not None and turn is not None:
                 self.hot.raise_epoch(session)
                 raised = True
         self.settle(tokens, raised=raised)
         return died
+
+    def end_all(
+        self, session: Session, matching: Iterable[Where], outlives: Where, reason: str, peer: Peer | None = None
+    ) -> tuple[int, dict[str, datetime]]:
+        """Whatever matches one of these; returns how many grants died, and what ``end`` does."""
+        died = 0
+        tokens: dict[str, datetime] = {}
+        for where in matching:
+            for page in pages(session, where, outlives):
+                grants = [grant for grant in page if not grant.outlives]
+                died += len(grants)
+                tokens |= self.end(session, grants, [grant.id for grant in page], reason, peer)
+        return died, tokens
 
     def end(
         self, session: Session, grants: Sequence[Row[Any]], with_handles: list[str], reason: str, peer: Peer | None
@@ -189,8 +194,7 @@ class Revocation:
         """Tombstones after the commit, so that a copy made in between is dead as well."""
         if raised:
             self.hot.forget()
-            return
-        if not self.hot.bury(tokens):
+        elif not self.hot.bury(tokens):
             with self.db.write() as session:
                 self.hot.raise_epoch(session)
             self.hot.forget()

@@ -13,13 +13,18 @@ from authz.launch.model import SpentLaunchRow
 from authz.tokens.model import AccessTokenRow, GrantRow, RefreshTokenRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Row
     from sqlalchemy.orm import Session
 
     from authz.audit.event import Peer
+
+    Where = ColumnElement[bool]
+    Ended = tuple[str, str, str]  # sub, FHIR server, and a patient there for whom they act no more
+    Change = Callable[[Session], None]
+    Ending = Callable[[Session], Collection[Ended]]  # a change, and what it ended
 
 PAGE = 1_000
 TOLD = (  # what the trail says of a grant that ends
@@ -33,7 +38,7 @@ TOLD = (  # what the trail says of a grant that ends
 )
 
 
-def of_client(client_id: str) -> ColumnElement[bool]:
+def of_client(client_id: str) -> Where:
     """What it was granted, and what came of the launches that it made for an EHR (decision 17).
 
     Each half is found by an index of its own, which an OR would not be.
@@ -43,12 +48,23 @@ def of_client(client_id: str) -> ColumnElement[bool]:
     return GrantRow.id.in_(select(its_own.id).where(its_own.client_id == client_id).union(of_its_launches))
 
 
-def of_ehr(client_id: str) -> ColumnElement[bool]:
+def of_ehr(client_id: str) -> Where:
     """What came of the launches that it made by its credential."""
     return GrantRow.id.in_(select(SpentLaunchRow.grant_id).where(SpentLaunchRow.ehr == client_id))
 
 
-def has_offline_access() -> ColumnElement[bool]:
+def for_patients(session: Session, ended: Iterable[Ended]) -> list[Where]:
+    """What people were granted for patients, so many at once, in the order in which everybody locks grants."""
+    ids: list[str] = []
+    for sub, fhir_server, patient in ended:
+        its_patient = GrantRow.context["patient"].as_string() == patient
+        theirs = (GrantRow.sub == sub) & (GrantRow.fhir_server == fhir_server) & its_patient
+        ids += session.scalars(select(GrantRow.id).where(theirs, GrantRow.revoked_at.is_(None)))
+    ids.sort()
+    return [GrantRow.id.in_(ids[first : first + PAGE]) for first in range(0, len(ids), PAGE)]
+
+
+def has_offline_access() -> Where:
     """Grants that do not end with the session they came from."""
     return GrantRow.id.in_(select(RefreshTokenRow.grant_id).where(RefreshTokenRow.kind == "offline"))
 
@@ -60,7 +76,7 @@ def access_tokens(session: Session, grant_ids: list[str]) -> dict[str, datetime]
     return {row.digest: row.expires_at for row in rows}
 
 
-def pages(session: Session, where: ColumnElement[bool], outlives: ColumnElement[bool]) -> Iterator[Sequence[Row[Any]]]:
+def pages(session: Session, where: Where, outlives: Where) -> Iterator[Sequence[Row[Any]]]:
     """What matches of the grants that live, locked, so many at once: there may be a hundred thousand."""
     last = ""
     matching = select(*TOLD, outlives.label("outlives")).where(where, GrantRow.revoked_at.is_(None))

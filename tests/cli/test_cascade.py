@@ -14,9 +14,11 @@ from authz.scopes import ScopeSet
 from authz.tokens.code import challenge_of
 from authz.tokens.store import NewGrant
 from tests.cli.conftest import Cli
+from tests.flows.test_representation_links import away_for
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from tests.actors import SmartApp
     from tests.world import World
@@ -157,6 +159,28 @@ def test_whose_representation_is_said_to_be_over_loses_what_was_granted(world: W
     authz(*said, "--until", "2020-01-01")
     assert world.fhir_server.introspect(answer["access_token"]) == {"active": False}
     assert world.public.refresh(answer["refresh_token"]).status == 400
+
+
+def test_a_file_that_ends_it_for_several_people_ends_it_for_all_or_for_nobody(
+    world: World, authz: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Issue 6.3, CTX-13: one transaction; said again after it failed, the file does what it was to do."""
+    for name in ("alice", "parent"):
+        for patient in ("gone", "kept"):
+            authz("user", "represent", name, "--patient", patient, "--relationship", "x", "--fhir-server", "main")
+    ended = [tokens(world, world.public, name, "gone")["access_token"] for name in ("alice", "parent")]
+    kept = [tokens(world, world.public, name, "kept")["access_token"] for name in ("alice", "parent")]
+    path = tmp_path / "people.csv"
+    rows = [f"{name},main,{patient},x\n" for name in ("alice", "parent") for patient in ("kept", "child-1", "child-2")]
+    path.write_text("user,fhir_server,patient,relationship\n" + "".join(rows))
+    command = ("user", "represent", "--file", str(path), "--replace")
+    with monkeypatch.context() as fault:
+        away_for("represents_no_more", fault, after=1)
+        assert authz.refused(*command)["error"] == "temporarily_unavailable"
+    assert all(world.fhir_server.introspect(token)["active"] for token in (*ended, *kept))
+    assert authz(*command)["revoked_grants"] == len(ended)
+    assert [world.fhir_server.introspect(token) for token in ended] == [{"active": False}] * len(ended)
+    assert all(world.fhir_server.introspect(token)["active"] for token in kept)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from authz.cli.representation_file import MANY_PEOPLE, turns_of
+from authz.storage.turns import of_fhir_server, of_user
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -102,6 +105,13 @@ def test_somebody_may_be_named_as_their_provider_knows_them(
     assert hospital.refused(*written(tmp_path, json.dumps(wrong), "people.json"))["error_description"] == (
         "entry 1: ann: nobody is known by this at hospital; entry 2: elsewhere: there is no FHIR server of this name"
     )
+
+
+def test_many_people_are_held_by_the_turns_of_their_fhir_servers() -> None:
+    """security.md R-12: a file of 10,000 rows asks PostgreSQL for no lock for each person."""
+    many = [(str(number), "main", "child-1") for number in range(MANY_PEOPLE)]
+    assert turns_of(many) == {of_user(sub) for sub, _, _ in many}
+    assert turns_of([*many, ("another", "clinic", "x")]) == {of_fhir_server("main"), of_fhir_server("clinic")}
 
 
 @pytest.mark.parametrize("words", [("ann", "--file"), ("--patient", "x", "--file"), ("--replace",), ("ann",), ()])

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from authz.consent.withdraw import withdraw_all
+from authz.storage.turns import of_user
 from authz.tokens.model import GrantRow
 from tests.live import at_once
 from tests.servers import postgres_server
@@ -99,3 +100,25 @@ def test_none_waits_for_another_in_a_circle(world: World, alice: Browser, number
     assert {reply.json().get("error", "none") for reply in renewed} <= {"none", "invalid_grant"}
     given = [*tokens, *(reply.json() for reply in renewed if reply.status == 200)]
     assert [world.fhir_server.introspect(one["access_token"]) for one in given] == [{"active": False}] * len(given)
+
+
+@pytest.mark.parametrize("number", range(ROUNDS))
+def test_who_ends_it_for_several_people_waits_in_no_circle(world: World, number: int) -> None:
+    """R-12, CTX-13: files that name the same people in another order, an answer of a FHIR server."""
+    revocation = world.services.revocation
+    launch = world.ehr.launch("public", "Practitioner/dr", patient="A")["launch"]
+    tokens = world.public.tokens(launch, "launch patient/*.rs offline_access")
+    with world.services.db.read() as session:
+        grant = session.scalars(select(GrantRow).where(GrantRow.revoked_at.is_(None))).one()
+    subs = [str(grant.sub), *(f"nobody-{one}" for one in range(5))]
+
+    def end(people: list[str]) -> int:
+        ended = [(sub, "main", str(grant.context["patient"])) for sub in people]
+        return revocation.revoke_patients([of_user(sub) for sub in people], "test", within=lambda _: ended)
+
+    turned = subs[number % len(subs) :] + subs[: number % len(subs)]
+    ends = [partial(end, people) for people in (subs, subs[::-1], turned, turned[::-1], subs[:1])]
+    jobs: list[Callable[[], int]] = [*ends, partial(revocation.revoke_fhir_server, "main", "test")]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        assert sum(at_once([partial(within, world, job) for job in jobs], pool)) == 1
+    assert world.fhir_server.introspect(tokens["access_token"]) == {"active": False}

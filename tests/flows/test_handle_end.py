@@ -63,7 +63,7 @@ ENDS: dict[str, Callable[[World, dict[str, Any]], object]] = {
     "the FHIR server is disabled": lambda w, _: change(w, lambda s: s.revocation.revoke_fhir_server("main", "off")),
     "the EHR is disabled": lambda w, _: change(w, lambda s: s.revocation.revoke_ehr("ehr-main", "off")),
     "the patient is another's": lambda w, _: change(
-        w, lambda s: s.revocation.revoke_patient(sub(s, "doctor"), "main", "A", "over")
+        w, lambda s: s.revocation.revoke_patients([], "over", within=lambda _: [(sub(s, "doctor"), "main", "A")])
     ),
     "it gets too old": lambda w, _: w.clock.forward(hours=12),
 }

@@ -10,13 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authz.cli.user_explain import represents
+from authz.errors import Unavailable
 from authz.outbound import Answer
+from authz.tokens.hot import HotAnswers
+from authz.tokens.revocation import Revocation
 from authz.users.user import Representation, Source
 from tests.fhir import bundle
 from tests.pickers.test_staff_picker import offered, trail
 from tests.world import FHIR
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from tests.fhir import FakeFhir, Json
     from tests.transport import Reply
     from tests.world import World
@@ -111,6 +116,20 @@ def newcomer(world: World, fhir: FakeFhir, name: str = "dad") -> Family:
     return Family(world, fhir, sub, name)
 
 
+def away_for(reason: str, fault: pytest.MonkeyPatch, after: int = 0) -> None:
+    """The database goes away when so many grants have been ended for this reason, and another one shall be."""
+    ended: list[object] = []
+    end = Revocation.end
+
+    def ends(self: Revocation, session: Session, grants: Any, ids: Any, why: str, peer: Any) -> Any:
+        if why == reason and len(ended) + len(grants) > after:
+            raise Unavailable("the database went away")
+        ended.extend(grants if why == reason else ())
+        return end(self, session, grants, ids, why, peer)
+
+    fault.setattr(Revocation, "end", ends)
+
+
 @pytest.fixture
 def family(world: World, fhir: FakeFhir) -> Family:
     switched(world, on=True)
@@ -131,6 +150,38 @@ def test_a_father_is_one_by_the_word_of_the_fhir_server_until_it_says_no_more(fa
     assert family.refresh(tokens)[0] == 400
     family.world.clock.forward(minutes=2)
     assert family.tokens()["patient"] == "child-1"
+
+
+def test_an_end_that_can_not_be_carried_out_is_not_written_and_is_told_again(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CTX-13, decision 20: nothing is "gone" at the next answer if it was written before; the grant would come back."""
+    tokens = family.tokens()
+    family.says(related("dad", "child-1", active=False))
+    with monkeypatch.context() as fault:
+        away_for("represents_no_more", fault)
+        assert family.world.public.refresh(tokens["refresh_token"]).status == 503
+    assert family.acts_for() == [("child-1", "father", Source.FHIR)]
+    assert family.refresh(tokens) == (400, ENDED)
+    assert family.world.fhir_server.introspect(tokens["access_token"]) == {"active": False}
+
+
+def test_an_answer_that_ends_nothing_leaves_every_hot_answer_ready(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decision 2: every refresh asks; the epoch is raised by an end alone."""
+    raised: list[str] = []
+    tokens, raise_epoch = family.tokens(), HotAnswers.raise_epoch
+
+    def counted(self: HotAnswers, session: Session) -> None:
+        raised.append("once")
+        raise_epoch(self, session)
+
+    monkeypatch.setattr(HotAnswers, "raise_epoch", counted)
+    assert family.refresh(tokens) == (200, "child-1")
+    assert raised == []
+    family.says(related("dad", "child-1", active=False))
+    assert (family.refresh(tokens), raised) == ((400, ENDED), ["once"])
 
 
 def test_the_fhir_server_is_asked_by_this_server_for_the_person_alone(family: Family) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from authz.storage.recent import A_SECOND
+from authz.storage.turns import of_user
 from tests.my_apps.test_story import LINK
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def revoke_client(target: Target, client_id: str) -> None:
 def stop_representing(target: Target, name: str, patient: str) -> None:
     """As ``authz user stop-representing`` does it."""
 
-    def change(session: Session) -> None:
+    def change(session: Session) -> list[tuple[str, str, str]]:
         assert target.services.users.stop_representing(session, sub, "main", patient)
+        return [(sub, "main", patient)]
 
     sub = sub_of(target, name)
-    target.services.revocation.revoke_patient(sub, "main", patient, "represents_no_more", within=change)
+    target.services.revocation.revoke_patients([of_user(sub)], "represents_no_more", within=change)
 
 
 @contextmanager
