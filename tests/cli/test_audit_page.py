@@ -39,4 +39,4 @@ def test_every_command_of_the_page_works(authz: Cli, tmp_path: Path, monkeypatch
         if file is not None:
             (tmp_path / file).write_text(out)
         tried += 1
-    assert tried == 17
+    assert tried == 18
