@@ -52,11 +52,10 @@ class ClientCredentials(Grant):
         requested = ScopeSet.parse(self.sent.form.get("scope", ""))
         if not requested:
             raise InvalidRequest("scope is missing: a backend service says what it needs")
-        server = self.fhir_server(client)
-        together(session, of_client(client.client_id), of_fhir_server(server.name))
+        together(session, of_client(client.client_id))
         client = self.current(session, client)
-        if not client.may_use(server.name):
-            raise InvalidTarget("this client may not use this FHIR server any more")
+        server = self.fhir_server(client)
+        together(session, of_fhir_server(server.name))
         judgement = decide(client, server, requested)
         verdicts = tuple(verdict.as_dict() for verdict in judgement.verdicts)
         if not judgement.granted:
