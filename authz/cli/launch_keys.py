@@ -40,7 +40,7 @@ def rotate() -> None:
         show_list([as_record(row) for row in rows], COLUMNS)
 
 
-@launch_keys.command()
+@launch_keys.command(context_settings={"ignore_unknown_options": True})  # a kid may begin with a hyphen
 @click.argument("kid")
 @click.option("--now", "at_once", is_flag=True, help="Though EHRs may still encrypt to it: it was stolen.")
 @json_option
