@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from authz.errors import InvalidScope
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 8000
 MAX_SCOPES = 200
+REMEMBERED = 512  # scopes; at most of MAX_BYTES each, whoever sent them
 
 # pasted settings bring line breaks and tabs; other white space is part of a (malformed) token
 ITEM = re.compile(r"[^ \t\r\n]+")
@@ -35,6 +37,7 @@ KINDS: tuple[Callable[[str], Scope | None], ...] = (
 )
 
 
+@lru_cache(REMEMBERED)
 def parse_scope(text: str) -> Scope:
     """Understand one scope token; what is not understood becomes an UnknownScope that says why. Never raises."""
     if not TOKEN.fullmatch(text):

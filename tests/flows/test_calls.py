@@ -99,9 +99,9 @@ def reading(path: str, world: World) -> Callable[[], None]:
     [
         pytest.param(introspecting, 250, id="introspection"),
         pytest.param(guessing, 640, id="introspection of an unknown token"),
-        pytest.param(refreshing, 3400, id="refresh"),
-        pytest.param(redeeming, 3090, id="code exchange"),
-        pytest.param(proving, 3110, id="client_credentials, ES384"),
+        pytest.param(refreshing, 3330, id="refresh"),
+        pytest.param(redeeming, 3030, id="code exchange"),
+        pytest.param(proving, 3020, id="client_credentials, ES384"),
         pytest.param(partial(reading, "/jwks"), 155, id="jwks"),
         pytest.param(partial(reading, "/.well-known/openid-configuration"), 160, id="discovery"),
         pytest.param(
