@@ -103,7 +103,8 @@ def disable(name: str) -> None:
     """Switch a provider off; the sessions that began there end, and with them what apps were given in them."""
     with services() as made:
         with made.db.write() as session:
-            made.at_provider.federation.providers.update(session, name, {"enabled": False})
+            provider = made.at_provider.federation.providers.update(session, name, {"enabled": False})
+            made.at_provider.federation.sessions.note_leaving(session, provider.issuer)
             told(made, session, "disabled", name)
         show({"name": name, "enabled": False, "ended_sessions": end_sessions(made, name)})
 
@@ -127,7 +128,8 @@ def remove(name: str) -> None:
     with services() as made:
         federation = made.at_provider.federation
         with made.db.write() as session:
-            federation.providers.remove(session, name)
+            provider = federation.providers.remove(session, name)
+            federation.sessions.note_leaving(session, provider.issuer)
             federation.rulebook.forget_provider(session, name)
             told(made, session, "removed", name)
         show({"name": name, "removed": True, "ended_sessions": end_sessions(made, name)})

@@ -114,10 +114,11 @@ class Providers:
         check(row)
         return from_row(row)
 
-    def remove(self, session: Session, name: str) -> None:
+    def remove(self, session: Session, name: str) -> Provider:
         """Forget it; who signed in there is still known, should it be added again."""
-        self.row(session, name)
+        removed = from_row(self.row(session, name))
         session.execute(delete(SignInProviderRow).where(SignInProviderRow.name == name))
+        return removed
 
     def closed(self, secret: str | None) -> bytes | None:
         return None if secret is None else self.box.close(secret.encode())

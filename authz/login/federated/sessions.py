@@ -73,7 +73,7 @@ class UpstreamSessions:
         )
 
     def note_leaving(self, sql: Session, issuer: str) -> None:
-        """A provider is left for another: whoever is on the way from this one begins nothing by it any more."""
+        """A provider is switched off, or left for another: who is on the way from it begins nothing by it any more."""
         sql.add(UpstreamEndRow(digest=digest(new_secret()), issuer_digest=digest(issuer), told_at=self.now()))
 
     def has_ended(self, origin: Origin) -> bool:
