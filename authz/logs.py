@@ -74,4 +74,5 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.captureWarnings(capture=True)  # else Python prints them beside the lines of JSON
     quieten()

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,7 @@ def stderr(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(capture=False)
     for name, before in levels.items():
         logging.getLogger(name).setLevel(before)
 
@@ -55,6 +57,18 @@ def test_a_record_is_one_line_of_json(stderr: io.StringIO) -> None:
         "path": "/token",
         "status": 200,
     }
+
+
+def test_a_warning_of_a_library_is_a_line_of_json_too(stderr: io.StringIO) -> None:
+    """AU-7: whoever reads the log line by line reads nothing else."""
+    logging.captureWarnings(capture=False)  # pytest has put its own in the place of what the fixture configured
+    logs.configure("INFO")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")  # the tests make an error of each
+        warnings.warn("of a\nlibrary", stacklevel=1)
+    (line,) = lines(stderr)
+    assert (line["level"], line["logger"]) == ("WARNING", "py.warnings")
+    assert "UserWarning: of a\nlibrary" in line["message"]
 
 
 @pytest.mark.parametrize(

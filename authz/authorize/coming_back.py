@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
 from authz.authorize.arrival import Arrival
+from authz.authorize.came import Came
 from authz.authorize.failing import failed
-from authz.authorize.identifying import Came
 from authz.authorize.outcome import Continue, ShowCandidates, ShowNobody, ShowWindowCode
 from authz.authorize.pending import Elsewhere
 from authz.authorize.refusal import NotOffered

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from authz.audit.event import Event, EventName
+from authz.audit.event import EventName
 from authz.errors import AlreadyExists
 from authz.fhir_servers.bundle import SearchFailed
 from authz.fhir_servers.records import shown
@@ -13,7 +13,6 @@ from authz.login.federated.why import UpstreamFailed, Why
 from authz.tokens.own import OnBehalf
 from authz.users.fhir_user import Known, Resolver, answer
 from authz.users.registry import find_by_fhir_user
-from authz.users.upstream import UpstreamIdentity
 from authz.users.user import from_row
 
 if TYPE_CHECKING:
@@ -23,47 +22,19 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-    from authz.audit.event import Peer
     from authz.audit.trail import Trail
+    from authz.authorize.came import Came
     from authz.authorize.searching import Searching
     from authz.fhir_servers.server import FhirServer
     from authz.login.federated.federation import Federation
-    from authz.login.federated.id_token import Proof
     from authz.login.federated.provider import Provider
     from authz.storage.database import Database
     from authz.users.fhir_user import Candidate, Finding
     from authz.users.registry import User, Users
+    from authz.users.upstream import UpstreamIdentity
 
 TAKEN, UNKNOWN, AWAY = "fhir_user_taken", "fhir_user_unknown", "fhir_server_away"
-
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """Who came from which provider, to open which app, for the records of which FHIR server."""
-
-    provider: Provider
-    proof: Proof
-    server: FhirServer
-    client_id: str
-    launch_id: str
-    peer: Peer
-
-    @property
-    def identity(self) -> UpstreamIdentity:
-        proof = self.proof
-        return UpstreamIdentity(proof.issuer, proof.subject, self.provider.name, proof.claims, proof.auth_time)
-
-    def event(self, name: EventName, reason: str, sub: str | None) -> Event:
-        return Event(
-            name,
-            reason=reason,
-            sub=sub,
-            client_id=self.client_id,
-            fhir_server=self.server.name,
-            launch_id=self.launch_id,
-            peer=self.peer,
-            detail={"provider": self.provider.name},
-        )
+ELSEWHERE = "known_by_another_fhir_server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +138,7 @@ class Identifying:
             raise UpstreamFailed(Why.UNKNOWN_PERSON, "nobody here is this person, and nobody is created")
         name = shown(came.proof.claims.get(came.provider.name_claim, "")) or (candidate.name if candidate else "")
         user = owner or self.users.insert(session, None, name or came.provider.label)
-        if not self.federation.identities.attach(session, user.sub, came.identity):
+        if not self.federation.identities.attach(session, user.sub, by_its_word(came, candidate)):
             raise UpstreamFailed(Why.FAILED, "the same person signed in twice at once")
         event = EventName.USER_CHANGED if owner else EventName.USER_CREATED
         self.trail.record(session, came.event(event, "first_sign_in", user.sub))
@@ -178,9 +149,30 @@ class Identifying:
         self.users.row(session, user.sub)
         if self.is_somebody(user, came):
             return
+        before = self.users.somebody_at(user.sub)
+        if not self.is_theirs_alone(session, user, came, before):
+            self.trail.record(session, came.event(EventName.USER_UNIDENTIFIED, ELSEWHERE, user.sub))
+            return
+        self.federation.identities.tell(session, by_its_word(came, candidate))
         try:
             self.users.link(session, user.sub, came.server.name, candidate.reference)
         except AlreadyExists:
             self.trail.record(session, came.event(EventName.USER_UNIDENTIFIED, TAKEN, user.sub))
         else:
             self.trail.record(session, came.event(EventName.USER_CHANGED, reason, user.sub))
+
+    def is_theirs_alone(self, session: Session, user: User, came: Came, before: frozenset[str]) -> bool:
+        """Whether a word about who came makes nobody else somebody at a second FHIR server.
+
+        By the word of the first one others may come in as this account, rightly or not: that says nothing of them here.
+        """
+        elsewhere = self.federation.identities.told_elsewhere(session, user.sub, came.server.name)
+        if not before or not elsewhere:
+            return True
+        return user.name is None and len(self.federation.identities.of(user.sub)) == 1
+
+
+def by_its_word(came: Came, candidate: Candidate | None) -> UpstreamIdentity:
+    """Who came, and whether it is the FHIR server that says who that is, or the provider and the hospital."""
+    is_told = candidate is not None and candidate.is_searched
+    return replace(came.identity, told_by=came.server.name) if is_told else came.identity

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from authz.consent.withdraw import withdraw_all
 from authz.errors import InvalidValue, NotFound
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from authz.fhir_servers.registry import FhirServer
     from authz.services import Services
     from authz.users.registry import User
@@ -22,6 +26,31 @@ def the_user(made: Services, name: str) -> User:
     if found is None:
         raise NotFound(f"{name}: there is no user of this name or sub")
     return found
+
+
+def check_known(made: Services, session: Session, sub: str, fhir_server: str, named: str = "") -> None:
+    """That whoever becomes somebody at a FHIR server is not known here by the word of another one, which may be wrong.
+
+    ``session`` has locked the person, if it makes them somebody; ``named``: the subject by which they were named.
+    Raises InvalidValue, with what to do.
+    """
+    if fhir_server in made.users.somebody_at(sub):
+        return
+    for known in made.at_provider.federation.identities.told_elsewhere(session, sub, fhir_server):
+        if known.subject != named:
+            command = f"authz user identify {sub} {known.provider} {shlex.quote(known.subject)}"
+            raise InvalidValue(
+                f"{sub}: somebody signs in at {known.provider} as this person by the word of {known.told_by}, and would"
+                f" at {fhir_server} too. If they are the same: {command}; else: authz user unidentify {sub}"
+            )
+
+
+def become(made: Services, session: Session, sub: str, server: FhirServer, reference: str) -> None:
+    """Say which resource a person is at a FHIR server. Raises InvalidValue and AlreadyExists."""
+    made.users.row(session, sub)
+    check_known(made, session, sub, server.name)
+    made.users.link(session, sub, server.name, reference)
+    withdraw_all(session, made.now(), sub=sub, fhir_server=server.name)
 
 
 def reference_at(server: FhirServer, fhir_user: str) -> str:

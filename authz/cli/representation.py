@@ -10,7 +10,7 @@ from authz.audit.event import EventName
 from authz.cli.context import record, services, the_fhir_server
 from authz.cli.options import options
 from authz.cli.output import json_option, show
-from authz.cli.people import as_record, fhir_server_option, the_user
+from authz.cli.people import as_record, check_known, fhir_server_option, the_user
 from authz.cli.representation_file import import_file
 from authz.errors import InvalidValue, NotFound
 from authz.fhir_servers.bundle import FHIR_ID
@@ -79,6 +79,8 @@ def add_one(name: str, fhir_server: str | None, represented: Representation) -> 
         about = {"sub": sub, "fhir_server": server.name, "patient": represented.patient}
 
         def change(session: Session) -> list[Ended]:
+            made.users.row(session, sub)
+            check_known(made, session, sub, server.name)
             made.users.represent(session, sub, server.name, represented)
             record(made, session, EventName.USER_CHANGED, "represents", **about)
             is_over = represented.expires_at is not None and represented.expires_at <= made.now()

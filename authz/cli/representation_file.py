@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from authz.audit.event import EventName
 from authz.cli.context import record, the_fhir_server
-from authz.cli.people import the_user
+from authz.cli.people import check_known, the_user
 from authz.errors import InvalidValue, NotFound, OAuthError
 from authz.storage.turns import of_fhir_server, of_user
 from authz.users.representatives_file import read
@@ -60,6 +60,8 @@ def stated(made: Services, file: RepresentativesFile) -> Stated:
     for row in file.rows:
         try:
             key = (sub_of(made, row), server_of(made, row), row.represented.patient)
+            with made.db.read() as session:
+                check_known(made, session, *key[:2], named=row.user if row.provider else "")
         except OAuthError as error:
             problems.append((row.number, error.description))
             continue

@@ -7,7 +7,7 @@ import click
 from authz.audit.event import EventName
 from authz.cli.context import first_line, record, services, the_fhir_server
 from authz.cli.output import json_option, show, show_list
-from authz.cli.people import as_record, fhir_server_option, reference_at, the_user
+from authz.cli.people import as_record, become, fhir_server_option, reference_at, the_user
 from authz.cli.representation import represent, stop_representing
 from authz.cli.user_explain import explain
 from authz.cli.user_identity import identify, unidentify
@@ -101,8 +101,7 @@ def update(name: str, display_name: str | None, fhir_user: str, fhir_server: str
             if display_name is not None:
                 made.users.rename(session, sub, display_name)
             if server is not None:
-                made.users.link(session, sub, server.name, reference_at(server, fhir_user))
-                withdraw_all(session, made.now(), sub=sub, fhir_server=server.name)
+                become(made, session, sub, server, reference_at(server, fhir_user))
             describe(made, session, sub, given)
             detail = {"changed": [member for member, value in changed.items() if value is not None]}
             record(made, session, EventName.USER_CHANGED, "updated", sub=sub, detail=detail)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authz.audit.event import Peer
-from authz.authorize.identifying import Came
+from authz.authorize.came import Came
 from authz.cli.context import services
 from authz.cli.output import json_option, show
 from authz.cli.people import fhir_server_option, the_user
@@ -60,6 +60,7 @@ def as_record(identity: UpstreamIdentity) -> dict[str, Any]:
         "issuer": identity.issuer,
         "subject": identity.subject,
         "claims": identity.claims,
+        "told_by": identity.told_by,
         "used_at": identity.used_at.isoformat(timespec="seconds"),
     }
 

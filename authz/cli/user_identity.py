@@ -26,7 +26,7 @@ MAX_SUBJECT = 255
 @click.argument("subject")
 @json_option
 def identify(name: str, provider: str, subject: str) -> None:
-    """Say as whom (the sub of its id_tokens) a person comes from a provider, before they first do."""
+    """Say as whom (the sub of its id_tokens) a person comes from a provider: before they first do, or that it is so."""
     if not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise InvalidValue(f"a subject is 1 to {MAX_SUBJECT} printable characters")
     with services() as made:
@@ -36,7 +36,7 @@ def identify(name: str, provider: str, subject: str) -> None:
             raise NotFound(f"{provider}: there is no sign-in provider of this name")
         known = UpstreamIdentity(found.issuer, subject, found.name, {}, made.now())
         with made.db.write() as session:
-            if not made.at_provider.federation.identities.attach(session, sub, known):
+            if not made.at_provider.federation.identities.confirm(session, sub, known):
                 raise AlreadyExists(f"{subject}: somebody is this already, or {name} is somebody else there")
             record(made, session, EventName.USER_CHANGED, "identified", sub=sub, detail={"provider": provider})
     show({"sub": sub, "provider": provider, "issuer": found.issuer, "subject": subject})

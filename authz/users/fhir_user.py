@@ -35,6 +35,7 @@ class Candidate:
     reference: str  # relative
     name: str = ""
     details: tuple[str, ...] = ()
+    is_searched: bool = False  # by the word of the FHIR server, and not of the provider or of the hospital
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Resolver:
         sure = assurance is None or (isinstance(assurance, str) and assurance in GOOD_ENOUGH)
         if reference is None or not sure:
             return None
-        return Candidate(reference, shown(to.get("display")) if isinstance(to, dict) else "")
+        return Candidate(reference, shown(to.get("display")) if isinstance(to, dict) else "", is_searched=True)
 
 
 def answer(findings: Sequence[Finding]) -> tuple[Candidate, ...]:
@@ -158,7 +159,8 @@ def candidate(resource: dict[str, Any]) -> Candidate:
     parts = [in_words(resource.get("birthDate")), *roles(resource)]
     reference = f"{resource['resourceType']}/{resource['id']}"
     assert FHIR_ID.fullmatch(resource["id"])  # the bundle's reader has seen to it
-    return Candidate(reference, next((name for name in names if name), ""), tuple(part for part in parts if part))
+    name = next((name for name in names if name), "")
+    return Candidate(reference, name, tuple(part for part in parts if part), is_searched=True)
 
 
 def roles(resource: dict[str, Any]) -> list[str]:

@@ -95,6 +95,7 @@ class UpstreamIdentityRow(Base):
     provider: Mapped[str] = mapped_column(String(64))  # name, at the last sign-in
     sub: Mapped[str] = mapped_column(ForeignKey("user_account.sub", ondelete="CASCADE"), index=True)
     claims: Mapped[dict[str, str]] = mapped_column(JSON)  # by which their FHIR resource is looked for
+    told_by: Mapped[str | None] = mapped_column(String(64))  # the FHIR server by whose word alone it is them
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from authz.storage.database import insert_once
 from authz.storage.records import digest
 from authz.users.model import UpstreamIdentityRow, UserRow
-from authz.users.user import from_row
+from authz.users.user import from_row as user_from_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ class UpstreamIdentity:
     provider: str  # name, at the last sign-in
     claims: dict[str, str]
     used_at: datetime
+    told_by: str | None = None  # the FHIR server by whose word alone it is this person
 
 
 class UpstreamIdentities:
@@ -43,14 +44,20 @@ class UpstreamIdentities:
                 .join(UpstreamIdentityRow, UpstreamIdentityRow.sub == UserRow.sub)
                 .where(UpstreamIdentityRow.issuer_digest == digest(issuer), UpstreamIdentityRow.subject == subject)
             )
-            return None if row is None else from_row(row)
+            return None if row is None else user_from_row(row)
 
     def of(self, sub: str) -> list[UpstreamIdentity]:
         """As whom a person is known, and where; the one used last first."""
         mine = select(UpstreamIdentityRow).where(UpstreamIdentityRow.sub == sub)
-        with self.db.read() as session:
+        with self.db.look() as session:
             rows = session.scalars(mine.order_by(UpstreamIdentityRow.used_at.desc(), UpstreamIdentityRow.subject))
-            return [UpstreamIdentity(row.issuer, row.subject, row.provider, row.claims, row.used_at) for row in rows]
+            return list(map(from_row, rows))
+
+    def told_elsewhere(self, session: Session, sub: str, fhir_server: str) -> list[UpstreamIdentity]:
+        """As whom a person is known by the word of another FHIR server, which says nothing of this one."""
+        told_by = UpstreamIdentityRow.told_by
+        mine = select(UpstreamIdentityRow).where(UpstreamIdentityRow.sub == sub, told_by != fhir_server)
+        return list(map(from_row, session.scalars(mine.order_by(UpstreamIdentityRow.subject))))
 
     def told_of(self, provider: str, claim: str) -> dict[str, str]:
         """What a provider told in this claim at the last sign-in, by ``sub``."""
@@ -70,9 +77,24 @@ class UpstreamIdentities:
             provider=known.provider,
             sub=sub,
             claims=known.claims,
+            told_by=known.told_by,
             created_at=self.now(),
             used_at=self.now(),
         )
+
+    def confirm(self, session: Session, sub: str, known: UpstreamIdentity) -> bool:
+        """Say who somebody is, whoever said so before; False as at ``attach``."""
+        row = session.get(UpstreamIdentityRow, (digest(known.issuer), known.subject), with_for_update=True)
+        if row is None or row.sub != sub:
+            return self.attach(session, sub, known)
+        row.told_by = None
+        return True
+
+    def tell(self, session: Session, known: UpstreamIdentity) -> None:
+        """By whose word they are somebody, if that was not said before."""
+        row = session.get(UpstreamIdentityRow, (digest(known.issuer), known.subject), with_for_update=True)
+        if row is not None and row.told_by is None:
+            row.told_by = known.told_by
 
     def seen(self, session: Session, known: UpstreamIdentity) -> None:
         """They signed in again: what is known of them is what was said now."""
@@ -86,3 +108,7 @@ class UpstreamIdentities:
         for row in rows:
             session.delete(row)
         return len(rows)
+
+
+def from_row(row: UpstreamIdentityRow) -> UpstreamIdentity:
+    return UpstreamIdentity(row.issuer, row.subject, row.provider, row.claims, row.used_at, row.told_by)

@@ -50,7 +50,7 @@ COMMAND = [  # as a script: by ``python -m`` it could not run itself again (USR2
     "tests.faults.served:app",
 ]
 LOOKS = 32
-FORESEEN = frozenset({"gunicorn.error", "authz.audit.trail"})
+FORESEEN = frozenset({"gunicorn.error", "authz.audit.trail", "authz.storage.timed"})
 OTHERS = (  # every connection but one's own
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -128,7 +128,9 @@ class Site:
         )
 
     def errors(self) -> list[str]:
-        """What nobody foresaw; gunicorn tells of workers that were killed, the trail of what it could not keep."""
+        """What nobody foresaw; gunicorn tells of workers that were killed, the trail and the store of what they could
+        not keep.
+        """
         lines = map(json.loads, self.log.read_text(errors="replace").splitlines())
         return [str(line) for line in lines if line["level"] == "ERROR" and line["logger"] not in FORESEEN]
 

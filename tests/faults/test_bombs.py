@@ -62,6 +62,7 @@ BOMBS: dict[str, Bomb] = {
 }
 REFUSALS = {400, 401, 403, 413, 415, 422, 429}
 CUT = 0
+OF_THE_LARGEST = {CUT, 503}  # there is a thread for a few of them at once (HP-14, decision 43)
 
 
 def throw(running: Site, bomb: Bomb) -> int:
@@ -88,7 +89,8 @@ def test_bombs_harm_nobody(tmp_path: Path, postgres: PostgresServer) -> None:
         history = Campaign("R-23 bombs", 23).run(running, bomb)
         assert running.workers == before, "a worker died"
     wrong = {name: found - REFUSALS for name, found in statuses.items() if found - REFUSALS}
-    assert {name: found for name, found in wrong.items() if found != {CUT} or name != "ten megabytes"} == {}
+    assert wrong.pop("ten megabytes", set()) <= OF_THE_LARGEST
+    assert wrong == {}
     assert {each.outcome.value for each in history.ledger.operations} <= {"ok", "refused"}
     calm, meanwhile = history.p95_seconds()
     assert meanwhile < calm + WAIT_SECONDS

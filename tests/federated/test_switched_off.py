@@ -1,4 +1,4 @@
-"""A provider is switched off, or removed, while people are between it and a session here: it comes back without them."""
+"""A provider is switched off, or removed, while people are between it and a session here."""
 
 from __future__ import annotations
 
