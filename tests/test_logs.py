@@ -59,9 +59,10 @@ def test_a_record_is_one_line_of_json(stderr: io.StringIO) -> None:
     }
 
 
-def test_a_warning_of_a_library_is_a_line_of_json_too(stderr: io.StringIO) -> None:
+def test_a_warning_of_a_library_is_a_line_of_json_too(stderr: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     """AU-7: whoever reads the log line by line reads nothing else."""
-    logging.captureWarnings(capture=False)  # pytest has put its own in the place of what the fixture configured
+    monkeypatch.setattr(sys, "stderr", stderr)  # pytest has put its own in the place of this, and of the warnings
+    logging.captureWarnings(capture=False)
     logs.configure("INFO")
     with warnings.catch_warnings():
         warnings.simplefilter("always")  # the tests make an error of each

@@ -21,7 +21,7 @@ from authz.authorize.refusal import NotOffered
 from authz.authorize.show import frame
 from authz.authorize.ways_in import Place
 from authz.login.federated.why import UpstreamFailed, Why
-from authz.login.method import SignIn
+from authz.login.method import SignIn, SignInEnded
 from authz.scopes import LaunchScope, ResourceScope
 from authz.storage.records import digest
 from authz.wording import mark
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from authz.authorize.signing_in import SigningIn
     from authz.login.federated.federation import Federation
     from authz.login.federated.provider import Provider
+    from authz.users.user import User
 
 CODE_DIGITS = 6
 
@@ -71,7 +72,7 @@ class ComingBack:
             except UpstreamFailed as failure:
                 place = Place.WINDOW if trip.in_window else Place.PAGE
                 return failed(self.front, (request, pending, trip.interaction), (provider, failure), browser, place)
-            if isinstance(person, str):
+            if not isinstance(person, tuple):
                 return self.enter(request, pending, (provider, arrival, person), browser)
             shown, app_name = frame(request, pending), request.client.shown_name
             return ShowCandidates(self.arrivals.keep(replace(arrival, candidates=person)), shown, app_name, person)
@@ -98,11 +99,11 @@ class ComingBack:
             try:
                 check_serves(provider, request)
                 self.federation.sessions.check_goes_on(arrival.proof.origin)
-                sub = self.identifying.chosen(came_of(request, pending, provider, arrival, browser), candidate)
+                person = self.identifying.chosen(came_of(request, pending, provider, arrival, browser), candidate)
             except UpstreamFailed as failure:
                 place = Place.WINDOW if arrival.in_window else Place.PAGE
                 return failed(self.front, (request, pending, arrival.interaction), (provider, failure), browser, place)
-            return self.enter(request, pending, (provider, arrival, sub), browser)
+            return self.enter(request, pending, (provider, arrival, person), browser)
 
         return self.front.guarded(pending, browser, chosen)
 
@@ -110,13 +111,14 @@ class ComingBack:
         self,
         request: AuthorizationRequest,
         pending: Pending,
-        who: tuple[Provider, Arrival, str],
+        who: tuple[Provider, Arrival, User],
         browser: BrowserFacts,
     ) -> Outcome:
         """Signed in: on with the launch if it is its user, else with a session of this browser."""
-        provider, arrival, sub = who
-        proof, interactions = arrival.proof, self.front.interactions
-        sign_in = SignIn(sub, proof.auth_time, proof.amr, proof.acr, provider.name, self.now())
+        provider, arrival, person = who
+        proof, interactions, sub = arrival.proof, self.front.interactions, person.sub
+        how_proved = (proof.auth_time, proof.amr, proof.acr)
+        sign_in = SignIn(sub, *how_proved, provider.name, self.now(), person.sessions_valid_from)
         how = {"amr": list(proof.amr), "provider": provider.name}
         launch_id = pending.launch_id
         entered = Event(EventName.LOGIN, sub=sub, launch_id=launch_id, peer=browser.peer, detail=how)
@@ -142,13 +144,9 @@ class ComingBack:
     ) -> Outcome:
         provider, arrival, sign_in = who
         self.signing_in.sign_out.make_way(browser.session, sign_in, browser.peer)
-        cookie, session = self.signing_in.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
-        with self.identifying.db.write() as sql:
-            self.federation.sessions.note(sql, session.digest, provider, arrival.proof)
         try:
-            self.federation.sessions.check_goes_on(arrival.proof.origin)  # once more: from now on it is found
+            cookie = self.begun(provider, arrival, sign_in, browser)
         except UpstreamFailed as failure:
-            self.signing_in.sign_out.end_row(session.digest, sign_in.sub, "provider", browser.peer)
             place = request, pending, self.front.interactions.keep(pending)
             return failed(self.front, place, (provider, failure), browser)
         handle = self.front.interactions.keep(pending.by(sign_in))
@@ -160,6 +158,21 @@ class ComingBack:
         about = replace(nobody, client_id=request.client.client_id, fhir_server=server, launch_id=pending.launch_id)
         self.identifying.trail.refused(replace(about, peer=browser.peer))
         return ShowNobody(handle, frame(request, pending), request.client.shown_name, code, cookie)
+
+    def begun(self, provider: Provider, arrival: Arrival, sign_in: SignIn, browser: BrowserFacts) -> str:
+        """The cookie of a session. Raises UpstreamFailed if what it would be of has ended meanwhile."""
+        try:
+            cookie, session = self.signing_in.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
+        except SignInEnded as ended:
+            raise UpstreamFailed(Why.ENDED, "all sign-ins of this person were ended meanwhile") from ended
+        with self.identifying.db.write() as sql:
+            self.federation.sessions.note(sql, session.digest, provider, arrival.proof)
+        try:
+            self.federation.sessions.check_goes_on(arrival.proof.origin)  # once more: from now on it is found
+        except UpstreamFailed:
+            self.signing_in.sign_out.end_row(session.digest, sign_in.sub, "provider", browser.peer)
+            raise
+        return cookie
 
 
 def check_serves(provider: Provider, request: AuthorizationRequest) -> None:

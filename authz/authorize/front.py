@@ -75,13 +75,15 @@ class FrontChannel:
             claim(self.launches, found.launch, digest(claimant), asked)
             kept = {name: value for name, value in read(parameters).items() if name != "launch"}
             try:
-                return self.proceed(request, Pending(kept, launch=found.launch), browser)
+                return self.proceed(
+                    request, Pending(kept, launch=found.launch, fhir_server=request.fhir_server.name), browser
+                )
             except OAuthError as error:
                 error.launch_id = found.launch.launch_id  # a signed one has no other name
                 error.by_ehr = found.launch.origin is not Origin.TRIAL
                 raise
         binding = browser.binding or secrets.token_urlsafe(32)
-        pending = Pending(read(parameters), binding=digest(binding))
+        pending = Pending(read(parameters), binding=digest(binding), fhir_server=request.fhir_server.name)
         outcome = self.proceed(request, pending, replace(browser, binding=binding))
         if isinstance(outcome, ShowLogin | GoToProvider | ShowPatients | ShowEncounters | ShowGlass | ShowConsent):
             return replace(outcome, new_binding=binding)  # also one that is there: it must live as long as the page
@@ -160,6 +162,8 @@ class FrontChannel:
         """A step of an interaction that has begun; of a launch only while it may go on."""
 
         def still(request: AuthorizationRequest) -> Outcome:
+            if pending.fhir_server not in {None, request.fhir_server.name}:
+                raise self.out_of_date(browser)
             if pending.launch is not None:
                 check_open(self.launches, pending.launch, self.interactions.seconds)
             return then(request)

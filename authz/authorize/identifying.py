@@ -50,8 +50,11 @@ class Identifying:
         """What has to be known of people who sign in there, to be found."""
         return tuple(sorted({*provider.own_claims, *self.federation.rulebook.of(server.name).claims(provider.name)}))
 
-    def person(self, came: Came) -> str | tuple[Candidate, ...]:
-        """Their ``sub``; or the resources they have to choose from. Raises UpstreamFailed if they may not enter."""
+    def person(self, came: Came) -> User | tuple[Candidate, ...]:
+        """Who it is, as known when they came; or the resources they have to choose from.
+
+        Raises UpstreamFailed if they may not enter.
+        """
         user = self.known(came)
         if user is not None and self.is_somebody(user, came):
             return self.become(came, user, None, "")
@@ -68,8 +71,8 @@ class Identifying:
             return self.become(came, user, None, TAKEN if found else UNKNOWN)
         return self.become(came, user, free[0], "fhir_user_found")
 
-    def chosen(self, came: Came, candidate: Candidate) -> str:
-        """The ``sub`` of a person who said which resource they are; remembered, so that the first answer counts."""
+    def chosen(self, came: Came, candidate: Candidate) -> User:
+        """The person who said which resource they are; remembered, so that the first answer counts."""
         user = self.known(came)
         if user is not None and self.is_somebody(user, came):
             return self.become(came, user, None, "")
@@ -115,7 +118,7 @@ class Identifying:
         """Whether an account is all of this FHIR server: whose it is besides, no word of one FHIR server says."""
         return not owner.is_administrator and self.users.somebody_at(owner.sub) == {came.server.name}
 
-    def become(self, came: Came, user: User | None, candidate: Candidate | None, reason: str) -> str:
+    def become(self, came: Came, user: User | None, candidate: Candidate | None, reason: str) -> User:
         """Write down who they are, and what has been found out about them."""
         with self.db.write() as session:
             if user is None:
@@ -125,7 +128,7 @@ class Identifying:
                 self.link(session, came, user, candidate, reason)
             elif reason:
                 self.trail.record(session, came.event(EventName.USER_UNIDENTIFIED, reason, user.sub))
-        return user.sub
+        return user
 
     def newcomer(self, session: Session, came: Came, candidate: Candidate | None) -> User:
         """Whoever is this resource already; else a new person, where the FHIR server allows it."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +21,7 @@ from authz.storage.records import Records, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from authz.audit.event import EventName, Peer
     from authz.keyring.box import Box
@@ -66,6 +66,7 @@ class Pending:
     picking: Picking = field(default_factory=Picking)
     shown_to: str | None = None  # sub of the person whose records the page that waits for an answer is about
     asked: str | None = None  # fingerprint of what the consent page asks: nothing else can be agreed to
+    fhir_server: str | None = None  # by name, when it began: its address may become another one's
     ends_at: float | None = None  # nobody keeps it for longer by answering; None in an EHR launch
 
     @property
@@ -80,7 +81,8 @@ class Pending:
 
     def by(self, sign_in: SignIn, origin: Origin | None = None) -> Pending:
         """Somebody has signed in: what was chosen and said before may be another person's, and is forgotten (LC-09)."""
-        return Pending(self.parameters, self.launch, self.binding, sign_in, origin, ends_at=self.ends_at)
+        of_request = (self.parameters, self.launch, self.binding)
+        return Pending(*of_request, sign_in, origin, fhir_server=self.fhir_server, ends_at=self.ends_at)
 
     def event(self, name: EventName, peer: Peer) -> Event:
         """What the audit trail is to say of a refusal: about whom, as far as that is known."""
@@ -157,7 +159,7 @@ def encode(pending: Pending) -> bytes:
         "binding": pending.binding,
         "sign_in": sign_in.as_dict() if sign_in else None,
         "origin": asdict(pending.origin) if pending.origin else None,
-        "half": [half.sub, half.name, half.at.timestamp()] if half else None,
+        "half_sign_in": half.as_dict() if half else None,
         "elsewhere": pending.elsewhere.as_dict() if pending.elsewhere else None,
         "glass": asdict(pending.glass) if pending.glass else None,
         "patient": asdict(pending.patient) if pending.patient else None,
@@ -166,6 +168,7 @@ def encode(pending: Pending) -> bytes:
         "picking": pending.picking.as_dict(),
         "shown_to": pending.shown_to,
         "asked": pending.asked,
+        "fhir_server": pending.fhir_server,
         "ends_at": pending.ends_at,
     }
     return json.dumps(members).encode()
@@ -174,14 +177,14 @@ def encode(pending: Pending) -> bytes:
 def decode(stored: bytes) -> Pending:
     members = json.loads(stored)
     launch, sign_in, elsewhere = members["launch"], members["sign_in"], members.get("elsewhere")
-    half = members.get("half")
+    half = members.get("half_sign_in")
     return Pending(
         parameters=members["parameters"],
         launch=Launch.from_dict(launch) if launch is not None else None,
         binding=members["binding"],
         sign_in=SignIn.from_dict(sign_in) if sign_in else None,
         origin=Origin(**members["origin"]) if members.get("origin") else None,
-        half=HalfSignIn(half[0], half[1], datetime.fromtimestamp(half[2], UTC)) if half else None,
+        half=HalfSignIn.from_dict(half) if half else None,
         elsewhere=Elsewhere.from_dict(elsewhere) if elsewhere else None,
         glass=BrokenGlass(**members["glass"]) if members.get("glass") else None,
         patient=Choice.from_dict(members["patient"]) if members["patient"] is not None else None,
@@ -190,5 +193,6 @@ def decode(stored: bytes) -> Pending:
         picking=Picking.from_dict(members["picking"]),
         shown_to=members["shown_to"],
         asked=members.get("asked"),
+        fhir_server=members.get("fhir_server"),
         ends_at=members.get("ends_at"),
     )

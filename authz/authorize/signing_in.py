@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from authz.audit.event import EventName
+from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
+from authz.authorize.beside import ENDED
 from authz.authorize.outcome import Continue, ShowCode, ShowWrongUser
 from authz.authorize.refusal import NotOffered
 from authz.authorize.show import frame
 from authz.authorize.sign_in_page import place_of
 from authz.errors import TooManyRequests
 from authz.login.by_password import Attempt, CodeAttempt
-from authz.login.method import HalfSignIn
+from authz.login.method import HalfSignIn, SignInEnded
 from authz.wording import gettext, mark
 
 if TYPE_CHECKING:
@@ -99,7 +100,12 @@ class SigningIn:
         if pending.launch is not None:
             return self.of_launch(request, pending, sign_in, browser)
         self.sign_out.make_way(browser.session, sign_in, browser.peer)
-        cookie, _session = self.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
+        try:
+            cookie, _session = self.sessions.begin(sign_in, browser.session, browser.peer.user_agent)
+        except SignInEnded:
+            refused = Event(EventName.LOGIN_FAILED, "refused", "sign_in_out_of_date", sign_in.sub, peer=browser.peer)
+            self.front.guard.trail.refused(replace(refused, one_by_one=True))
+            return self.page(request, pending, browser, problem=gettext(ENDED), status=401)
         handle = self.front.interactions.keep(pending.by(sign_in))
         return Continue(handle, cookie, self.by_password.throttle.devices.remember(browser.device, sign_in))
 

@@ -110,7 +110,7 @@ class Judge:
         user = self.users.by_sub(sign_in.sub)
         if user is None or not user.enabled:
             raise AccessDenied("this user may not sign in here")
-        if pending.sign_in is not None and sign_in.since < user.sessions_valid_from:
+        if pending.sign_in is not None and not sign_in.counts_in(user.sessions_valid_from):
             raise AccessDenied("this sign-in was ended meanwhile")
         launch = pending.launch
         if launch is not None and launch.origin is Origin.TRIAL and not user.is_sandbox:

@@ -63,7 +63,7 @@ def hold(session: Session, users: Users, request: AuthorizationRequest, pending:
         raise AccessDenied("the user, the app or the FHIR server was switched off meanwhile")
     is_by_ehr = launch is not None and pending.sign_in is None
     is_told = pending.origin is not None and end_is_told(session, pending.origin)
-    if is_told or (not is_by_ehr and sign_in.since < found.UserRow.sessions_valid_from):
+    if is_told or (not is_by_ehr and not sign_in.counts_in(found.UserRow.sessions_valid_from)):
         raise AccessDenied("this sign-in was ended meanwhile")
     if found.reference != situation.fhir_user:
         raise AccessDenied("the user has become another person in the records meanwhile")

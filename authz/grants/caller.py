@@ -107,7 +107,7 @@ class Callers:
 
     def by_client(self, request: BackChannelRequest) -> Caller:
         client = self.authenticate_client(request)
-        if self.scope not in client.scope:
+        if self.scope not in client.scope or not client.is_approved:
             raise InvalidClient
         return Caller(client.client_id, frozenset(client.fhir_servers) or None, as_ehr(client.client_id, client.scope))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import update
 
 from authz.keyring.seal import Seal
+from authz.login.session import check_goes_on
 from authz.storage.database import changed
 from authz.storage.records import Records, digest
 from authz.users.model import BrowserSessionRow
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from authz.storage.short_lived import Backend
     from authz.users.registry import Users
 
-PREFIX = "sealed-admin-session:"
+PREFIX = "sealed-administrator:"
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
 RECENT = timedelta(minutes=15)  # how old a code may be by which something is decided
@@ -40,6 +41,7 @@ class Administrator:
     sid: str
     began_at: datetime
     confirmed_at: datetime  # when they gave a code last
+    era: datetime  # see SignIn
 
 
 class AdminSessions:
@@ -64,11 +66,13 @@ class AdminSessions:
         self.now = now
 
     def begin(self, sign_in: SignIn, name: str) -> str:
-        """A new handle for the cookie."""
-        now, sid = self.now(), token_hex(16)
+        """A new handle for the cookie. Raises SignInEnded."""
+        now, sid, era = self.now(), token_hex(16), sign_in.era
+        assert era is not None  # by a password
         with self.db.write() as session:
+            check_goes_on(session, sign_in)
             session.add(BrowserSessionRow(session_digest=digest(sid), sub=sign_in.sub, began_at=now, used_at=now))
-        return self.records.put(Administrator(sign_in.sub, name, sid, now, now), LONGEST.total_seconds())
+        return self.records.put(Administrator(sign_in.sub, name, sid, now, now, era), LONGEST.total_seconds())
 
     def current(self, handle: str | None) -> Administrator | None:
         """Who this is, if the session counts: not too old, used lately, not ended, of an administrator with a second
@@ -79,7 +83,7 @@ class AdminSessions:
         if found is None or not found.began_at <= now < found.began_at + LONGEST:
             return None
         user = self.users.by_sub(found.sub)
-        if user is None or not user.enabled or not user.is_administrator or found.began_at < user.sessions_valid_from:
+        if user is None or not user.enabled or not user.is_administrator or found.era != user.sessions_valid_from:
             return None
         if not self.second_factor.is_on(found.sub):
             return None
@@ -108,10 +112,11 @@ class AdminSessions:
 
 
 def encode(found: Administrator) -> bytes:
-    times = found.began_at.timestamp(), found.confirmed_at.timestamp()
+    times = [at.timestamp() for at in (found.began_at, found.confirmed_at, found.era)]
     return json.dumps([found.sub, found.name, found.sid, *times]).encode()
 
 
 def decode(stored: bytes) -> Administrator:
-    sub, name, sid, began, confirmed = json.loads(stored)
-    return Administrator(sub, name, sid, datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(confirmed, UTC))
+    sub, name, sid, *times = json.loads(stored)
+    began, confirmed, era = (datetime.fromtimestamp(at, UTC) for at in times)
+    return Administrator(sub, name, sid, began, confirmed, era)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from authz.audit.event import Event, EventName
 from authz.login.by_password import CodeAttempt
-from authz.login.method import HalfSignIn
+from authz.login.method import HalfSignIn, SignInEnded
 
 if TYPE_CHECKING:
     from authz.audit.event import Peer
@@ -53,12 +53,15 @@ class Administrators:
             return self.refuse(Refused.NO_SECOND_FACTOR, found.sub, attempt.peer)
         if before is not None:
             self.sessions.end(before)
-        handle = self.sessions.begin(found, user.name or user.sub)
+        try:
+            handle = self.sessions.begin(found, user.name or user.sub)
+        except SignInEnded:
+            return self.refuse(Refused.WRONG, found.sub, attempt.peer)
         return Entered(handle, self.by_password.throttle.devices.remember(attempt.device, found))
 
     def confirm(self, handle: str, who: Administrator, code: str, peer: Peer, device: str | None) -> bool:
         """A code given again, before something is decided. Raises TooManyRequests."""
-        half = HalfSignIn(who.sub, who.name, self.sessions.now())
+        half = HalfSignIn(who.sub, who.name, self.sessions.now(), who.era)
         if self.by_password.finish(CodeAttempt(half, code, peer, device)) is None:
             return False
         self.sessions.confirmed(handle, who)

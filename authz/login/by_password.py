@@ -71,18 +71,18 @@ class ByPassword:
             if error.is_first:
                 self.refuse(EventName.RATE_LIMITED, "sign_in", attempt)
             raise
-        began_at = self.now()  # what ends sign-ins while the password is being checked ends this one as well
+        began_at = self.now()
         user = self.passwords.verify(attempt.name, attempt.password)
         if user is None:
             self.refuse(EventName.LOGIN_FAILED, "wrong_name_or_password", attempt)
             return None
         if self.second_factor.is_on(user.sub):
-            return HalfSignIn(user.sub, attempt.name, began_at)
+            return HalfSignIn(user.sub, attempt.name, began_at, user.sessions_valid_from)
         how = {"amr": [PASSWORD]}
         entered = Event(EventName.LOGIN, sub=user.sub, launch_id=attempt.launch_id, peer=attempt.peer, detail=how)
         with self.db.write() as session:
             self.trail.record(session, entered)
-        return SignIn(user.sub, began_at, (PASSWORD,))
+        return SignIn(user.sub, began_at, (PASSWORD,), era=user.sessions_valid_from)
 
     def finish(self, attempt: CodeAttempt) -> SignIn | None:
         """The whole sign-in; None for a wrong or spent code. Raises TooManyRequests."""
@@ -107,13 +107,13 @@ class ByPassword:
         if means is None:
             self.trail.refused(refused)
             return None
-        return SignIn(half.sub, began_at, amr)
+        return SignIn(half.sub, began_at, amr, era=half.era)
 
     def is_current(self, half: HalfSignIn) -> bool:
         """Whether the password may still be built on: given lately, not changed since, by an enabled person."""
         user = self.passwords.users.by_sub(half.sub)
         in_time = half.at <= self.now() < half.at + HALF_LASTS
-        return in_time and user is not None and user.enabled and half.at >= user.sessions_valid_from
+        return in_time and user is not None and user.enabled and half.era == user.sessions_valid_from
 
     def refuse(self, name: EventName, reason: str, attempt: Attempt) -> None:
         tried = self.secrets.mac(TRIED_NAME, account(attempt.name))

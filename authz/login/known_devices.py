@@ -48,7 +48,7 @@ class KnownDevices:
         gives none.
         """
         user = self.users.by_sub(sign_in.sub)
-        if user is None or user.name is None or sign_in.since < user.sessions_valid_from:
+        if user is None or user.name is None or not sign_in.counts_in(user.sessions_valid_from):
             return None
         era = era_of(user)
         if self.era_in(mark, user.name) == era:

@@ -12,10 +12,11 @@ from sqlalchemy import select, update
 
 from authz.audit.trail import short
 from authz.keyring.seal import Seal
-from authz.login.method import SignIn
+from authz.login.method import SignIn, SignInEnded
 from authz.storage.database import changed
 from authz.storage.records import Records, digest
-from authz.users.model import BrowserSessionRow
+from authz.storage.turns import of_user, together
+from authz.users.model import BrowserSessionRow, UserRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +74,7 @@ class Sessions:
         """Sign a person in under a handle that nobody has seen yet; the one from before is dead (ASVS 7.2.4).
 
         The same person by the same account stays in the same session: what apps were given in it goes on.
+        Raises SignInEnded.
         """
         held = self.current(before)
         if before is not None:
@@ -80,11 +82,13 @@ class Sessions:
         if held is not None and held.sign_in.account == sign_in.account:
             session = BrowserSession(sign_in, held.sid)
             with self.db.write() as sql:
+                check_goes_on(sql, sign_in)
                 self.use_in(sql, session.digest)
         else:
             session = BrowserSession(sign_in, token_hex(16))
             now = self.now()
             with self.db.write() as sql:
+                check_goes_on(sql, sign_in)
                 sql.add(
                     BrowserSessionRow(
                         session_digest=session.digest,
@@ -103,15 +107,14 @@ class Sessions:
         session = None if handle is None else self.records.peek(handle)
         if session is None:
             return None
-        began = session.sign_in.since
         user = self.users.by_sub(session.sign_in.sub)
-        if user is None or not user.enabled or began < user.sessions_valid_from:
+        if user is None or not user.enabled or not session.sign_in.counts_in(user.sessions_valid_from):
             return None
         with self.db.read() as sql:
             row = sql.get(BrowserSessionRow, session.digest)
         if row is None or row.ended_at is not None:
             return None
-        return session if self.now() < began + timedelta(seconds=self.seconds) else None
+        return session if self.now() < session.sign_in.since + timedelta(seconds=self.seconds) else None
 
     def use_in(self, sql: Session, session_digest: str) -> bool:
         """Whether it goes on, in the transaction that grants something; until its commit nobody can end it."""
@@ -134,6 +137,17 @@ class Sessions:
 
     def forget(self, handle: str) -> None:
         self.records.forget(handle)
+
+
+def check_goes_on(sql: Session, sign_in: SignIn) -> None:
+    """Begin the transaction that begins a session with a turn about the person: who ends their sign-ins waits, or did.
+
+    Raises SignInEnded.
+    """
+    together(sql, of_user(sign_in.sub))
+    user = sql.get(UserRow, sign_in.sub)
+    if user is None or not user.enabled or not sign_in.counts_in(user.sessions_valid_from):
+        raise SignInEnded
 
 
 def unless_ended(session_digest: str) -> Update:

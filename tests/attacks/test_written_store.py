@@ -125,7 +125,7 @@ def test_a_session_of_the_makers_of_an_app_is_not_copied(world: World, intruder:
 def test_a_session_of_an_administrator_can_not_be_put_into_the_store(world: World, intruder: Intruder) -> None:
     """security.md LC-05: one's own session is not made an administrator's, and theirs is not copied."""
     records = world.services.administrators.sessions.records
-    theirs = records.put(Administrator("admin", "admin", "0" * 32, world.clock(), world.clock()), LIFE_SECONDS)
+    theirs = records.put(Administrator("admin", "admin", "0" * 32, *[world.clock()] * 3), LIFE_SECONDS)
     intruder.writes(theirs, GUESS)
     assert records.peek(GUESS) is None
     intruder.writes(theirs, theirs, (b"admin", b"other"))

@@ -22,6 +22,7 @@ from tests.world import ISSUER, OTHER_FHIR
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from authz.users.user import User
     from tests.actors import Browser
     from tests.federated.conftest import Hospital
     from tests.transport import Reply
@@ -208,7 +209,7 @@ def test_who_becomes_more_while_somebody_signs_in_is_not_given_away(
     become = Identifying.become
     is_of_other_alone(hospital)
 
-    def meanwhile(self: Any, *rest: Any) -> str:
+    def meanwhile(self: Any, *rest: Any) -> User:
         is_known_as(hospital, "doctor", "main", "Practitioner/dr")
         return become(self, *rest)
 

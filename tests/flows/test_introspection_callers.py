@@ -86,6 +86,16 @@ def test_a_gateway_learns_of_its_own_fhir_servers_only(world: World, gateway: Ba
     assert everywhere.post("/introspect", token=token).json()["aud"] == OTHER_FHIR
 
 
+def test_a_client_whose_approval_was_taken_back_learns_nothing_any_more(world: World, gateway: Backend) -> None:
+    """RG-23, IN-03."""
+    token = tokens(world)["access_token"]
+    assert gateway.post("/introspect", token=token).json()["active"] is True
+    with world.services.db.write() as session:
+        world.services.clients.row(session, "gateway").approved = False
+    reply = gateway.post("/introspect", token=token)
+    assert (reply.status, reply.json()) == (401, FAILED)
+
+
 def test_a_client_that_is_not_registered_for_it_learns_nothing(world: World) -> None:
     """IN-01, IN-03, CA-05: good keys and secrets, but no ``__introspect``."""
     own = register(world, "bulk", ("main",), scope="system/*.rs")

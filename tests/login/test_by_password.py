@@ -48,7 +48,7 @@ def trail(made: Registries) -> list[AuditEventRow]:
 def test_the_right_password_signs_in_and_is_on_the_trail(made: Registries, by_password: ByPassword) -> None:
     user = made.users.by_name("alice")
     assert user is not None
-    assert by_password.enter(ATTEMPT) == SignIn(user.sub, made.clock(), ("pwd",))
+    assert by_password.enter(ATTEMPT) == SignIn(user.sub, made.clock(), ("pwd",), era=user.sessions_valid_from)
     assert [(row.event, row.sub, row.peer, row.detail) for row in trail(made)] == [
         ("login", user.sub, "192.0.2.1", {"amr": ["pwd"]})
     ]
@@ -131,7 +131,7 @@ def test_a_password_that_is_replaced_while_it_is_checked_signs_nobody_in(
     after = made.users.by_sub(user.sub)
     assert isinstance(sign_in, SignIn)
     assert after is not None
-    assert sign_in.since < after.sessions_valid_from
+    assert not sign_in.counts_in(after.sessions_valid_from)
     assert by_password.throttle.devices.remember(None, sign_in) is None
 
 
@@ -149,8 +149,8 @@ def test_a_password_that_is_replaced_while_the_code_is_checked_signs_nobody_in(
         return Means.APP
 
     monkeypatch.setattr(SecondFactor, "accept", slowly)
-    half = HalfSignIn(user.sub, "alice", made.clock())
+    half = HalfSignIn(user.sub, "alice", made.clock(), user.sessions_valid_from)
     sign_in, after = by_password.finish(CodeAttempt(half, "123456", ATTEMPT.peer)), made.users.by_sub(user.sub)
     assert sign_in is not None
     assert after is not None
-    assert sign_in.since < after.sessions_valid_from
+    assert not sign_in.counts_in(after.sessions_valid_from)
