@@ -15,7 +15,7 @@ from gunicorn.http import get_parser
 
 from authz.deadlines import EXCHANGE_SECONDS, LOOK_SECONDS, Deadlines
 from authz.header_names import without_underscores
-from authz.incoming import Arrived, Come, Incoming
+from authz.incoming import MOST, Arrived, Come, Incoming
 from authz.outgoing import FULL, Outgoing, after_sending
 from authz.patience import Patience
 from authz.room import RoomyWorker
@@ -175,8 +175,10 @@ class DeadlineWorker(RoomyWorker):
             return super().handle(conn)
 
     def _keepalive_after(self, conn: Any, keepalive: Any) -> Any:
-        is_kept = super()._keepalive_after(conn, keepalive)
-        return is_kept and (self.cfg.is_ssl or not conn.parser.unreader.ran_dry)
+        """Where gunicorn would close, unsaid, over a body that nobody read: here all of it has come."""
+        if self.cfg.is_ssl or not keepalive:
+            return super()._keepalive_after(conn, keepalive)
+        return bool(conn.parser.finish_body(max_bytes=MOST)) and not conn.parser.unreader.ran_dry
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """What follows a message whose end two servers see in different places is not read (RFC 9112 §6.1, HP-03)."""
@@ -185,6 +187,8 @@ class DeadlineWorker(RoomyWorker):
         req.headers = without_underscores(req.headers)
         if self.cfg.is_ssl:
             return super().handle_request(req, conn)
+        if not conn.parser.unreader.is_all:
+            req.force_close()
         if conn.incoming.was_asked:
             req._expected_100_continue = False  # noqa: SLF001  gunicorn would ask again
         connection, conn.sock = conn.sock, Outgoing(conn.sock)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -93,9 +93,11 @@ class Example:
     def on_disk(self, kind: str) -> int:
         """Bytes of temporary files (their names are gone as soon as they are open)."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        links = [link for child in children for link in Path(f"/proc/{child}/fd").iterdir()]
-        folder = f"{self.folder}/{kind}/"
-        return sum(link.stat().st_size for link in links if str(link.readlink()).startswith(folder))
+        folder, found = f"{self.folder}/{kind}/", 0
+        for link in [link for child in children for link in Path(f"/proc/{child}/fd").iterdir()]:
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found += link.stat().st_size if str(link.readlink()).startswith(folder) else 0
+        return found
 
 
 @contextmanager

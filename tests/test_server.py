@@ -149,6 +149,30 @@ def test_a_large_body_is_refused_whether_announced_or_not(server: Server) -> Non
         assert statuses(server.send(message)) == [b"413"]
 
 
+IN_CHUNKS = CHUNKED + b"\r\n\r\n" + (b"8000\r\n" + b"x" * 0x8000 + b"\r\n") * 7 + b"0\r\n\r\n"
+AT_ONCE = b"Content-Length: 250000\r\n\r\n" + b"x" * 250_000
+
+
+@pytest.mark.parametrize("body", [AT_ONCE, IN_CHUNKS], ids=["at once", "in chunks"])
+@pytest.mark.parametrize(
+    ("line", "status"), [(b"POST /nope", b"404"), (b"POST /jwks", b"405"), (b"POST /token", b"413")]
+)
+def test_a_connection_is_kept_as_it_was_said_whatever_body_nobody_read(
+    server: Server, line: bytes, status: bytes, body: bytes
+) -> None:
+    """HP-18, RFC 9112 §9.3: a proxy sends somebody else's request there next."""
+    asked = line + b" HTTP/1.1\r\n" + HOST + FORM + body
+    answer = server.send(asked + b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    assert statuses(answer) == [status, b"200"]
+    assert answer.lower().count(b"\r\nconnection: keep-alive\r\n") == 1
+
+
+def test_a_connection_that_is_not_read_to_its_end_is_said_to_be_closed(server: Server) -> None:
+    """RFC 9112 §9.6: what is larger than any endpoint takes."""
+    answer = server.send(b"POST /nope HTTP/1.1\r\n" + HOST + b"Content-Length: 400000\r\n\r\n" + b"x" * 400_000)
+    assert (statuses(answer), b"\r\nconnection: close\r\n" in answer.lower()) == ([b"404"], True)
+
+
 def test_a_long_but_legal_request_line_is_served_and_a_longer_one_is_414(server: Server) -> None:
     """HP-10: SMART scopes make request lines of 8000 bytes."""
     for length, status in ((8_000, b"200"), (8_200, b"414"), (100_000, b"414")):

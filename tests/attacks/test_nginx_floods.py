@@ -23,6 +23,7 @@ pytestmark = pytest.mark.nginx
 
 MEGABYTE = 1024 * 1024
 MOST_OF_AN_ADDRESS = 256  # limit_conn
+MOST_AT_THE_FHIR_SERVER, MOST_OF_A_TOKEN = 96, 32
 HALF = b"GET / HTTP/1.1\r\nHost: HOST\r\nX: "
 RECORD = b"POST /r4/Patient HTTP/1.1\r\nHost: HOST\r\nContent-Length: %d\r\n%b\r\n"
 SLOW_FORM = b"POST /token HTTP/1.1\r\nHost: HOST\r\nContent-Length: 10\r\n\r\na"
@@ -44,8 +45,8 @@ def said(connection: SSLSocket) -> tuple[int, dict[str, str], bytes]:
         return status, headers, stream.read(int(headers["Content-Length"]))
 
 
-def begin_record(nginx: Example, more: bytes, size: int, sent: int) -> SSLSocket:
-    connection = nginx.hold(FHIR, RECORD % (size, more))
+def begin_record(nginx: Example, more: bytes, size: int, sent: int, source: str = "127.0.0.1") -> SSLSocket:
+    connection = nginx.hold(FHIR, RECORD % (size, more), source)
     connection.sendall(b"a" * sent)
     return connection
 
@@ -125,6 +126,30 @@ def test_one_address_has_256_requests_at_once_and_the_others_theirs(nginx: Examp
     honest = ((AUTH, "/jwks"), (FHIR, "/r4/metadata"))
     assert [nginx.ask(host, path, "127.0.0.2") for host, path in honest] == [429, 429]
     assert [nginx.ask(host, path, "127.0.0.3") for host, path in honest] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("source", "token", "status"),
+    [
+        pytest.param("127.0.0.3", b"Bearer of-app-0", 429, id="the token"),
+        pytest.param("127.0.0.3", b"bEARER  of-app-0 ", 429, id="the token, spelled otherwise"),
+        pytest.param("127.0.0.2", b"Bearer another", 429, id="the address"),
+        pytest.param("127.0.0.3", b"Bearer another", 200, id="another one"),
+    ],
+)
+def test_at_the_fhir_server_one_token_has_32_requests_at_once_and_one_address_96(
+    nginx: Example, source: str, token: bytes, status: int
+) -> None:
+    """HP-14, H6: whoever takes large answers slowly leaves most of the FHIR server (HAPI: 200 threads) to others."""
+    for number in range(MOST_AT_THE_FHIR_SERVER):
+        proof = b"Authorization: Bearer of-app-%d\r\n" % (number // MOST_OF_A_TOKEN)
+        begin_record(nginx, proof, 10, 1, "127.0.0.2")
+    asked = b"GET /r4/Patient/1 HTTP/1.1\r\nHost: HOST\r\nAuthorization: %b\r\n\r\n" % token
+    answered, headers, body = said(nginx.hold(FHIR, asked, source))
+    assert answered == status
+    if answered != 200:
+        assert (headers["Retry-After"], headers["Access-Control-Allow-Origin"]) == ("1", "*")
+        assert json.loads(body)["issue"][0]["code"] == "throttled"
 
 
 def test_an_answer_that_is_not_taken_does_not_go_to_the_disk(nginx: Example) -> None:
