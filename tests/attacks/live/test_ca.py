@@ -314,7 +314,7 @@ CLAIMED: dict[str, list[dict[str, Any]]] = {
     ],
     "CA-31 other times": [
         *each("exp", None, "x", True, -1, 0, 2**63, 1e400, float("nan"), [], "9999999999"),
-        *each("in", 3600, -61, 361, -86400),
+        *each("in", 3600, -61, 390, -86400),  # half a minute beyond what is allowed: the machine may be slow
         {"nbf": 2**62},
         {"iat": "x"},
     ],
