@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 MAX_DESCRIPTION = 400
 
@@ -216,9 +216,11 @@ class InvalidToken(BearerError):
 class InsufficientScope(BearerError):
     code, status = "insufficient_scope", 403
 
-    def __init__(self, description: str, scope: str) -> None:
+    def __init__(self, description: str, scope: str, named: Mapping[str, Any] | None = None) -> None:
+        """``named``: whose token it is, as the audit trail says it."""
         super().__init__(description)
         self.scope = scope
+        self.named = named or {}
 
     def headers(self) -> dict[str, str]:
         challenge = super().headers()["WWW-Authenticate"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from authz.audit.event import Event
 from authz.endpoints.current import services
 from authz.endpoints.gate import basic_credentials, bearer_token, form
+from authz.endpoints.refusal import refusal
 from authz.endpoints.unreadable import count_refusal
-from authz.errors import InsufficientScope, OAuthError
+from authz.errors import OAuthError
 from authz.grants.caller import BackChannelRequest
 
 if TYPE_CHECKING:
@@ -43,7 +43,5 @@ def authenticated(
         return asked, authenticate(asked)
     except OAuthError as error:
         count_refusal(request, error)
-        is_proved = isinstance(error, InsufficientScope)
-        event = Event(refused, "refused", error.code, peer=request.peer, one_by_one=is_proved)
-        services().trail.refused(event)
+        services().trail.refused(refusal(refused, error, request.peer))
         raise

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from authz.audit.event import Event, EventName
 from authz.audit.support_code import new_support_code
 from authz.clients.speakers import ehr_name
 from authz.endpoints.current import services
 from authz.endpoints.gate import basic_credentials, bearer_token
+from authz.endpoints.refusal import refusal
 from authz.endpoints.unreadable import count_refusal
 from authz.errors import InsufficientScope, InvalidClient, InvalidToken, NotFound, NoToken, OAuthError, printable
 from authz.fhir_servers.registry import Ehr
@@ -17,6 +18,7 @@ from authz.launch.directory import LAUNCH_SCOPE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from authz.audit.event import EventName
     from authz.endpoints.exchange import HttpAnswer, HttpRequest
 
 
@@ -34,7 +36,7 @@ def authenticated_ehr(request: HttpRequest) -> Ehr:
     if facts is None:
         raise InvalidToken("the access token is unknown, expired or revoked")
     if LAUNCH_SCOPE not in facts.scope:
-        raise InsufficientScope("this token may not speak for an EHR", LAUNCH_SCOPE)
+        raise InsufficientScope("this token may not speak for an EHR", LAUNCH_SCOPE, facts.named)
     return Ehr(ehr_name(facts.client_id), frozenset({facts.fhir_server}), enabled=True)
 
 
@@ -49,14 +51,8 @@ def for_ehr(request: HttpRequest, refused: EventName, serve: Callable[[Ehr], Htt
             count_refusal(request, error)
         error.support_code = None if isinstance(error, NotFound) else new_support_code()
         detail = {"ehr": ehr.client_id if ehr else None, "problem": printable(error.description)}
-        event = Event(
-            refused,
-            outcome="refused",
-            reason=error.code,
-            support_code=error.support_code,
-            peer=request.peer,
-            one_by_one=ehr is not None or isinstance(error, InsufficientScope),
-            detail=detail,
-        )
+        event = refusal(refused, error, request.peer)
+        is_known = event.one_by_one or ehr is not None
+        event = replace(event, support_code=error.support_code, one_by_one=is_known, detail=detail)
         services().trail.refused(event)
         raise

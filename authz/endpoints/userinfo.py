@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
-from authz.audit.event import Event, EventName
+from authz.audit.event import EventName
 from authz.endpoints.current import answer, services
 from authz.endpoints.exchange import HttpAnswer, HttpRequest, json_answer
 from authz.endpoints.gate import bearer_token
+from authz.endpoints.refusal import refusal
 from authz.errors import InsufficientScope, InvalidRequest, InvalidToken, NoToken, OAuthError
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ def userinfo(request: HttpRequest) -> HttpAnswer:
         return json_answer(claims_of(request))
     except OAuthError as error:
         services().limits.refused(error, request.peer)
-        is_proved = isinstance(error, InsufficientScope)
-        event = Event(EventName.CALLER_REFUSED, "refused", error.code, peer=request.peer, one_by_one=is_proved)
-        services().trail.refused(event)
+        services().trail.refused(refusal(EventName.CALLER_REFUSED, error, request.peer))
         raise
 
 
@@ -43,7 +42,7 @@ def claims_of(request: HttpRequest) -> dict[str, Any]:
     if facts is None:
         raise InvalidToken("the access token is unknown, expired or revoked")
     if facts.sub is None or "openid" not in facts.scope:
-        raise InsufficientScope("this token does not say who the user is", "openid")
+        raise InsufficientScope("this token does not say who the user is", "openid", facts.named)
     claims: dict[str, Any] = {"sub": facts.sub}
     if facts.fhir_user is not None and "fhirUser" in facts.scope:
         claims["fhirUser"] = facts.fhir_user

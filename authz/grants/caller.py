@@ -116,7 +116,7 @@ class Callers:
         if facts is None:
             raise InvalidToken("the access token is unknown, expired or revoked")
         if self.scope not in facts.scope:
-            raise InsufficientScope("this token may not introspect", self.scope)
+            raise InsufficientScope("this token may not introspect", self.scope, facts.named)
         client = self.clients.recent(facts.client_id)
         ehr = as_ehr(facts.client_id, facts.scope, *([] if client is None else [client.scope]))
         return Caller(facts.client_id, frozenset({facts.fhir_server}), ehr)

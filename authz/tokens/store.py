@@ -92,6 +92,11 @@ class TokenFacts:
     expires_at: datetime
     answer: str  # the ready introspection answer, JSON
 
+    @property
+    def named(self) -> dict[str, str | None]:
+        """As the audit trail names a token, and whose it is."""
+        return {"sub": self.sub, "client_id": self.client_id, "token_id": self.jti, "grant_id": self.grant_id}
+
 
 def lock_grant(session: Session, grant_id: str) -> GrantRow:
     """Lock a grant before its codes or tokens change; every writer locks in this order, so none waits in a circle."""

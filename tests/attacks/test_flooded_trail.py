@@ -230,6 +230,25 @@ def test_a_token_that_is_over_fills_no_disk_either(flooded: World, monkeypatch: 
     assert [row.reason for row in rows(flooded, "login.failed")] == ["wrong_code"]  # hidden by none of it
 
 
+def test_a_token_that_is_good_for_something_else_fills_no_disk_and_names_its_person(
+    flooded: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RL-02, H6, decision 45."""
+    monkeypatch.setattr(flood, "OF_PERSON", replace(flood.OF_PERSON, tries=MOST))
+    app = flooded.public
+    tokens = app.redeem(flooded.standalone(app, "launch/patient patient/*.rs", "alice")).json()
+    told = flooded.fhir_server.introspect(tokens["access_token"])
+    for number in range(2 * MOST):
+        here = From(flooded.transport, in_network(number))
+        answer = here.send("GET", f"{ISSUER}/userinfo", {"Authorization": f"Bearer {tokens['access_token']}"})
+        assert answer.status == 403
+    found = rows(flooded, "caller.refused")
+    assert len(found) == MOST
+    named = {(row.reason, row.sub, row.client_id, row.token_id) for row in found}
+    assert named == {("insufficient_scope", told["sub"], "public", told["jti"])}
+    assert {row.grant_id for row in found} != {None}
+
+
 def test_theft_that_shows_itself_is_told_in_the_midst_of_a_flood(flooded: World) -> None:
     """AZ-74, TK-26, security.md 4.1: a spent code and refresh token, once each, and a launch with another app."""
     app = flooded.public
